@@ -1,0 +1,144 @@
+"""The tasks that live as long as a client does, whoever opens and closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any
+
+import anyio
+
+_logger = logging.getLogger("scope_async")
+
+_Job = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
+
+
+class _Host:
+    """One asyncio task that holds one anyio task group.
+
+    The group is entered and left in this task, so it does not matter which task starts or
+    stops the host, and an exception of the user's own code is never wrapped in a group.
+    """
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._waiting: list[_Job] = []
+        self._group: anyio.abc.TaskGroup | None = None
+        # An empty context: background work belongs to no request, so it must not
+        # inherit the trace or the transaction of whoever happened to come first.
+        self.task = self.loop.create_task(self._run(), name="scope-async", context=Context())
+        self.task.add_done_callback(_report)
+
+    async def _run(self) -> None:
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                while self._waiting:
+                    function, args = self._waiting.pop(0)
+                    group.start_soon(function, *args)
+                await self._stop.wait()
+                group.cancel_scope.cancel()
+        finally:
+            self._stop.set()
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        if self._group is None:
+            self._waiting.append((function, args))
+        else:
+            Context().run(self._group.start_soon, function, *args)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    @property
+    def usable(self) -> bool:
+        """False when stopped or killed, and after a fork or in another event loop."""
+        group = self._group
+        return (
+            not self._stop.is_set()
+            and not self.task.done()
+            and self.task.cancelling() == 0
+            and not (group is not None and group.cancel_scope.cancel_called)
+            and self.pid == os.getpid()
+            and self.loop is asyncio.get_running_loop()
+        )
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.error("the background tasks of a client ended: %r", error, exc_info=error)
+
+
+class Background:
+    """Background tasks with an owner: started and closed from any task, any number of times.
+
+    When the tasks were killed from outside, or belong to an event loop that is gone or to the
+    parent of a fork, the next `spawn` starts anew.
+    """
+
+    def __init__(self) -> None:
+        self._residents: list[Callable[[], Awaitable[None]]] = []
+        self._bereaved: list[Callable[[], None]] = []
+        self._host: _Host | None = None
+        self._abandoned: list[_Host] = []
+
+    @property
+    def running(self) -> bool:
+        """True while the tasks run in the current event loop; call it from a running loop."""
+        return self._host is not None and self._host.usable
+
+    def reside(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Run `function` from every start on; it is expected never to return."""
+        self._residents.append(function)
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the tasks have ended or are given up, for whatever reason."""
+        self._bereaved.append(callback)
+
+    def start(self) -> None:
+        """Start unless running; does not wait and does no I/O."""
+        if self.running:
+            return
+        if self._host is not None:
+            self._give_up(self._host)
+        self._host = host = _Host()
+        host.task.add_done_callback(lambda _: self._give_up(host))
+        for resident in self._residents:
+            host.spawn(resident)
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Run `function(*args)` in the background, in an empty `contextvars.Context`."""
+        self.start()
+        assert self._host is not None  # noqa: S101 - start has just set it
+        self._host.spawn(function, *args)
+
+    async def aclose(self, grace: float = 5.0) -> None:
+        """Cancel all tasks and wait until they have ended, at most `grace` seconds.
+
+        Idempotent, and correct when called twice at once or cancelled half-way: a later
+        call waits for what is left.
+        """
+        host = self._host
+        if host is None:
+            return
+        if host.pid == os.getpid() and host.loop is asyncio.get_running_loop():
+            host.stop()
+            await asyncio.wait({host.task}, timeout=grace)
+            if not host.task.done():
+                _logger.warning("background tasks did not end within %.1f s of their cancellation", grace)
+        self._give_up(host)
+
+    def _give_up(self, host: _Host) -> None:
+        if self._host is not host:
+            return
+        self._host = None
+        if host.pid != os.getpid():
+            # Destroying the parent's tasks would run their clean-up a second time here.
+            self._abandoned.append(host)
+        for callback in self._bereaved:
+            callback()

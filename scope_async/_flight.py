@@ -1,0 +1,86 @@
+"""One call under way per key, shared by all who ask meanwhile, safe under cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from scope_async._background import Background
+
+Key = TypeVar("Key", bound=Hashable)
+Result = TypeVar("Result")
+
+
+class Flight(Generic[Result]):
+    """One shared call: its outcome, and the event that is set however it ends.
+
+    Exactly one of three things is true once `wait` has returned: `result` holds what the
+    call returned, `error` what it raised, or `landed` is False since it was killed.
+    """
+
+    __slots__ = ("_ended", "_loop", "error", "landed", "result")
+
+    result: Result
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self.landed = False
+        self.error: Exception | None = None
+
+    async def wait(self) -> None:
+        """Wait for the end; cancelling the waiter leaves the call alone."""
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Wake all waiters, whatever the outcome; in a closed event loop there are none."""
+        if not self._loop.is_closed():
+            self._ended.set()
+
+
+class SingleFlight(Generic[Key, Result]):
+    """Runs at most one call per key at a time, in the tasks of `background`.
+
+    No caller ever awaits the shared task itself: it belongs to the client, so that
+    cancelling a caller, first or last, changes nothing for the others.
+    """
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._flights: dict[Key, Flight[Result]] = {}
+        # Also the waiters of a call that was killed before its first step must wake.
+        background.on_end(self.abandon)
+
+    def under_way(self, key: Key) -> bool:
+        return key in self._flights
+
+    def join(self, key: Key, call: Callable[[], Awaitable[Result]]) -> Flight[Result]:
+        """Return the flight for `key`, starting `call` when none is under way."""
+        self._background.start()
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = Flight()
+            self._background.spawn(self._fly, key, call, flight)
+        return flight
+
+    async def _fly(self, key: Key, call: Callable[[], Awaitable[Result]], flight: Flight[Result]) -> None:
+        try:
+            flight.result = await call()
+            flight.landed = True
+        except Exception as error:  # noqa: BLE001 - handed to every waiter
+            flight.error = error
+            flight.landed = True
+        finally:
+            self._forget(key, flight)
+            flight.end()
+
+    def abandon(self) -> None:
+        """Wake the waiters of all flights, now, and forget the flights."""
+        flights, self._flights = self._flights, {}
+        for flight in flights.values():
+            flight.end()
+
+    def _forget(self, key: Key, flight: Flight[Result]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]

@@ -1,0 +1,257 @@
+"""Every option of the client: its default, its check, its environment variable.
+
+This is the one module that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+
+from scope_async.errors import ConfigurationError, MissingApiKeyError
+
+AuthDialect = Literal["auto", "login", "sdk-token"]
+UnknownVariables = Literal["error", "ignore"]
+
+CREDENTIAL_VARIABLES = {
+    "org_id": ("SCOPE_ORG_ID",),
+    "api_key": ("SCOPE_API_KEY", "SCOPE_CLIENT_ID"),
+    "api_secret": ("SCOPE_API_SECRET", "SCOPE_CLIENT_SECRET"),
+}
+OPTION_VARIABLES = {
+    "base_url": "SCOPE_API_URL",
+    "auth_api_url": "SCOPE_AUTH_API_URL",
+    "environment": "SCOPE_ENVIRONMENT",
+    "token_refresh_buffer": "SCOPE_TOKEN_REFRESH_BUFFER",
+}
+ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
+
+_Checked = TypeVar("_Checked")
+
+
+class Environment:
+    """One reading of the environment that collects what is missing or wrong.
+
+    An empty or blank variable counts as missing. Nothing is raised before `check`, so
+    that a first start names every problem at once.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+        self._missing: list[str] = []
+        self._problems: list[str] = []
+        self._credentials_missing = False
+
+    def text(self, *spellings: str) -> str | None:
+        """Return the value of a variable that has one or more names; None when not set."""
+        found = {name: self._variables.get(name, "").strip() for name in spellings}
+        values = {name: value for name, value in found.items() if value}
+        if len(set(values.values())) > 1:
+            # No value is shown: one of the pairs is the API secret.
+            self._problems.append(f"{' and '.join(values)} are set to different values; unset one of them")
+        return next(iter(values.values()), None)
+
+    def required(self, *spellings: str) -> str:
+        value = self.text(*spellings)
+        if value is None:
+            self._missing.append(spellings[0])
+        return value or ""
+
+    def number(self, name: str) -> float | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            self._problems.append(f"{name} must be a number of seconds, got {value!r}")
+            return None
+
+    def credentials(self) -> dict[str, str]:
+        """Return organization ID, API key and API secret; note which are missing."""
+        known = len(self._missing)
+        values = {field: self.required(*names) for field, names in CREDENTIAL_VARIABLES.items()}
+        self._credentials_missing = len(self._missing) > known
+        return values
+
+    def options(self, explicit: Iterable[str] = ()) -> dict[str, Any]:
+        """Return `Config`'s options that are set here, leaving out the `explicit` ones."""
+        wanted = {name: variable for name, variable in OPTION_VARIABLES.items() if name not in set(explicit)}
+        found: dict[str, Any] = {}
+        for option, variable in wanted.items():
+            if option == "token_refresh_buffer":
+                value: str | float | None = self.number(variable)
+            elif option == "environment":
+                value = self.text(variable)
+            else:
+                value = self.required(variable)
+            if value not in (None, ""):
+                found[option] = value
+        return found
+
+    def check(self) -> None:
+        """Raise one error that names everything found missing or wrong so far.
+
+        Raises:
+            MissingApiKeyError: a credential is missing (other problems are named too).
+            ConfigurationError: anything else is missing or wrong.
+        """
+        sentences = list(self._problems)
+        if self._missing:
+            sentences.insert(0, f"not set: {', '.join(self._missing)}")
+        if sentences:
+            kind = MissingApiKeyError if self._credentials_missing else ConfigurationError
+            raise kind("; ".join(sentences))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` can only be this machine (RFC 6761 section 6.3, RFC 1122)."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _named(name: str) -> str:
+    variable = OPTION_VARIABLES.get(name)
+    return f"{name} ({variable})" if variable else name
+
+
+def _url(value: str, name: str) -> str:
+    """Return `value` without a trailing slash when it can be the root of a service."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {value!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{_named(name)} must not carry a user name or a password")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{_named(name)} must not have a query or a fragment, got {value!r}")
+    return value.rstrip("/")
+
+
+def _checked_url(value: object, field: attrs.Attribute[str]) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{_named(field.name)} must be a string, got {value!r}")
+    try:
+        return _url(value.strip(), field.name)
+    except ValueError as error:
+        raise ConfigurationError(f"{_named(field.name)} is not a URL: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+
+
+def _check(wanted: str, accept: Callable[[Any], bool]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def validator(_: object, field: attrs.Attribute[Any], value: object) -> None:
+        if not accept(value):
+            raise ConfigurationError(f"{_named(field.name)} must be {wanted}, got {value!r}")
+
+    return validator
+
+
+_URL = attrs.Converter(_checked_url, takes_field=True)  # type: ignore[misc]
+_positive = _check(
+    "a number of seconds above 0", lambda value: _is_number(value) and 0 < value < float("inf")
+)
+_not_negative = _check(
+    "a number of seconds, 0 or more", lambda value: _is_number(value) and 0 <= value < float("inf")
+)
+_count = _check("a whole number, 0 or more", lambda value: type(value) is int and value >= 0)
+_at_least_one = _check("a whole number, 1 or more", lambda value: type(value) is int and value >= 1)
+_flag = _check("True or False", lambda value: isinstance(value, bool))
+
+
+def _one_of(*choices: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    return _check(" or ".join(repr(choice) for choice in choices), lambda value: value in choices)
+
+
+def _matching(pattern: str, wanted: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    return _check(
+        wanted, lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """The resolved options of one client; times are in seconds.
+
+    Built directly, it takes what it is given and reads no environment. Values are
+    checked on construction.
+
+    Raises:
+        ConfigurationError: an option is missing or not acceptable.
+    """
+
+    base_url: str = attrs.field(converter=_URL)
+    auth_api_url: str = attrs.field(converter=_URL)
+    allow_insecure: bool = attrs.field(default=False, validator=_flag)
+    api_version: str = attrs.field(
+        default="v1", validator=_matching("[A-Za-z0-9._-]{1,32}", "a version such as 'v1'")
+    )
+    auth_dialect: AuthDialect = attrs.field(
+        default="auto", validator=_one_of("auto", "login", "sdk-token")
+    )
+    timeout: float = attrs.field(default=30.0, validator=_positive)
+    open_timeout: float = attrs.field(default=10.0, validator=_positive)
+    max_retries: int = attrs.field(default=3, validator=_count)
+    retry_base_delay: float = attrs.field(default=0.5, validator=_not_negative)
+    retry_max_delay: float = attrs.field(default=30.0, validator=_not_negative)
+    cache_enabled: bool = attrs.field(default=True, validator=_flag)
+    cache_ttl: float = attrs.field(default=300.0, validator=_not_negative)
+    cache_max_entries: int = attrs.field(default=1000, validator=_at_least_one)
+    stale_while_revalidate: float = attrs.field(default=60.0, validator=_not_negative)
+    stale_if_error: float = attrs.field(default=86400.0, validator=_not_negative)
+    unknown_variables: UnknownVariables = attrs.field(
+        default="error", validator=_one_of("error", "ignore")
+    )
+    environment: str = attrs.field(
+        default="production",
+        validator=_matching("[A-Za-z0-9._-]{1,64}", "a name such as 'production' or 'staging'"),
+    )
+    token_refresh_buffer: float = attrs.field(default=60.0, validator=_not_negative)
+    max_connections: int = attrs.field(default=100, validator=_at_least_one)
+    telemetry_enabled: bool = attrs.field(default=True, validator=_flag)
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("base_url", "auth_api_url"):
+            require_secure(name, getattr(self, name), allow_insecure=self.allow_insecure)
+
+    @classmethod
+    def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Any) -> Config:
+        """Return the options given here, and those of the environment for the others.
+
+        Raises:
+            TypeError: an option that does not exist.
+            ConfigurationError: what is missing or wrong, all of it at once.
+        """
+        check_option_names(options)
+        environment = Environment(environ)
+        found = environment.options(explicit=options)
+        environment.check()
+        return cls(**{**found, **options})
+
+
+def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:
+    """Refuse plain HTTP to another machine, before any secret can travel over it."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname or ""):
+        raise ConfigurationError(
+            f"{_named(name)} is plain http:// to {parts.hostname!r}, which would send secrets in the clear; "
+            "use https://, or allow_insecure=True on a network that you trust"
+        )
+
+
+def check_option_names(options: Mapping[str, object]) -> None:
+    """Raise `TypeError` for an option that `Config` does not have."""
+    unknown = sorted(set(options) - {field.name for field in attrs.fields(Config)})
+    if unknown:
+        raise TypeError(f"unknown options: {', '.join(unknown)}")

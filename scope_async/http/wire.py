@@ -1,0 +1,209 @@
+"""The service's wire format: builds requests, reads replies, does no I/O.
+
+Every spelling that is in the field is read here (contract 1.2 to 1.4), so that the rest
+of the package knows one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+from yarl import URL
+
+from scope_async._version import __version__
+from scope_async.errors import (
+    ApiError,
+    AuthenticationError,
+    AuthorizationError,
+    ConflictError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    ValidationError,
+)
+
+USER_AGENT = f"scope-async/{__version__}"
+
+_ERRORS: dict[int, type[ApiError]] = {
+    401: AuthenticationError,
+    403: AuthorizationError,
+    404: NotFoundError,
+    409: ConflictError,
+    429: RateLimitError,
+}
+_BAD_REQUEST = 400
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """One call, ready to be sent as often as needed. Its `repr` shows no header and no body."""
+
+    operation: str
+    method: str
+    url: URL
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+    @property
+    def request_id(self) -> str:
+        return self.headers["X-Request-ID"]
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What came back; header names are case-insensitive. Its `repr` shows no body."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        return self.headers.get("X-Request-ID")
+
+
+def api_root(base_url: str, api_version: str) -> str:
+    """Return the root of all API paths; nothing is added when `base_url` has it already."""
+    path = f"/api/{api_version}"
+    return base_url if base_url.endswith(path) else base_url + path
+
+
+def segment(value: str, name: str) -> str:
+    """Return `value` quoted as one path segment (RFC 3986 section 3.3).
+
+    Raises:
+        ValidationError: not 1 to 255 characters, or `.` or `..`, which no quoting protects
+            from being resolved on the way (RFC 3986 section 5.2.4).
+    """
+    if not isinstance(value, str):
+        raise ValidationError(f"{name} must be a string, got {type(value).__name__}")
+    if not 1 <= len(value) <= 255:  # noqa: PLR2004 - contract 1.3
+        raise ValidationError(f"{name} must have 1 to 255 characters, got {len(value)}")
+    if value in (".", ".."):
+        raise ValidationError(f"{name} {value!r} would be resolved as a path")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise ValidationError(f"{name} {value!r} is not text that can be sent") from None
+
+
+def read_json(reply: Reply) -> Any:
+    """Return the JSON value in a successful reply's body.
+
+    Raises:
+        ApiError: of the kind that fits, when the reply reports an error.
+        ServerError: the reply is not JSON.
+    """
+    if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+        raise read_error(reply)
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        what = "an empty body" if not reply.body.strip() else "something that is not JSON"
+        raise broken(reply, f"the service answered with {what}") from None
+
+
+def read_object(reply: Reply, *required: str) -> dict[str, Any]:
+    """Return the JSON object in a successful reply's body, which has the `required` keys.
+
+    Raises:
+        ApiError, ServerError: as `read_json`; also when it is no such object.
+    """
+    data = read_json(reply)
+    if not isinstance(data, dict):
+        raise broken(reply, f"the service answered with a JSON {type(data).__name__}, not an object")
+    missing = [key for key in required if key not in data]
+    if missing:
+        code, message = _told(data)
+        told = f": {message}" if message else ""
+        raise broken(reply, f"the service's answer has no {', '.join(missing)}{told}", code)
+    return data
+
+
+def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
+    """Return the error for a reply that is not what the contract says."""
+    return ServerError(
+        message,
+        http_status=reply.status,
+        error_code=code,
+        request_id=reply.request_id,
+        http_body=_text(reply),
+    )
+
+
+def read_error(reply: Reply) -> ApiError:
+    """Return the error that a reply without success reports, in any spelling."""
+    status = reply.status
+    try:
+        data = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        data = None
+    code, message = _told(data)
+    if message is None:
+        message = (
+            "the service answered with a redirect, which is not followed"
+            if 300 <= status < 400  # noqa: PLR2004 - RFC 9110 section 15.4
+            else f"the service answered with status {status}"
+        )
+    kind = _ERRORS.get(status)
+    if kind is None:
+        kind = ApiError if _BAD_REQUEST <= status < 500 else ServerError  # noqa: PLR2004
+    return kind(
+        message,
+        http_status=status,
+        error_code=code,
+        request_id=reply.request_id,
+        http_body=_text(reply),
+        retry_after=read_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date")),
+    )
+
+
+def read_retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Return the seconds that `Retry-After` asks for (RFC 9110 section 10.2.3).
+
+    Its date form is measured from the reply's own `Date`, so that a local clock that is
+    wrong does not matter; None when absent or unreadable.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        until, now = _http_date(value), _http_date(date or "") or datetime.now(UTC)
+        return None if until is None else max(0.0, (until - now).total_seconds())
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def _told(data: object) -> tuple[str | None, str | None]:
+    """Return code and message of an error body in its documented form or the ones also seen."""
+    if isinstance(data, dict):
+        inner = data.get("error")
+        if isinstance(inner, dict):
+            data = inner
+        elif isinstance(inner, str) and inner:
+            return _string(data.get("code")), inner
+        return _string(data.get("code")), _string(data.get("message"))
+    return None, None
+
+
+def _string(value: object) -> str | None:
+    return value[:500] if isinstance(value, str) and value else None
+
+
+def _text(reply: Reply) -> str:
+    return reply.body[:8000].decode("utf-8", "replace")

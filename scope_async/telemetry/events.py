@@ -1,0 +1,85 @@
+"""What the client tells the hooks: frozen facts, never a secret, a token or a prompt's text."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """The root of all events; times are in milliseconds."""
+
+
+@attrs.frozen(kw_only=True)
+class RequestRetried(Event):
+    """An attempt failed and another one follows after `delay_ms`; `attempt` counts from 1."""
+
+    operation: str
+    request_id: str
+    attempt: int
+    delay_ms: float
+    error: str
+
+
+@attrs.frozen(kw_only=True)
+class TokenExchanged(Event):
+    """A token was obtained; `lifetime_ms` is what the service promised."""
+
+    generation: int
+    lifetime_ms: float
+    duration_ms: float
+
+
+@attrs.frozen(kw_only=True)
+class TokenWaited(Event):
+    """A caller had no valid token and waited for an exchange."""
+
+    duration_ms: float
+
+
+@attrs.frozen(kw_only=True)
+class RenewalFailed(Event):
+    """An exchange failed for a passing reason; the next one is tried after `retry_in_ms`."""
+
+    error: str
+    failures: int
+    retry_in_ms: float
+
+
+@attrs.frozen(kw_only=True)
+class CredentialsRefused(Event):
+    """The auth API refused the credentials; it is asked again after `retry_in_ms`."""
+
+    api_key: str
+    error: str
+    retry_in_ms: float
+
+
+@attrs.frozen(kw_only=True)
+class CredentialsChanged(Event):
+    """The provider returned other credentials than before."""
+
+    api_key: str
+
+
+@attrs.frozen(kw_only=True)
+class BufferClamped(Event):
+    """`token_refresh_buffer` is more than half of the token's life, so half is used."""
+
+    wanted_ms: float
+    used_ms: float
+
+
+class Hook(Protocol):
+    """Anything that takes one event. A coroutine it returns runs in the background."""
+
+    def __call__(self, event: Event, /) -> Awaitable[None] | None: ...
+
+
+class Emit(Protocol):
+    """How the parts of the client report an event; returns at once and never raises."""
+
+    def __call__(self, event: Event, /) -> None: ...
