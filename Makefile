@@ -1,0 +1,55 @@
+# Needs Python 3.11 or later, with venv, and make; everything else is installed into VENV.
+PYTHON ?= python3
+VENV ?= .venv
+# One process per core where there is more than one; PYTEST_ARGS="-n 0" to debug.
+PYTEST_ARGS ?= -n auto
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint types check matrix clean
+
+help:
+	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
+	@echo "make test    run the tests"
+	@echo "make lint    check style and format (ruff)"
+	@echo "make types   check the types (mypy --strict, pyright)"
+	@echo "make check   test, lint and types"
+	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
+	@echo "make clean   remove what the above have made"
+	@echo "PYTHON=python3.12 VENV=.venvs/3.12 choose another interpreter and place."
+
+demo: $(VENV)/.installed-all
+	$(BIN)/scope-async demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+check: test lint types
+
+matrix: test
+	.ci/matrix
+
+clean:
+	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp for each set of extras: nothing is installed again until pyproject.toml changes.
+$(VENV)/.installed-all: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-all
