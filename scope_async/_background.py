@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-import anyio
+import anyio.abc
+
+from scope_async.errors import ClientClosedError
 
 _logger = logging.getLogger("scope_async")
 
-_Job = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]
+_Job = tuple[Callable[..., Coroutine[Any, Any, Any]], tuple[Any, ...]]
 
 
 class _Host:
@@ -46,11 +48,12 @@ class _Host:
         finally:
             self._stop.set()
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
         if self._group is None:
             self._waiting.append((function, args))
         else:
-            Context().run(self._group.start_soon, function, *args)
+            group = self._group
+            Context().run(lambda: group.start_soon(function, *args))
 
     def stop(self) -> None:
         self._stop.set()
@@ -78,21 +81,22 @@ class Background:
     """Background tasks with an owner: started and closed from any task, any number of times.
 
     When the tasks were killed from outside, or belong to an event loop that is gone or to the
-    parent of a fork, the next `spawn` starts anew.
+    parent of a fork, the next `ensure` or `spawn` starts anew; after `aclose` only `start` does.
     """
 
     def __init__(self) -> None:
-        self._residents: list[Callable[[], Awaitable[None]]] = []
+        self._residents: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._bereaved: list[Callable[[], None]] = []
         self._host: _Host | None = None
         self._abandoned: list[_Host] = []
+        self._closed = False
 
     @property
     def running(self) -> bool:
         """True while the tasks run in the current event loop; call it from a running loop."""
         return self._host is not None and self._host.usable
 
-    def reside(self, function: Callable[[], Awaitable[None]]) -> None:
+    def reside(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `function` from every start on; it is expected never to return."""
         self._residents.append(function)
 
@@ -101,7 +105,18 @@ class Background:
         self._bereaved.append(callback)
 
     def start(self) -> None:
-        """Start unless running; does not wait and does no I/O."""
+        """Start unless running, also after `aclose`; does not wait and does no I/O."""
+        self._closed = False
+        self.ensure()
+
+    def ensure(self) -> None:
+        """Start unless running.
+
+        Raises:
+            ClientClosedError: closed, and not started since.
+        """
+        if self._closed:
+            raise ClientClosedError("the client is closed")
         if self.running:
             return
         if self._host is not None:
@@ -111,10 +126,14 @@ class Background:
         for resident in self._residents:
             host.spawn(resident)
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Run `function(*args)` in the background, in an empty `contextvars.Context`."""
-        self.start()
-        assert self._host is not None  # noqa: S101 - start has just set it
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Run `function(*args)` in the background, in an empty `contextvars.Context`.
+
+        Raises:
+            ClientClosedError: closed, and not started since.
+        """
+        self.ensure()
+        assert self._host is not None  # noqa: S101 - ensure has just set it
         self._host.spawn(function, *args)
 
     async def aclose(self, grace: float = 5.0) -> None:
@@ -123,6 +142,7 @@ class Background:
         Idempotent, and correct when called twice at once or cancelled half-way: a later
         call waits for what is left.
         """
+        self._closed = True
         host = self._host
         if host is None:
             return

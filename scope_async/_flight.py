@@ -56,8 +56,12 @@ class SingleFlight(Generic[Key, Result]):
         return key in self._flights
 
     def join(self, key: Key, call: Callable[[], Awaitable[Result]]) -> Flight[Result]:
-        """Return the flight for `key`, starting `call` when none is under way."""
-        self._background.start()
+        """Return the flight for `key`, starting `call` when none is under way.
+
+        Raises:
+            ClientClosedError: the tasks were closed.
+        """
+        self._background.ensure()
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = Flight()

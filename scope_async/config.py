@@ -125,25 +125,22 @@ def _named(name: str) -> str:
     return f"{name} ({variable})" if variable else name
 
 
-def _url(value: str, name: str) -> str:
-    """Return `value` without a trailing slash when it can be the root of a service."""
-    parts = urlsplit(value)
+def _without_slash(value: Any) -> Any:
+    return value.strip().rstrip("/") if isinstance(value, str) else value
+
+
+def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) -> None:
+    name = field.name
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ConfigurationError(f"{_named(name)} is not a URL: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {value!r}")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{_named(name)} must not carry a user name or a password")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"{_named(name)} must not have a query or a fragment, got {value!r}")
-    return value.rstrip("/")
-
-
-def _checked_url(value: object, field: attrs.Attribute[str]) -> str:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{_named(field.name)} must be a string, got {value!r}")
-    try:
-        return _url(value.strip(), field.name)
-    except ValueError as error:
-        raise ConfigurationError(f"{_named(field.name)} is not a URL: {error}") from error
 
 
 def _is_number(value: object) -> bool:
@@ -158,7 +155,6 @@ def _check(wanted: str, accept: Callable[[Any], bool]) -> Callable[[Any, attrs.A
     return validator
 
 
-_URL = attrs.Converter(_checked_url, takes_field=True)  # type: ignore[misc]
 _positive = _check(
     "a number of seconds above 0", lambda value: _is_number(value) and 0 < value < float("inf")
 )
@@ -191,15 +187,13 @@ class Config:
         ConfigurationError: an option is missing or not acceptable.
     """
 
-    base_url: str = attrs.field(converter=_URL)
-    auth_api_url: str = attrs.field(converter=_URL)
+    base_url: str = attrs.field(converter=_without_slash, validator=_root_of_a_service)
+    auth_api_url: str = attrs.field(converter=_without_slash, validator=_root_of_a_service)
     allow_insecure: bool = attrs.field(default=False, validator=_flag)
     api_version: str = attrs.field(
         default="v1", validator=_matching("[A-Za-z0-9._-]{1,32}", "a version such as 'v1'")
     )
-    auth_dialect: AuthDialect = attrs.field(
-        default="auto", validator=_one_of("auto", "login", "sdk-token")
-    )
+    auth_dialect: AuthDialect = attrs.field(default="auto", validator=_one_of("auto", "login", "sdk-token"))
     timeout: float = attrs.field(default=30.0, validator=_positive)
     open_timeout: float = attrs.field(default=10.0, validator=_positive)
     max_retries: int = attrs.field(default=3, validator=_count)
@@ -210,9 +204,7 @@ class Config:
     cache_max_entries: int = attrs.field(default=1000, validator=_at_least_one)
     stale_while_revalidate: float = attrs.field(default=60.0, validator=_not_negative)
     stale_if_error: float = attrs.field(default=86400.0, validator=_not_negative)
-    unknown_variables: UnknownVariables = attrs.field(
-        default="error", validator=_one_of("error", "ignore")
-    )
+    unknown_variables: UnknownVariables = attrs.field(default="error", validator=_one_of("error", "ignore"))
     environment: str = attrs.field(
         default="production",
         validator=_matching("[A-Za-z0-9._-]{1,64}", "a name such as 'production' or 'staging'"),
@@ -238,6 +230,19 @@ class Config:
         found = environment.options(explicit=options)
         environment.check()
         return cls(**{**found, **options})
+
+    @classmethod
+    def resolve(cls, config: Config | None, options: Mapping[str, Any]) -> Config:
+        """Return `config` with `options` replaced; without one, `options` and the environment.
+
+        Raises:
+            TypeError: an option that does not exist.
+            ConfigurationError: what is missing or wrong, all of it at once.
+        """
+        if config is None:
+            return cls.from_env(**options)
+        check_option_names(options)
+        return attrs.evolve(config, **options)
 
 
 def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:

@@ -116,7 +116,7 @@ class ChainCredentials:
     providers: tuple[CredentialProvider, ...]
 
     def __init__(self, *providers: CredentialProvider) -> None:
-        self.__attrs_init__(providers)  # type: ignore[attr-defined]
+        self.__attrs_init__(providers)
 
     async def __call__(self) -> ApiKeyCredentials:
         reasons = []

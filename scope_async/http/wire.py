@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import attrs
 from yarl import URL
@@ -67,6 +68,16 @@ class Reply:
     @property
     def request_id(self) -> str | None:
         return self.headers.get("X-Request-ID")
+
+
+def new_headers(environment: str) -> dict[str, str]:
+    """Return the headers of one call, with a new request id (contract 1.3)."""
+    return {
+        "Accept": "application/json",
+        "User-Agent": USER_AGENT,
+        "X-Request-ID": str(uuid4()),
+        "X-Scope-Environment": environment,
+    }
 
 
 def api_root(base_url: str, api_version: str) -> str:

@@ -53,7 +53,6 @@ class RenewalFailed(Event):
 class CredentialsRefused(Event):
     """The auth API refused the credentials; it is asked again after `retry_in_ms`."""
 
-    api_key: str
     error: str
     retry_in_ms: float
 

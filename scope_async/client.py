@@ -1,0 +1,231 @@
+"""`ScopeClient`: puts the parts together, opens and closes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from scope_async._background import Background
+from scope_async._clock import Clock, SystemClock
+from scope_async.config import Config, Environment, check_option_names
+from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
+from scope_async.http.auth import BearerAuth
+from scope_async.http.transport import Transport
+from scope_async.prompts.api import Fallback, Label, PromptsApi
+from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.dispatch import Dispatcher
+from scope_async.telemetry.events import Hook
+from scope_async.tokens.source import TokenSource
+
+_logger = logging.getLogger("scope_async")
+
+
+class ScopeClient:
+    """Fetches, caches and renders prompt versions on a token that is kept fresh.
+
+    Open it with `async with`, or with `start` and `aclose`, from any task, in any order, any
+    number of times. One client serves thousands of concurrent coroutines of one event loop.
+
+    Args:
+        credentials: an `ApiKeyCredentials`, or a provider that is asked at every exchange.
+        config: resolved options; without it they come from `options` and the environment.
+        session: an `aiohttp.ClientSession` for the API calls; used, and never closed. The
+            token exchange has a session of its own, so that a full pool cannot delay a token.
+        hooks: callables that take one event (`scope_async.telemetry.events`).
+        clock: for tests.
+        options: the fields of `Config`; each wins over `config` and the environment.
+
+    Raises:
+        TypeError: an option that does not exist.
+        ConfigurationError: an option is missing or wrong; everything missing is named.
+    """
+
+    def __init__(
+        self,
+        credentials: ApiKeyCredentials | CredentialProvider,
+        *,
+        config: Config | None = None,
+        session: aiohttp.ClientSession | None = None,
+        hooks: Iterable[Hook] = (),
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        self.config = Config.resolve(config, options)
+        clock = clock or SystemClock()
+        self._background = Background()
+        emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
+        self.tokens = TokenSource(
+            credentials,
+            config=self.config,
+            hooks=(emit,) if emit.observed else (),
+            clock=clock,
+            background=self._background,
+        )
+        self._transport = Transport(
+            self.config,
+            clock=clock,
+            emit=emit,
+            session=session,
+            max_connections=self.config.max_connections,
+        )
+        self._prompts = PromptsApi(
+            self.config,
+            transport=self._transport,
+            auth=BearerAuth(self.tokens),
+            background=self._background,
+            clock=clock,
+            emit=emit,
+        )
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        hooks: Iterable[Hook] = (),
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return a client whose credentials and options come from the environment.
+
+        The credentials are read anew at every exchange. An option that is given here wins
+        over its variable.
+
+        Raises:
+            TypeError: an option that does not exist.
+            MissingApiKeyError: a credential is missing (all that is missing is named).
+            ConfigurationError: anything else is missing or wrong.
+        """
+        check_option_names(options)
+        environment = Environment()
+        environment.credentials()
+        found = environment.options(explicit=options)
+        environment.check()
+        config = Config(**{**found, **options})
+        return cls(EnvCredentials(), config=config, session=session, hooks=hooks, clock=clock)
+
+    async def start(self) -> None:
+        """Start the background tasks. Idempotent; does no I/O and cannot fail half-way.
+
+        The first token exchange begins at once, and the first call that needs it joins it.
+        """
+        self._transport.open()
+        await self.tokens.start()
+
+    async def aclose(self) -> None:
+        """Wake all waiters with `ClientClosedError`, end the tasks, close our sessions. Idempotent."""
+        try:
+            self._prompts.close()
+            await self.tokens.aclose()
+        finally:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<ScopeClient {self.config.base_url} environment={self.config.environment!r} {self.tokens!r}>"
+
+    async def get_prompt_version(
+        self,
+        name: str,
+        *,
+        label: Label | None = None,
+        version: str | None = None,
+        cache: bool = True,
+        cache_ttl: float | None = None,
+        fallback: Fallback | None = None,
+    ) -> PromptVersion:
+        """Return a version of the prompt called `name` (or with that id).
+
+        Args:
+            name: 1 to 255 characters; always sent as one path segment.
+            label: `production` (the default) or `latest`.
+            version: the id of a version, instead of a label.
+            cache: False asks the service, and stores the answer.
+            cache_ttl: seconds this answer stays fresh, instead of the option of that name; 0
+                neither reads nor stores.
+            fallback: used when neither the service nor a cached copy can answer.
+
+        Raises:
+            ValidationError: an argument is not acceptable; nothing was sent.
+            NoProductionVersionError: the prompt has no production version, or does not exist.
+            NotFoundError: no such version.
+            AuthenticationError, AuthorizationError: the credentials do not allow it.
+            ConnectionError, RateLimitError, ServerError: the service did not answer as it
+                should, also after `max_retries` more attempts.
+            ClientClosedError: the client was closed.
+        """
+        return await self._prompts.get(
+            name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, fallback=fallback
+        )
+
+    async def render_prompt(
+        self,
+        name: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        label: Label | None = None,
+        version: str | None = None,
+        cache: bool = True,
+        cache_ttl: float | None = None,
+        fallback: Fallback | None = None,
+    ) -> str:
+        """Return the text of a prompt version with `variables` filled in.
+
+        Raises:
+            MissingVariableError: variables without a value, all of them.
+            ValidationError: unknown variables, or a value that has no text form.
+            ScopeError: as `get_prompt_version`.
+        """
+        found = await self.get_prompt_version(
+            name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, fallback=fallback
+        )
+        return found.render(variables)
+
+    async def get_prompt_versions(
+        self, names: Iterable[str], *, label: Label | None = None
+    ) -> dict[str, PromptVersion]:
+        """Return a version of each prompt by its name, fetched concurrently.
+
+        Raises:
+            ScopeError: one error that names every prompt that could not be had.
+        """
+        return await self._prompts.get_many(names, label=label)
+
+    async def prefetch(self, names: Iterable[str]) -> None:
+        """Fill the cache with the production versions of `names`, at start-up for example.
+
+        Raises:
+            ScopeError: one error that names every prompt that could not be had.
+        """
+        await self._prompts.prefetch(names)
+
+    def invalidate(self, name: str) -> None:
+        """Drop every cached version of the prompt called `name`; the next read asks the service."""
+        self._prompts.invalidate(name)
+
+    def clear_cache(self) -> None:
+        """Drop every cached prompt version."""
+        self._prompts.clear()
+
+    async def ping(self) -> None:
+        """Return when the auth API gave a token and the Scope API accepted it; for health checks.
+
+        Raises:
+            ScopeError: what a call would fail with now.
+        """
+        await self._prompts.ping()

@@ -1,0 +1,177 @@
+"""Credentials in, token out: the exchange over HTTP, in both dialects (contract 1.2)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Literal, Protocol, TypeGuard
+
+import attrs
+from yarl import URL
+
+from scope_async.config import Config
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
+from scope_async.http.transport import Transport
+from scope_async.http.wire import Reply, Request, broken, new_headers, read_object
+from scope_async.tokens.token import read_claims
+
+Dialect = Literal["login", "sdk-token"]
+
+DEFAULT_LIFETIME = 300.0
+_PATHS: dict[Dialect, str] = {
+    "login": "/v1/auth/applications/login",
+    "sdk-token": "/v1/auth/sdk-token",
+}
+_NOT_HERE = frozenset({404, 405})
+_REFUSED = frozenset({400, 401, 403, 422})
+# RFC 6750 section 2.1, and anything else that is safe in a header.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+@attrs.frozen
+class TokenGrant:
+    """What the auth API gave: a token, and the seconds it lives from the moment it was asked for."""
+
+    value: str = attrs.field(repr=False)
+    lifetime: float
+
+
+class Exchange(Protocol):
+    """How credentials become a token: one attempt, no retries."""
+
+    async def __call__(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+        """Return a token.
+
+        Raises:
+            InvalidCredentialsError: the credentials are refused.
+            ScopeError: anything else; it is tried again later.
+        """
+        ...
+
+
+class HttpExchange:
+    """The exchange at the auth API; in `auto` it remembers which dialect answered."""
+
+    def __init__(self, config: Config, transport: Transport) -> None:
+        self._config = config
+        self._transport = transport
+        self._urls = {
+            dialect: URL(config.auth_api_url + path, encoded=True) for dialect, path in _PATHS.items()
+        }
+        self._dialects: list[Dialect] = (
+            ["login", "sdk-token"] if config.auth_dialect == "auto" else [config.auth_dialect]
+        )
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that is tried first: the one that answered last."""
+        return self._dialects[0]
+
+    async def __call__(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+        last: ApiError | None = None
+        for dialect in tuple(self._dialects):
+            try:
+                grant = await self._transport.call(
+                    self._request(dialect, credentials), read_grant, max_retries=0
+                )
+            except ApiError as error:
+                last = error
+                if error.http_status in _NOT_HERE:
+                    continue
+                self._remember(dialect)
+                break
+            self._remember(dialect)
+            return grant
+        assert last is not None  # noqa: S101 - there is at least one dialect
+        raise _explained(last, credentials) from None
+
+    def _remember(self, dialect: Dialect) -> None:
+        self._dialects.sort(key=lambda known: known != dialect)
+
+    def _request(self, dialect: Dialect, credentials: ApiKeyCredentials) -> Request:
+        key, secret = ("client_id", "client_secret") if dialect == "login" else ("key_id", "key_secret")
+        body = {
+            "account_id": credentials.org_id,
+            key: credentials.api_key,
+            secret: credentials.api_secret,
+        }
+        return Request(
+            operation="exchange",
+            method="POST",
+            url=self._urls[dialect],
+            headers={**new_headers(self._config.environment), "Content-Type": "application/json"},
+            body=json.dumps(body).encode(),
+        )
+
+
+def read_grant(reply: Reply) -> TokenGrant:
+    """Return the token in the auth API's reply.
+
+    Raises:
+        ApiError: the reply reports an error.
+        ServerError: no usable token in it, or one that has expired already.
+    """
+    data = read_object(reply, "access_token")
+    value, kind = data["access_token"], data.get("token_type")
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise broken(reply, "the auth API's access_token is not a token")
+    if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
+        raise broken(reply, "the auth API's token_type is not Bearer")
+    lifetime = _lifetime(value, data.get("expires_in"))
+    if lifetime is None:
+        raise broken(reply, "the auth API's expires_in is not a number of seconds")
+    if lifetime <= 0:
+        raise broken(reply, "the auth API's token has expired already")
+    return TokenGrant(value, lifetime)
+
+
+def _lifetime(value: str, expires_in: Any) -> float | None:
+    """Return the promised lifetime; None when it is not one.
+
+    `exp` is never compared with the local clock, which may be wrong: only the difference
+    to `iat` says how long the token lives.
+    """
+    if expires_in is None:
+        claims = read_claims(value)
+        exp, iat = claims.get("exp"), claims.get("iat")
+        if not (_is_seconds(exp) and _is_seconds(iat)):
+            return DEFAULT_LIFETIME
+        return float(exp - iat)
+    return float(expires_in) if _is_seconds(expires_in) else None
+
+
+def _is_seconds(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
+    """Return the error to raise: of the right kind, and without what must not be shown.
+
+    A reply that claims success may hold a token, and one that reports an error may repeat
+    the secret that it was sent.
+    """
+    status = error.http_status
+    if status in _REFUSED:
+        kind: type[ApiError] = InvalidCredentialsError
+        message = f"the auth API refused API key {credentials.api_key}: {error.message}"
+    elif status in _NOT_HERE:
+        kind = type(error)
+        message = f"there is no token exchange at auth_api_url: {error.message}"
+    else:
+        kind = type(error)
+        message = error.message
+
+    def without_secret(text: str | None) -> str | None:
+        return text.replace(credentials.api_secret, "[api secret]") if text is not None else None
+
+    succeeded = isinstance(error, ServerError) and status is not None and status < 300  # noqa: PLR2004
+    return kind(
+        without_secret(message) or "",
+        http_status=status,
+        error_code=without_secret(error.error_code),
+        request_id=error.request_id,
+        http_body=None if succeeded else without_secret(error.http_body),
+        retry_after=error.retry_after,
+    )

@@ -1,0 +1,37 @@
+"""What an exchange failed with, and what each caller is told of it."""
+
+from __future__ import annotations
+
+from scope_async.errors import ApiError, InvalidCredentialsError, ScopeError, TokenRefreshError
+
+
+def as_failure(error: Exception, *, limit: float) -> ScopeError:
+    """Return the package's error for whatever an exchange raised within its `limit` seconds."""
+    if isinstance(error, ScopeError):
+        return error
+    failure = (
+        TokenRefreshError(f"no token within {limit:g} s")
+        if isinstance(error, TimeoutError)
+        else TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def own_error(error: Exception, *, retry_after: float) -> ScopeError:
+    """Return an exception for one caller, caused by the shared `error`.
+
+    One object that is raised for a thousand callers would grow its traceback without bound.
+    """
+    facts = error if isinstance(error, ApiError) else ApiError(str(error))
+    refused = isinstance(error, InvalidCredentialsError)
+    own = (InvalidCredentialsError if refused else TokenRefreshError)(
+        facts.message if refused else f"no valid token: {facts.message}",
+        http_status=facts.http_status,
+        error_code=facts.error_code,
+        request_id=facts.request_id,
+        http_body=facts.http_body,
+        retry_after=retry_after,
+    )
+    own.__cause__ = error
+    return own

@@ -1,0 +1,55 @@
+"""The background task that renews the token before it expires."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from scope_async._clock import Clock
+
+_SUSPENDED = 1.0
+
+
+class Refresher:
+    """Sleeps until the next exchange is due, has it made, and starts again; never ends by itself.
+
+    When the wall clock ran more than a second ahead of the monotonic one during a sleep,
+    the machine was suspended and the token is older than it looks: `suspended` is called.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        due_at: Callable[[], float],
+        renew: Callable[[], Awaitable[None]],
+        suspended: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._due_at = due_at
+        self._renew = renew
+        self._suspended = suspended
+        self._resting: anyio.CancelScope | None = None
+
+    def wake(self) -> None:
+        """Look at the schedule again, because it has changed."""
+        if self._resting is not None:
+            self._resting.cancel()
+
+    async def run(self) -> None:
+        while True:
+            delay = self._due_at() - self._clock.monotonic()
+            if delay > 0:
+                await self._rest(delay)
+            else:
+                await self._renew()
+
+    async def _rest(self, seconds: float) -> None:
+        clock = self._clock
+        drift = clock.time() - clock.monotonic()
+        with anyio.CancelScope() as self._resting:
+            await clock.sleep(seconds)
+        self._resting = None
+        if clock.time() - clock.monotonic() - drift > _SUSPENDED:
+            self._suspended()

@@ -1,0 +1,90 @@
+"""One renewal: ask for the credentials, exchange them, ask again when they are refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import ConfigurationError, InvalidCredentialsError
+from scope_async.telemetry.events import CredentialsChanged, Emit
+from scope_async.tokens.exchange import Exchange, TokenGrant
+
+_logger = logging.getLogger("scope_async.tokens")
+
+
+@attrs.frozen
+class Granted:
+    """A grant, the key it was given for, and the monotonic instant at which it was asked for."""
+
+    grant: TokenGrant
+    api_key: str
+    asked_at: float
+
+
+class Renewal:
+    """Gets a grant with the credentials that the provider returns now.
+
+    Every exchange asks the provider, so that credentials which changed on disk are in use
+    from the next renewal on, also when the old ones still work.
+    """
+
+    def __init__(
+        self,
+        provider: Callable[[], Awaitable[ApiKeyCredentials]],
+        exchange: Exchange,
+        *,
+        monotonic: Callable[[], float],
+        emit: Emit,
+    ) -> None:
+        self._provider = provider
+        self._exchange = exchange
+        self._monotonic = monotonic
+        self._emit = emit
+        self._known: ApiKeyCredentials | None = None
+
+    async def __call__(self) -> Granted:
+        """Return a grant.
+
+        Raises:
+            InvalidCredentialsError: refused, and the provider has no other credentials.
+            ScopeError: any other failure of the exchange, or of the first load.
+        """
+        credentials = await self._load()
+        try:
+            return await self._ask(credentials)
+        except InvalidCredentialsError:
+            reloaded = await self._load()
+            if reloaded == credentials:
+                raise
+            return await self._ask(reloaded)
+
+    async def _ask(self, credentials: ApiKeyCredentials) -> Granted:
+        asked_at = self._monotonic()
+        return Granted(await self._exchange(credentials), credentials.api_key, asked_at)
+
+    async def _load(self) -> ApiKeyCredentials:
+        known = self._known
+        try:
+            credentials = await self._provider()
+        except Exception as error:
+            if known is None:
+                raise
+            # A file that is being replaced must not stop a client that has what it needs.
+            _logger.warning(
+                "the credential provider failed with %s; going on with API key %s",
+                type(error).__name__,
+                known.api_key,
+            )
+            return known
+        if not isinstance(credentials, ApiKeyCredentials):
+            raise ConfigurationError(
+                f"the credential provider must return ApiKeyCredentials, got {type(credentials).__name__}"
+            )
+        if known is not None and credentials != known:
+            _logger.info("the credentials changed to API key %s", credentials.api_key)
+            self._emit(CredentialsChanged(api_key=credentials.api_key))
+        self._known = credentials
+        return credentials

@@ -1,0 +1,56 @@
+"""One log line and one event for everything that happens to a token; never its value."""
+
+from __future__ import annotations
+
+import logging
+
+from scope_async.errors import ScopeError
+from scope_async.telemetry.events import (
+    BufferClamped,
+    CredentialsRefused,
+    Emit,
+    RenewalFailed,
+    TokenExchanged,
+)
+from scope_async.tokens.token import AccessToken
+from scope_async.tokens.windows import Windows
+
+_logger = logging.getLogger("scope_async.tokens")
+
+
+class Report:
+    """Tells the log and the hooks what became of an exchange; times come in seconds."""
+
+    def __init__(self, emit: Emit, *, wanted_buffer: float) -> None:
+        self._emit = emit
+        self._wanted_buffer = wanted_buffer
+        self._clamp_told = False
+
+    def exchanged(self, token: AccessToken, planned: Windows, duration: float) -> None:
+        _logger.debug(
+            "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
+        )
+        self._emit(
+            TokenExchanged(
+                generation=token.generation,
+                lifetime_ms=token.lifetime * 1000,
+                duration_ms=duration * 1000,
+            )
+        )
+        if planned.clamped and not self._clamp_told:
+            self._clamp_told = True
+            _logger.warning(
+                "token_refresh_buffer is %.0f s but tokens live %.0f s; renewing %.1f s before expiry instead",
+                self._wanted_buffer,
+                token.lifetime,
+                planned.buffer,
+            )
+            self._emit(BufferClamped(wanted_ms=self._wanted_buffer * 1000, used_ms=planned.buffer * 1000))
+
+    def failed(self, error: ScopeError, failures: int, retry_in: float) -> None:
+        _logger.warning("the token could not be renewed: %s; trying again in %.1f s", error, retry_in)
+        self._emit(RenewalFailed(error=type(error).__name__, failures=failures, retry_in_ms=retry_in * 1000))
+
+    def refused(self, error: ScopeError, retry_in: float) -> None:
+        _logger.error("%s; asking again in %.0f s", error, retry_in)
+        self._emit(CredentialsRefused(error=type(error).__name__, retry_in_ms=retry_in * 1000))

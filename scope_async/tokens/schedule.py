@@ -1,0 +1,126 @@
+"""When the next exchange is due, and what callers without a token are told; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scope_async.errors import ApiError, ScopeError
+from scope_async.http.retry import full_jitter
+from scope_async.tokens.token import AccessToken
+from scope_async.tokens.windows import (
+    MIN_INTERVAL,
+    Windows,
+    before_death,
+    brings_life,
+    cached_renew_after,
+    probe_delay,
+    windows,
+)
+
+_NEVER = float("-inf")
+_BACKOFF_BASE = 1.0
+_BACKOFF_CAP = 60.0
+_RETRY_AFTER_CAP = 30.0
+_FORCED_BURST = 3.0
+_FORCED_EVERY = 10.0
+
+
+class Schedule:
+    """Decides on instants of a monotonic clock that it is given, in seconds.
+
+    Attributes:
+        next_at: no exchange in the background before this instant.
+        error: why the last exchange gave no token; None after a success.
+        refused: the auth API refused the credentials, and callers are told so at once.
+    """
+
+    def __init__(self, *, buffer: float, draw: Callable[[], float]) -> None:
+        self._buffer = buffer
+        self._draw = draw
+        self._failures_in_a_row = 0
+        self._refusals_in_a_row = 0
+        self._blocked_until = _NEVER
+        self._forced_allowance = _FORCED_BURST
+        self._forced_at = _NEVER
+        self.next_at = _NEVER
+        self.error: ScopeError | None = None
+        self.refused = False
+
+    def due_at(self, token: AccessToken) -> float:
+        """Return the instant of the next exchange in the background."""
+        return max(token.renew_at, self.next_at)
+
+    def verdict(self, now: float) -> ScopeError | None:
+        """Return why a caller without a token must not start an exchange now; None when it may."""
+        return self.error if self.refused or now < self._blocked_until else None
+
+    def unblocked_in(self, now: float) -> float:
+        """Return the seconds until a caller may start an exchange again."""
+        return max(0.0, (self.next_at if self.refused else self._blocked_until) - now)
+
+    def started(self, now: float) -> None:
+        """Note that an exchange starts, so that one which is killed is not repeated at once."""
+        self.next_at = max(self.next_at, now + MIN_INTERVAL)
+
+    def granted(self, lifetime: float, *, asked_at: float, now: float, previous: AccessToken) -> Windows:
+        """Note a success and return the new token's windows, as offsets from `asked_at`."""
+        self._failures_in_a_row = self._refusals_in_a_row = 0
+        self._blocked_until = _NEVER
+        self.error, self.refused = None, False
+        self.next_at = now + MIN_INTERVAL
+        planned = windows(lifetime, buffer=self._buffer, draw=self._draw())
+        dead_at = asked_at + planned.dead_after
+        cached = now < previous.dead_at and not brings_life(
+            gained=dead_at - previous.dead_at, lifetime=previous.lifetime
+        )
+        if not cached:
+            return planned
+        renew_at = now + cached_renew_after(dead_at - now)
+        return Windows(
+            renew_after=min(renew_at - asked_at, planned.dead_after),
+            dead_after=planned.dead_after,
+            buffer=planned.buffer,
+            clamped=False,
+        )
+
+    def failed(self, error: ScopeError, *, now: float, left: float) -> float:
+        """Note a failure that may pass, and return the seconds until the next attempt.
+
+        `left` is the life of the token in use, 0 or less without one. `Retry-After` is
+        honoured as far as that life allows.
+        """
+        self.error = error
+        self._failures_in_a_row += 1
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        delay = (
+            full_jitter(self._failures_in_a_row, base=_BACKOFF_BASE, cap=_BACKOFF_CAP, draw=self._draw())
+            if asked is None
+            else asked
+        )
+        if left > 0:
+            delay = before_death(delay, left=left)
+        else:
+            rest = 1.0 + 4.0 * self._draw() if asked is None else min(max(asked, 1.0), _RETRY_AFTER_CAP)
+            self._blocked_until = now + rest
+            delay = max(min(delay, _BACKOFF_CAP), rest)
+        self.next_at = now + delay
+        return delay
+
+    def refuse(self, error: ScopeError, *, now: float) -> float:
+        """Note that the credentials were refused, and return the seconds until the next probe."""
+        self.error = error
+        self.refused = True
+        self._refusals_in_a_row += 1
+        delay = probe_delay(self._refusals_in_a_row)
+        self.next_at = now + delay
+        return delay
+
+    def allow_forced(self, now: float) -> bool:
+        """Tell whether a renewal out of turn may start: three at once, then one in 10 s."""
+        refilled = self._forced_allowance + max(0.0, now - self._forced_at) / _FORCED_EVERY
+        self._forced_allowance = min(_FORCED_BURST, refilled)
+        self._forced_at = now
+        if self._forced_allowance < 1.0:
+            return False
+        self._forced_allowance -= 1.0
+        return True

@@ -1,0 +1,292 @@
+"""The token source: read without waiting, join the one exchange under way, invalidate."""
+
+from __future__ import annotations
+
+import logging
+import random
+import warnings
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import attrs
+
+from scope_async._background import Background
+from scope_async._clock import Clock, SystemClock
+from scope_async._flight import SingleFlight
+from scope_async.config import Config
+from scope_async.credentials import ApiKeyCredentials, CredentialProvider, StaticCredentials
+from scope_async.errors import (
+    ClientClosedError,
+    InvalidCredentialsError,
+    ScopeError,
+    TokenRefreshError,
+)
+from scope_async.http.transport import Transport
+from scope_async.telemetry.dispatch import Dispatcher
+from scope_async.telemetry.events import Hook, TokenWaited
+from scope_async.tokens.exchange import Exchange, HttpExchange
+from scope_async.tokens.failure import as_failure, own_error
+from scope_async.tokens.refresher import Refresher
+from scope_async.tokens.renewal import Granted, Renewal
+from scope_async.tokens.report import Report
+from scope_async.tokens.schedule import Schedule
+from scope_async.tokens.token import AccessToken, TokenState, TokenStatus, no_token
+from scope_async.tokens.windows import dead_after
+
+_logger = logging.getLogger("scope_async.tokens")
+
+_MAX_FLIGHTS = 3
+
+
+class TokenSource:
+    """Keeps one valid token for everyone who asks.
+
+    A background task renews the token before it expires, so that readers never wait while
+    it lives. Works inside a `ScopeClient` (`scope.tokens`) or alone; open it with
+    `async with`, or `start` and `aclose`, from any task, any number of times.
+
+    Args:
+        credentials: an `ApiKeyCredentials`, or a provider that is asked at every exchange.
+        config: the resolved options; without it they come from `options` and the environment.
+        hooks: callables that take one event (`scope_async.telemetry.events`).
+        clock: for tests.
+        exchange: how credentials become a token; default is the auth API over HTTP.
+        background: whose tasks to run in; default is its own.
+        draw: random numbers in [0, 1), for jitter.
+
+    Raises:
+        ConfigurationError: an option is missing or wrong; all of them are named.
+    """
+
+    def __init__(
+        self,
+        credentials: ApiKeyCredentials | CredentialProvider,
+        *,
+        config: Config | None = None,
+        hooks: Iterable[Hook] = (),
+        clock: Clock | None = None,
+        exchange: Exchange | None = None,
+        background: Background | None = None,
+        draw: Callable[[], float] = random.random,
+        **options: Any,
+    ) -> None:
+        self.config = Config.resolve(config, options)
+        clock = clock or SystemClock()
+        self._monotonic = clock.monotonic
+        self._draw = draw
+        self._background = background or Background()
+        self._emit = Dispatcher(hooks, self._background)
+        self._transport = Transport(self.config, clock=clock, emit=self._emit, max_connections=4)
+        provider = (
+            StaticCredentials(credentials) if isinstance(credentials, ApiKeyCredentials) else credentials
+        )
+        self._renewal = Renewal(
+            provider,
+            exchange or HttpExchange(self.config, self._transport),
+            monotonic=clock.monotonic,
+            emit=self._emit,
+        )
+        self._report = Report(self._emit, wanted_buffer=self.config.token_refresh_buffer)
+        self._schedule = self._new_schedule()
+        self._flights: SingleFlight[str, None] = SingleFlight(self._background)
+        self._refresher = Refresher(
+            clock,
+            due_at=lambda: self._schedule.due_at(self._token),
+            renew=self._renew,
+            suspended=self._renew_early,
+        )
+        self._background.reside(self._refresher.run)
+        self._token = no_token(self._monotonic)
+        self._generation = 0
+        self._exchanges = 0
+        self._failures = 0
+        self._closed = False
+
+    def _new_schedule(self) -> Schedule:
+        return Schedule(buffer=self.config.token_refresh_buffer, draw=self._draw)
+
+    def peek(self) -> AccessToken | None:
+        """Return the valid token, or None; takes no lock, does no I/O, callable from any thread."""
+        token = self._token
+        return token if self._monotonic() < token.dead_at else None
+
+    async def get(self) -> AccessToken:
+        """Return a token that the service will accept now.
+
+        While the current token is valid this never suspends. Callers that arrive without
+        one share a single exchange; cancelling a caller leaves the exchange to the others.
+
+        Raises:
+            InvalidCredentialsError: the service refused the credentials; fix them, do not retry.
+            TokenRefreshError: no exchange has succeeded before the token died; trying again
+                after `retry_after` seconds may help.
+            ClientClosedError: the source was closed.
+        """
+        token = self._token
+        if self._monotonic() < token.dead_at:
+            return token
+        return await self._wait()
+
+    async def _wait(self) -> AccessToken:
+        arrived = self._monotonic()
+        try:
+            for _ in range(_MAX_FLIGHTS):
+                self._check_open()
+                if (verdict := self._schedule.verdict(self._monotonic())) is not None:
+                    self._background.ensure()
+                    raise self._own(verdict)
+                flight = self._flights.join("token", self._exchange)
+                await flight.wait()
+                if (token := self.peek()) is not None:
+                    return token
+                self._check_open()
+                if flight.error is not None:
+                    raise self._own(flight.error)
+        finally:
+            if self._emit.observed:
+                self._emit(TokenWaited(duration_ms=(self._monotonic() - arrived) * 1000))
+        raise TokenRefreshError(f"no valid token after {_MAX_FLIGHTS} exchanges")
+
+    def invalidate(self, token: AccessToken) -> None:
+        """Stop using `token`, which the service refused; a newer one is left alone.
+
+        Renewals that are forced in this way are limited to three at once and one in ten
+        seconds: beyond that the token stays, since a service which refuses every new token
+        is not helped by more of them. Call it on the source's event loop.
+        """
+        if token.generation != self._token.generation or self.peek() is None:
+            return
+        if not self._schedule.allow_forced(self._monotonic()):
+            _logger.warning(
+                "the service refuses new tokens; not renewing generation %d yet", token.generation
+            )
+            return
+        _logger.info("the service refused the token of generation %d; renewing it", token.generation)
+        self._token = self._token.refused()
+        self._refresher.wake()
+
+    def status(self) -> TokenStatus:
+        """Return what the source looks like now; never waits."""
+        now, token, schedule = self._monotonic(), self._token, self._schedule
+        backing_off = schedule.error is not None and schedule.next_at > now
+        return TokenStatus(
+            state=self._state(now),
+            generation=token.generation,
+            expires_in=token.expires_in() if token.generation else None,
+            renews_in=None if self._closed else max(0.0, schedule.due_at(token) - now),
+            refreshing=self._flights.under_way("token"),
+            retries_in=schedule.next_at - now if backing_off else None,
+            exchanges=self._exchanges,
+            failures=self._failures,
+            last_error=schedule.error,
+        )
+
+    def _state(self, now: float) -> TokenState:
+        token = self._token
+        if self._closed:
+            return "closed"
+        if now < token.dead_at:
+            return "fresh" if now < token.renew_at else "stale"
+        if self._schedule.refused:
+            return "refused"
+        return "expired" if token.generation else "empty"
+
+    async def start(self) -> None:
+        """Start the background renewal; the first exchange begins at once and is not waited for."""
+        self._closed = False
+        self._transport.open()
+        self._background.start()
+
+    async def aclose(self) -> None:
+        """Wake all waiters with `ClientClosedError`, forget the token, end the tasks. Idempotent."""
+        self._closed = True
+        self._token = no_token(self._monotonic)
+        self._schedule = self._new_schedule()
+        self._flights.abandon()
+        try:
+            await self._background.aclose()
+        finally:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if getattr(self, "_exchanges", 0) and not self._closed:
+            warnings.warn(
+                f"{self!r} was never closed; use aclose()", ResourceWarning, source=self, stacklevel=2
+            )
+
+    def __repr__(self) -> str:
+        return f"<TokenSource {self._state(self._monotonic())} generation={self._token.generation}>"
+
+    async def _renew(self) -> None:
+        await self._flights.join("token", self._exchange).wait()
+
+    async def _exchange(self) -> None:
+        """Make one exchange and publish its token by one assignment; runs in the background."""
+        started = self._monotonic()
+        self._exchanges += 1
+        self._schedule.started(started)
+        try:
+            with anyio.fail_after(self.config.timeout):
+                granted = await self._renewal()
+            self._publish(granted, started)
+        except InvalidCredentialsError as error:
+            self._failures += 1
+            self._report.refused(error, self._schedule.refuse(error, now=self._monotonic()))
+            raise
+        except Exception as error:
+            self._failures += 1
+            failure = as_failure(error, limit=self.config.timeout)
+            now = self._monotonic()
+            delay = self._schedule.failed(failure, now=now, left=self._token.dead_at - now)
+            self._report.failed(failure, self._failures, delay)
+            raise failure  # noqa: B904 - as_failure keeps the cause
+        finally:
+            self._refresher.wake()
+
+    def _publish(self, granted: Granted, started: float) -> None:
+        now, asked_at, lifetime = self._monotonic(), granted.asked_at, granted.grant.lifetime
+        if self._closed:
+            return
+        if now >= asked_at + dead_after(lifetime):
+            raise TokenRefreshError(f"the token was dead on arrival: it lives {lifetime:g} s")
+        planned = self._schedule.granted(lifetime, asked_at=asked_at, now=now, previous=self._token)
+        self._generation += 1
+        self._token = token = AccessToken(
+            value=granted.grant.value,
+            authorization=f"Bearer {granted.grant.value}",
+            generation=self._generation,
+            api_key=granted.api_key,
+            lifetime=lifetime,
+            renew_at=asked_at + planned.renew_after,
+            dead_at=asked_at + planned.dead_after,
+            expires_at=asked_at + lifetime,
+            monotonic=self._monotonic,
+        )
+        self._report.exchanged(token, planned, now - started)
+
+    def _renew_early(self) -> None:
+        now = self._monotonic()
+        if self.peek() is not None and self._schedule.allow_forced(now):
+            _logger.info("the machine was suspended or its clock was set; renewing the token")
+            self._token = attrs.evolve(self._token, renew_at=now)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("the token source is closed")
+
+    def _own(self, error: Exception) -> ScopeError:
+        return own_error(error, retry_after=self._schedule.unblocked_in(self._monotonic()))

@@ -1,0 +1,98 @@
+"""The snapshot of one token, and what the source tells about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import attrs
+import jwt
+
+from scope_async.errors import ScopeError
+
+TokenState = Literal["empty", "fresh", "stale", "expired", "refused", "closed"]
+
+
+def read_claims(value: str) -> dict[str, Any]:
+    """Return the claims of a JWT without verifying them; empty when it is no JWT.
+
+    The SDK is not the token's audience and has no key: the claims are for display and
+    for `exp - iat`, never for a decision about trust.
+    """
+    try:
+        claims = jwt.decode(value, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return {}
+    return dict(claims)
+
+
+@attrs.frozen(eq=False)
+class AccessToken:
+    """A short-lived token, immutable; neither `repr` nor `str` shows it.
+
+    Attributes:
+        value: the token itself.
+        authorization: the value of the `Authorization` header (RFC 6750 section 2.1).
+        generation: counts the exchanges of one source, from 1.
+        api_key: the public identifier of the key that it was exchanged for.
+        lifetime: seconds it was good for when it was asked for.
+        renew_at, dead_at, expires_at: instants of the monotonic clock, in seconds.
+    """
+
+    value: str = attrs.field(repr=False)
+    authorization: str = attrs.field(repr=False)
+    generation: int
+    api_key: str
+    lifetime: float
+    renew_at: float = attrs.field(repr=False)
+    dead_at: float = attrs.field(repr=False)
+    expires_at: float = attrs.field(repr=False)
+    _monotonic: Callable[[], float] = attrs.field(repr=False)
+
+    def expires_in(self) -> float:
+        """Return the seconds until the service stops accepting it; negative afterwards."""
+        return self.expires_at - self._monotonic()
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The token's claims, unverified; empty when it is not a JWT."""
+        return read_claims(self.value)
+
+    def refused(self) -> AccessToken:
+        """Return this token as one that must not be used any more."""
+        return attrs.evolve(self, dead_at=float("-inf"), renew_at=float("-inf"))
+
+
+def no_token(monotonic: Callable[[], float]) -> AccessToken:
+    """Return the token that a source holds before its first exchange: dead from the start."""
+    never = float("-inf")
+    return AccessToken("", "", 0, "", 0.0, never, never, never, monotonic)
+
+
+@attrs.frozen(kw_only=True)
+class TokenStatus:
+    """What a `TokenSource` looks like at one moment; times in seconds, None where there is none.
+
+    Attributes:
+        state: `empty` (no token yet), `fresh`, `stale` (in use, renewal due), `expired` (also:
+            refused by the service), `refused` (no valid token, and the credentials were
+            refused) or `closed`.
+        generation: of the current token; 0 without one.
+        expires_in: until the service stops accepting the token.
+        renews_in: until the next exchange is due; 0 when it is overdue or under way.
+        refreshing: an exchange is under way.
+        retries_in: how long the source backs off after a failure; None when it does not.
+        exchanges: exchanges started so far, whatever became of them.
+        failures: exchanges that gave no token, for whatever reason.
+        last_error: what the last exchange failed with; None after a success.
+    """
+
+    state: TokenState
+    generation: int
+    expires_in: float | None
+    renews_in: float | None
+    refreshing: bool
+    retries_in: float | None
+    exchanges: int
+    failures: int
+    last_error: ScopeError | None
