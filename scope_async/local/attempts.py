@@ -1,0 +1,67 @@
+"""How often someone may guess."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from scope_async._clock import Clock
+
+WINDOW = 60.0
+"""Seconds over which failed exchanges are counted."""
+PER_ADDRESS = 100
+PER_KEY = 30
+_COUNTERS_KEPT = 10_000
+
+
+@define
+class _Counter:
+    since: float
+    failures: int = 0
+
+
+class Attempts:
+    """Counts failed exchanges by address and by key.
+
+    An address over its limit gets no exchange. A key over its limit gets none from the
+    addresses that failed with it: whoever guesses cannot lock out the service that has
+    the right secret.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counters: dict[tuple[str, str], _Counter] = {}
+
+    def check(self, address: str, api_key: str) -> float | None:
+        """Return None, or for how many seconds this exchange is still refused."""
+        if not self._counters:
+            return None
+        wait = self._over((address, ""), PER_ADDRESS)
+        if wait is None and self._over((address, api_key), 1) is not None:
+            wait = self._over(("", api_key), PER_KEY)
+        return wait
+
+    def failed(self, address: str, api_key: str) -> None:
+        """Count a failed exchange."""
+        now = self._clock.monotonic()
+        for who in ((address, ""), ("", api_key), (address, api_key)):
+            counter = self._counters.get(who)
+            if counter is None or now - counter.since >= WINDOW:
+                counter = self._counters[who] = _Counter(now)
+            counter.failures += 1
+        if len(self._counters) > _COUNTERS_KEPT:
+            self._forget(now)
+
+    def clear(self) -> None:
+        self._counters.clear()
+
+    def _over(self, who: tuple[str, str], limit: int) -> float | None:
+        counter = self._counters.get(who)
+        if counter is None or counter.failures < limit:
+            return None
+        left = counter.since + WINDOW - self._clock.monotonic()
+        return left if left > 0 else None
+
+    def _forget(self, now: float) -> None:
+        alive = {who: counter for who, counter in self._counters.items() if now - counter.since < WINDOW}
+        newest = sorted(alive.items(), key=lambda item: item[1].since)[-_COUNTERS_KEPT // 2 :]
+        self._counters = dict(newest)

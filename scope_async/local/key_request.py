@@ -1,0 +1,73 @@
+"""What may be asked of an API key: names, environments, lifetimes, reasons."""
+
+from __future__ import annotations
+
+import math
+
+from scope_async.errors import ValidationError
+from scope_async.local.key_record import ENVIRONMENTS
+
+DEFAULT_OVERLAP = 86_400
+MAX_OVERLAP = 30 * 86_400
+"""Seconds that a rotated key may go on."""
+_NAME_LIMIT = 100
+_REASON_LIMIT = 500
+_MAX_LIFETIME = 100 * 366 * 86_400
+
+
+def check_name(name: object) -> str:
+    """Return the name of a key, without the blanks around it.
+
+    Raises:
+        ValidationError: it is not 1 to 100 printable characters.
+    """
+    stripped = name.strip() if isinstance(name, str) else ""
+    if not 1 <= len(stripped) <= _NAME_LIMIT or not stripped.isprintable():
+        raise ValidationError(f"name: 1 to {_NAME_LIMIT} printable characters")
+    return stripped
+
+
+def check_environment(environment: object) -> str:
+    if not isinstance(environment, str) or environment not in ENVIRONMENTS:
+        raise ValidationError(f"environment: one of {', '.join(ENVIRONMENTS)}")
+    return environment
+
+
+def check_lifetime(expires_in: object) -> float | None:
+    """Return how many seconds a key lives; None is for ever."""
+    if expires_in is None:
+        return None
+    seconds = _number(expires_in)
+    if seconds is None or not 0 < seconds <= _MAX_LIFETIME:
+        raise ValidationError("expires_in: seconds, more than 0 and at most 100 years, or null")
+    return seconds
+
+
+def check_overlap(overlap: object) -> float:
+    seconds = _number(overlap)
+    if seconds is None or not 0 <= seconds <= MAX_OVERLAP:
+        raise ValidationError("overlap: seconds from 0 to 30 days")
+    return seconds
+
+
+def check_reason(reason: object) -> str | None:
+    if reason is None:
+        return None
+    # A lone surrogate, which JSON can spell, is no character that a store could keep.
+    if not isinstance(reason, str) or len(reason) > _REASON_LIMIT or not _is_text(reason):
+        raise ValidationError(f"reason: at most {_REASON_LIMIT} characters, or null")
+    return reason
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,53 @@
+"""Identifiers, secrets and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import zlib
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CHECKSUM_LENGTH = 6
+_IDENTIFIER_BYTES = 16
+_SECRET_BYTES = 32
+
+
+def base62(data: bytes) -> str:
+    """Write `data` in base 62; data of one length always has one width."""
+    number = int.from_bytes(data, "big")
+    width = -(-len(data) * 8 * 1000 // 5954)  # log2(62) is 5.954
+    digits = []
+    for _ in range(width):
+        number, digit = divmod(number, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def new_identifier(prefix: str) -> str:
+    """Return `prefix_` and 128 random bits; a double click selects all of it."""
+    return f"{prefix}_{base62(secrets.token_bytes(_IDENTIFIER_BYTES))}"
+
+
+def new_secret(prefix: str) -> str:
+    """Return `prefix_`, 256 random bits and a CRC-32 checksum; a double click selects all of it."""
+    body = f"{prefix}_{base62(secrets.token_bytes(_SECRET_BYTES))}"
+    return body + _checksum(body)
+
+
+def is_intact(secret: str) -> bool:
+    """Tell whether the checksum at the end of `secret` fits: a mistyped secret needs no look-up."""
+    body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]
+    return _checksum(body) == checksum
+
+
+def digest(secret: str) -> bytes:
+    """Return the SHA-256 of `secret`: all that is ever stored.
+
+    No salt and no slow hash: a secret of 256 random bits has no dictionary to be found in.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _checksum(body: str) -> str:
+    value = zlib.crc32(body.encode("utf-8", "surrogatepass"))
+    return base62(value.to_bytes(4, "big")).rjust(_CHECKSUM_LENGTH, _ALPHABET[0])
