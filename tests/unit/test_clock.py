@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from scope_async._clock import SLICE, SystemClock, TravelClock
+
+
+class Machine:
+    """A machine whose clocks move only while somebody sleeps, or when it is suspended."""
+
+    def __init__(self) -> None:
+        self.monotonic, self.wall = 100.0, 1_000_000.0
+        self.slices: list[float] = []
+        self.suspensions: dict[int, float] = {}
+
+    async def sleep(self, seconds: float) -> None:
+        self.slices.append(seconds)
+        self.monotonic += seconds
+        self.wall += seconds + self.suspensions.get(len(self.slices), 0.0)
+
+    def clock(self) -> SystemClock:
+        return SystemClock(monotonic=lambda: self.monotonic, wall=lambda: self.wall, sleep=self.sleep)
+
+
+async def test_a_long_sleep_goes_in_slices() -> None:
+    machine = Machine()
+    await machine.clock().sleep(70.0)
+    assert machine.slices == [SLICE, SLICE, 10.0]
+
+
+async def test_a_sleep_ends_in_the_slice_in_which_the_machine_was_suspended() -> None:
+    machine = Machine()
+    machine.suspensions[2] = 3600.0
+    await machine.clock().sleep(1000.0)
+    assert machine.slices == [SLICE, SLICE]
+
+
+async def test_a_wall_clock_stepped_back_does_not_end_or_lengthen_a_sleep() -> None:
+    machine = Machine()
+    machine.suspensions[1] = -86400.0
+    await machine.clock().sleep(50.0)
+    assert machine.slices == [SLICE, 20.0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0])
+async def test_no_time_is_one_turn_of_the_loop(seconds) -> None:
+    machine = Machine()
+    await machine.clock().sleep(seconds)
+    assert machine.slices == [0.0]
+
+
+async def test_a_standing_clock_stands() -> None:
+    clock = TravelClock(ticking=False)
+    before = clock.monotonic(), clock.time()
+    await asyncio.sleep(0)
+    assert (clock.monotonic(), clock.time()) == before
+
+
+async def test_advance_wakes_what_is_due_and_nothing_else() -> None:
+    clock = TravelClock(ticking=False)
+    short, long = (asyncio.create_task(clock.sleep(seconds)) for seconds in (10.0, 20.0))
+    await asyncio.sleep(0)
+    clock.advance(10.0)
+    await short
+    assert not long.done()
+    clock.advance(10.0)
+    await long
+
+
+async def test_a_ticking_clock_needs_nobody_to_advance_it() -> None:
+    clock = TravelClock()
+    before = clock.monotonic()
+    await asyncio.gather(*(clock.sleep(seconds / 1000) for seconds in range(20)))
+    assert clock.monotonic() >= before + 0.018
+
+
+async def test_a_cancelled_sleep_is_cancelled_and_later_moves_do_not_mind() -> None:
+    clock = TravelClock(ticking=False)
+    sleep = asyncio.create_task(clock.sleep(10.0))
+    await asyncio.sleep(0)
+    sleep.cancel()
+    await asyncio.wait({sleep})
+    assert sleep.cancelled()
+    clock.advance(10.0)
+
+
+def test_time_does_not_go_back() -> None:
+    with pytest.raises(ValueError, match="forward"):
+        TravelClock().advance(-1.0)
+
+
+async def test_suspension_moves_the_wall_clock_alone_and_ends_sleeps() -> None:
+    clock = TravelClock(ticking=False)
+    monotonic, wall = clock.monotonic(), clock.time()
+    sleep = asyncio.create_task(clock.sleep(1000.0))
+    await asyncio.sleep(0)
+    clock.suspend(60.0)
+    await sleep
+    assert clock.monotonic() == monotonic
+    assert clock.time() == wall + 60.0
+
+
+def test_stepping_the_wall_clock_leaves_the_monotonic_one_alone() -> None:
+    clock = TravelClock(ticking=False)
+    monotonic, wall = clock.monotonic(), clock.time()
+    clock.step_wall(-3600.0)
+    assert clock.monotonic() == monotonic
+    assert clock.time() == wall - 3600.0
