@@ -12,7 +12,9 @@ _SUSPENDED = 1.0
 
 
 class Refresher:
-    """Sleeps until the next exchange is due, has it made, and starts again; never ends by itself.
+    """Sleeps until the next exchange is due, has it made, and starts again.
+
+    Ends when `due_at` says None: the source was closed.
 
     When the wall clock ran more than a second ahead of the monotonic one during a sleep,
     the machine was suspended and the token is older than it looks: `suspended` is called.
@@ -22,7 +24,7 @@ class Refresher:
         self,
         clock: Clock,
         *,
-        due_at: Callable[[], float],
+        due_at: Callable[[], float | None],
         renew: Callable[[], Awaitable[None]],
         suspended: Callable[[], None],
     ) -> None:
@@ -38,8 +40,8 @@ class Refresher:
             self._resting.cancel()
 
     async def run(self) -> None:
-        while True:
-            delay = self._due_at() - self._clock.monotonic()
+        while (due_at := self._due_at()) is not None:
+            delay = due_at - self._clock.monotonic()
             if delay > 0:
                 await self._rest(delay)
             else:

@@ -93,7 +93,7 @@ class TokenSource:
         self._flights: SingleFlight[str, None] = SingleFlight(self._background)
         self._refresher = Refresher(
             clock,
-            due_at=lambda: self._schedule.due_at(self._token),
+            due_at=lambda: None if self._closed else self._schedule.due_at(self._token),
             renew=self._renew,
             suspended=self._renew_early,
         )
@@ -204,7 +204,6 @@ class TokenSource:
         self._closed = True
         self._token = no_token(self._monotonic)
         self._schedule = self._new_schedule()
-        self._flights.abandon()
         try:
             await self._background.aclose()
         finally:

@@ -1,0 +1,79 @@
+"""An exchange without a network: scripted answers, a gate, and a count of what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from scope_async import ApiKeyCredentials, InvalidCredentialsError, TokenSource
+from scope_async._clock import TravelClock
+from scope_async.tokens.exchange import TokenGrant
+
+CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_of_key_1")
+ADDRESSES = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
+
+
+class FakeAuth:
+    """The auth API as a function: gives tokens of `lifetime` seconds until told otherwise."""
+
+    def __init__(self, lifetime: float = 3600.0) -> None:
+        self.lifetime = lifetime
+        self.error: Exception | None = None
+        self.refused: set[str] = set()
+        self.asked: list[str] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.before_answer: Callable[[], Any] | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def hold(self) -> None:
+        self._open.clear()
+
+    def release(self) -> None:
+        self._open.set()
+
+    async def __call__(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+        self.asked.append(credentials.api_key)
+        number = len(self.asked)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await self._open.wait()
+            if self.before_answer is not None:
+                self.before_answer()
+            if credentials.api_key in self.refused:
+                raise InvalidCredentialsError("refused", http_status=401)
+            if self.error is not None:
+                raise self.error
+            return TokenGrant(f"token-{number}", self.lifetime)
+        finally:
+            self.under_way -= 1
+
+
+def source(auth: FakeAuth, clock: TravelClock | None = None, **options: Any) -> TokenSource:
+    """Return a source over `auth` whose time stands still and whose jitter is half of its range."""
+    return TokenSource(
+        options.pop("credentials", CREDENTIALS),
+        exchange=auth,
+        clock=clock or TravelClock(ticking=False),
+        draw=options.pop("draw", lambda: 0.5),
+        **{**ADDRESSES, **options},
+    )
+
+
+async def settle(rounds: int = 30) -> None:
+    """Let every task that can go on do so."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+async def travel(clock: TravelClock, seconds: float, *, step: float | None = None) -> None:
+    """Let `seconds` pass, `step` at a time, with everything that is due in between done."""
+    await settle()
+    left = seconds
+    while left > 0:
+        clock.advance(min(step or seconds, left))
+        left -= step or seconds
+        await settle()
