@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
@@ -32,7 +32,7 @@ OPTION_VARIABLES = {
 }
 ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
 
-_Checked = TypeVar("_Checked")
+_NOT_IN_URLS = re.compile(r"[\s\\\x00-\x20\x7f]")
 
 
 class Environment:
@@ -131,14 +131,20 @@ def _without_slash(value: Any) -> Any:
 
 def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) -> None:
     name = field.name
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{_named(name)} must be a string, got {value!r}")
     try:
-        parts = urlsplit(value if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ConfigurationError(f"{_named(name)} is not a URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = urlsplit(value)
+        # Looked at first, so that no other message shows the password.
+        if parts.username is not None or parts.password is not None:
+            raise ConfigurationError(f"{_named(name)} must not carry a user name or a password")
+        # Reading the port checks it.
+        acceptable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ConfigurationError(f"{_named(name)} is not a URL") from None
+    # urlsplit drops some of these, and a URL's other readers do not: two ideas of the host.
+    if not acceptable or _NOT_IN_URLS.search(value):
         raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {value!r}")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"{_named(name)} must not carry a user name or a password")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"{_named(name)} must not have a query or a fragment, got {value!r}")
 

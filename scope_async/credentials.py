@@ -92,13 +92,14 @@ class FileCredentials:
     async def __call__(self) -> ApiKeyCredentials:
         try:
             text = await anyio.Path(self.path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot read the credentials file {os.fspath(self.path)}: {error.strerror}"
-            ) from error
         except UnicodeDecodeError:
             # The decoder's error carries the bytes, which may hold the secret.
             raise ConfigurationError(f"the credentials file {os.fspath(self.path)} is not UTF-8") from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigurationError(
+                f"cannot read the credentials file {os.fspath(self.path)}: {reason}"
+            ) from error
         try:
             return ApiKeyCredentials.from_env(parse_credentials(text))
         except ConfigurationError as error:
@@ -124,7 +125,9 @@ class ChainCredentials:
             try:
                 return await provider()
             except ConfigurationError as error:
-                reasons.append(f"{type(provider).__name__}: {error}")
+                # A function goes by its own name, an object by its class.
+                name = getattr(provider, "__name__", type(provider).__name__)
+                reasons.append(f"{name}: {error}")
         raise MissingApiKeyError(f"no provider has credentials: {'; '.join(reasons) or 'none was given'}")
 
 
@@ -143,7 +146,7 @@ def parse_credentials(text: str) -> dict[str, str]:
 def _json_pairs(text: str) -> dict[str, str]:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # JSONDecodeError carries the whole document, secret included.
         raise ConfigurationError("not valid JSON") from None
     if not all(isinstance(value, str) for value in data.values()):

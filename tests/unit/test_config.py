@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from scope_async.config import CREDENTIAL_VARIABLES, OPTION_VARIABLES, Config, Environment, is_loopback
+from scope_async.errors import ConfigurationError, MissingApiKeyError
+
+URLS = {"base_url": "https://scope.example", "auth_api_url": "https://auth.example"}
+VARIABLES = {"SCOPE_API_URL": "https://scope.example", "SCOPE_AUTH_API_URL": "https://auth.example"}
+
+
+# Contract 2.1. A default that moves is a change that users feel, so it is written here again.
+DEFAULTS = {
+    "allow_insecure": False,
+    "api_version": "v1",
+    "auth_dialect": "auto",
+    "timeout": 30,
+    "open_timeout": 10,
+    "max_retries": 3,
+    "retry_base_delay": 0.5,
+    "retry_max_delay": 30.0,
+    "cache_enabled": True,
+    "cache_ttl": 300,
+    "cache_max_entries": 1000,
+    "stale_while_revalidate": 60,
+    "stale_if_error": 86400,
+    "unknown_variables": "error",
+    "environment": "production",
+    "token_refresh_buffer": 60,
+    "max_connections": 100,
+    "telemetry_enabled": True,
+}
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert attrs.asdict(Config(**URLS)) == URLS | DEFAULTS
+
+
+def test_it_cannot_be_changed() -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Config(**URLS).timeout = 1  # type: ignore[misc]
+
+
+def test_the_environment_is_read() -> None:
+    config = Config.from_env(
+        environ=VARIABLES | {"SCOPE_ENVIRONMENT": " staging ", "SCOPE_TOKEN_REFRESH_BUFFER": "12.5"}
+    )
+    assert (config.base_url, config.auth_api_url) == tuple(URLS.values())
+    assert (config.environment, config.token_refresh_buffer) == ("staging", 12.5)
+
+
+def test_an_explicit_value_wins_also_when_it_is_the_default() -> None:
+    environ = VARIABLES | {"SCOPE_ENVIRONMENT": "staging", "SCOPE_TOKEN_REFRESH_BUFFER": "soon"}
+    config = Config.from_env(environ=environ, environment="production", token_refresh_buffer=60)
+    assert (config.environment, config.token_refresh_buffer) == ("production", 60)
+
+
+def test_what_is_given_need_not_be_in_the_environment() -> None:
+    assert Config.from_env(environ={}, **URLS) == Config(**URLS)
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    environment = Environment({"SCOPE_API_KEY": "  "})
+    environment.credentials()
+    environment.options()
+    with pytest.raises(MissingApiKeyError) as caught:
+        environment.check()
+    for name in (
+        "SCOPE_ORG_ID",
+        "SCOPE_API_KEY",
+        "SCOPE_API_SECRET",
+        "SCOPE_API_URL",
+        "SCOPE_AUTH_API_URL",
+    ):
+        assert name in str(caught.value)
+
+
+def test_what_is_wrong_is_named_beside_what_is_missing() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Config.from_env(environ={"SCOPE_API_URL": "https://s", "SCOPE_TOKEN_REFRESH_BUFFER": "soon"})
+    assert type(caught.value) is ConfigurationError
+    assert "SCOPE_AUTH_API_URL" in str(caught.value)
+    assert "SCOPE_TOKEN_REFRESH_BUFFER" in str(caught.value)
+    assert "'soon'" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_a_number_that_is_no_duration_names_its_variable(value) -> None:
+    with pytest.raises(ConfigurationError, match="SCOPE_TOKEN_REFRESH_BUFFER"):
+        Config.from_env(environ=VARIABLES | {"SCOPE_TOKEN_REFRESH_BUFFER": value})
+
+
+@pytest.mark.parametrize("names", [names for names in CREDENTIAL_VARIABLES.values() if len(names) > 1])
+def test_two_spellings_must_agree(names) -> None:
+    first, second = names
+    environment = Environment({first: "one", second: "two"})
+    environment.text(first, second)
+    with pytest.raises(ConfigurationError) as caught:
+        environment.check()
+    assert first in str(caught.value)
+    assert second in str(caught.value)
+    # One of the pairs is the API secret.
+    assert "'one'" not in str(caught.value)
+    assert "'two'" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [names for names in CREDENTIAL_VARIABLES.values() if len(names) > 1])
+def test_either_spelling_will_do(names) -> None:
+    first, second = names
+    for variables in ({first: "v"}, {second: "v"}, {first: "v", second: " v "}, {first: "", second: "v"}):
+        environment = Environment(variables)
+        assert environment.text(first, second) == "v"
+        environment.check()
+
+
+def test_an_unknown_option_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="timeuot"):
+        Config.from_env(environ=VARIABLES, timeuot=1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("base_url", ""),
+        ("base_url", None),
+        ("base_url", "scope.example"),
+        ("base_url", "ftp://scope.example"),
+        ("base_url", "https://"),
+        ("base_url", "https://:443"),
+        ("base_url", "https://scope.example:port"),
+        ("base_url", "https://scope.example:99999"),
+        ("base_url", "https://[::1"),
+        ("base_url", "https://scope example"),
+        ("base_url", "https://scope.example/a b"),
+        ("base_url", "https://scope.example\n.evil.example"),
+        ("base_url", "https://scope.example\\evil.example"),
+        ("base_url", "https://scope.example?tenant=1"),
+        ("base_url", "https://scope.example#top"),
+        ("timeout", 0),
+        ("timeout", -1),
+        ("timeout", "30"),
+        ("timeout", True),
+        ("timeout", float("nan")),
+        ("timeout", float("inf")),
+        ("timeout", None),
+        ("max_retries", -1),
+        ("max_retries", 1.5),
+        ("max_retries", True),
+        ("max_connections", 0),
+        ("cache_max_entries", 0),
+        ("cache_enabled", "yes"),
+        ("auth_dialect", "oauth"),
+        ("auth_dialect", []),
+        ("unknown_variables", "warn"),
+        ("environment", "prod\r\nX-Evil: 1"),
+        ("environment", ""),
+        ("environment", None),
+        ("api_version", "../v2"),
+    ],
+)
+def test_a_value_that_is_not_acceptable_names_its_option(option, value) -> None:
+    with pytest.raises(ConfigurationError, match=option):
+        Config(**{**URLS, option: value})
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp"])
+def test_a_password_in_a_url_is_refused_and_not_shown(scheme) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Config(**URLS | {"base_url": f"{scheme}://user:hunter2@scope.example"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_trailing_slash_is_dropped() -> None:
+    assert Config(**URLS | {"base_url": "https://scope.example/api/v1/"}).base_url.endswith("/api/v1")
+
+
+@pytest.mark.parametrize("option", list(URLS))
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://scope.example",
+        "http://10.0.0.1",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://0.0.0.0",
+        "http://127.1",
+    ],
+)
+def test_plain_http_to_another_machine_is_refused(option, url) -> None:
+    with pytest.raises(ConfigurationError, match=option):
+        Config(**{**URLS, option: url})
+    assert Config(**{**URLS, option: url}, allow_insecure=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080", "http://127.9.9.9", "http://localhost", "http://LOCALHOST", "http://[::1]:1"],
+)
+def test_plain_http_to_this_machine_is_allowed(url) -> None:
+    assert Config(**URLS | {"base_url": url}).base_url == url
+
+
+def test_the_loopback_is_this_machine_only() -> None:
+    assert is_loopback("::1")
+    assert not is_loopback("")
+    assert not is_loopback("::")
+    assert not is_loopback("127.0.0.1.")
+
+
+def test_options_replace_those_of_a_config() -> None:
+    config = Config(**URLS, timeout=5)
+    assert Config.resolve(config, {"max_retries": 0}) == Config(**URLS, timeout=5, max_retries=0)
+    with pytest.raises(TypeError, match="timeuot"):
+        Config.resolve(config, {"timeuot": 1})
+
+
+def test_every_variable_belongs_to_an_option() -> None:
+    assert set(OPTION_VARIABLES) <= {field.name for field in attrs.fields(Config)}

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+import traceback
+
+import pytest
+
+from scope_async.credentials import (
+    ApiKeyCredentials,
+    ChainCredentials,
+    CredentialProvider,
+    EnvCredentials,
+    FileCredentials,
+    StaticCredentials,
+    parse_credentials,
+)
+from scope_async.errors import ConfigurationError, MissingApiKeyError
+
+CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")
+VARIABLES = {"SCOPE_ORG_ID": "org_1", "SCOPE_API_KEY": "key_1", "SCOPE_API_SECRET": "secret_1"}
+LINES = "\n".join(f"{name}={value}" for name, value in VARIABLES.items())
+
+
+def everything_shown(error: BaseException) -> str:
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert "secret_1" not in f"{CREDENTIALS} {CREDENTIALS!r} {StaticCredentials(CREDENTIALS)!r}"
+    assert "key_1" in repr(CREDENTIALS)
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize("value", ["", "  ", None, 7])
+def test_all_three_parts_are_needed(position, value) -> None:
+    parts: list[object] = ["org_1", "key_1", "secret_1"]
+    parts[position] = value
+    with pytest.raises(MissingApiKeyError, match=("org_id", "api_key", "api_secret")[position]) as caught:
+        ApiKeyCredentials(*parts)  # type: ignore[arg-type]
+    assert "secret_1" not in str(caught.value)
+
+
+def test_the_environment_is_read() -> None:
+    assert ApiKeyCredentials.from_env(VARIABLES) == CREDENTIALS
+
+
+def test_the_other_names_are_read_too() -> None:
+    environ = {"SCOPE_ORG_ID": "org_1", "SCOPE_CLIENT_ID": "key_1", "SCOPE_CLIENT_SECRET": "secret_1"}
+    assert ApiKeyCredentials.from_env(environ) == CREDENTIALS
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(MissingApiKeyError) as caught:
+        ApiKeyCredentials.from_env({})
+    assert all(name in str(caught.value) for name in VARIABLES)
+
+
+def test_two_secrets_that_differ_are_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ApiKeyCredentials.from_env(VARIABLES | {"SCOPE_CLIENT_SECRET": "secret_2"})
+    assert "SCOPE_API_SECRET and SCOPE_CLIENT_SECRET" in str(caught.value)
+    assert "secret_1" not in str(caught.value)
+    assert "secret_2" not in str(caught.value)
+
+
+async def test_the_environment_is_read_anew_each_time(monkeypatch) -> None:
+    provider = EnvCredentials()
+    for secret in ("secret_1", "secret_2"):
+        for name, value in (VARIABLES | {"SCOPE_API_SECRET": secret}).items():
+            monkeypatch.setenv(name, value)
+        assert (await provider()).api_secret == secret
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINES,
+        "\ufeff" + LINES,
+        LINES.replace("\n", "\r\n"),
+        "# comment\n\n" + LINES.replace("SCOPE_ORG_ID=", "export SCOPE_ORG_ID = "),
+        LINES.replace("key_1", '"key_1"').replace("org_1", "'org_1'"),
+        "org_id=org_1\napi_key=key_1\napi_secret=secret_1",
+        json.dumps(VARIABLES),
+        json.dumps({"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1", "note": "x"}),
+    ],
+)
+def test_every_form_of_a_file_is_read(text) -> None:
+    assert ApiKeyCredentials.from_env(parse_credentials(text)) == CREDENTIALS
+
+
+def test_a_secret_may_hold_what_separates() -> None:
+    text = LINES.replace("secret_1", "a=b#c'd")
+    assert ApiKeyCredentials.from_env(parse_credentials(text)).api_secret == "a=b#c'd"
+
+
+async def test_a_file_is_read_anew_each_time(tmp_path) -> None:
+    file = tmp_path / "credentials"
+    provider = FileCredentials(file)
+    for secret in ("secret_1", "secret_2"):
+        file.write_text(LINES.replace("secret_1", secret))
+        assert (await provider()).api_secret == secret
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"secret_1",
+        b'{"api_secret": "secret_1"',
+        b'{"api_secret": "secret_1"}',
+        b'{"org_id": "o", "api_key": 7, "api_secret": "secret_1"}',
+        b'{"a":' * 100_000 + b'"secret_1"',
+        b"api_secret=secret_1\n\xff",
+        LINES.encode() + b"\nSCOPE_CLIENT_SECRET=secret_2",
+    ],
+    ids=range(8),
+)
+async def test_a_file_that_cannot_be_used_names_itself_and_no_secret(tmp_path, content) -> None:
+    file = tmp_path / "credentials"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="credentials") as caught:
+        await FileCredentials(file)()
+    assert str(file) in str(caught.value)
+    # The decoders' errors carry the whole document: they must not be the cause either.
+    assert "secret_" not in everything_shown(caught.value).replace(str(file), "")
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("path", ["absent", "", "a\0b"])
+async def test_a_file_that_cannot_be_read_names_itself(tmp_path, path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        await FileCredentials(f"{tmp_path}/{path}")()
+
+
+async def test_a_chain_asks_until_one_has_credentials(tmp_path) -> None:
+    asked = []
+
+    async def later() -> ApiKeyCredentials:
+        asked.append("later")
+        return ApiKeyCredentials("org_2", "key_2", "secret_2")
+
+    chain = ChainCredentials(
+        EnvCredentials(), FileCredentials(tmp_path / "absent"), StaticCredentials(CREDENTIALS), later
+    )
+    assert await chain() == CREDENTIALS
+    assert not asked
+
+
+async def test_a_chain_without_credentials_names_every_reason(tmp_path) -> None:
+    async def nothing() -> ApiKeyCredentials:
+        raise MissingApiKeyError("the vault is empty")
+
+    with pytest.raises(MissingApiKeyError) as caught:
+        await ChainCredentials(EnvCredentials(), FileCredentials(tmp_path / "absent"), nothing)()
+    for part in (
+        "EnvCredentials",
+        "SCOPE_API_SECRET",
+        "FileCredentials",
+        "absent",
+        "nothing: the vault is empty",
+    ):
+        assert part in str(caught.value)
+
+
+async def test_an_empty_chain_says_so() -> None:
+    with pytest.raises(MissingApiKeyError, match="none was given"):
+        await ChainCredentials()()
+
+
+async def test_a_failure_of_another_kind_is_not_taken_for_absence() -> None:
+    async def broken() -> ApiKeyCredentials:
+        raise RuntimeError("a mistake in the user's code")
+
+    with pytest.raises(RuntimeError, match="mistake"):
+        await ChainCredentials(broken, StaticCredentials(CREDENTIALS))()
+
+
+def test_functions_and_objects_are_providers() -> None:
+    async def function() -> ApiKeyCredentials:
+        return CREDENTIALS
+
+    provider: CredentialProvider = function
+    for candidate in (
+        provider,
+        EnvCredentials(),
+        FileCredentials("x"),
+        ChainCredentials(),
+        StaticCredentials(CREDENTIALS),
+    ):
+        assert isinstance(candidate, CredentialProvider)
