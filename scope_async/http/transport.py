@@ -19,6 +19,7 @@ from aiohttp.client_middlewares import ClientMiddlewareType
 from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ConnectionError, ScopeError, ServerError, TimeoutError
+from scope_async.http.proxy import Proxies
 from scope_async.http.retry import is_passing, retry_delay
 from scope_async.http.wire import Reply, Request
 from scope_async.telemetry.events import Emit, RequestRetried
@@ -54,6 +55,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._abandoned: list[aiohttp.ClientSession] = []
+        self._proxies: Proxies | None = None
         self._closed = False
         self._timeout = self._limits(config.timeout)
 
@@ -121,13 +123,17 @@ class Transport:
         middlewares: Sequence[ClientMiddlewareType] | None,
     ) -> Reply:
         try:
+            # What a passed-in session may have set otherwise is said again here.
             async with self._opened().request(
                 request.method,
                 request.url,
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
+                auto_decompress=True,
+                raise_for_status=False,
                 timeout=timeout,
+                proxy=self._proxies.choose(request.url) if self._proxies is not None else None,
                 middlewares=middlewares,
             ) as response:
                 body = await _read_capped(response)
@@ -153,9 +159,8 @@ class Transport:
                 # Closing it in a forked child would unregister the parent's sockets.
                 self._abandoned.append(self._session)
             connector = aiohttp.TCPConnector(limit=self._max_connections)
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
-            )
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._proxies = Proxies()
             self._owner = here
         return self._session
 
@@ -197,6 +202,8 @@ def map_exception(error: Exception, timeout: ClientTimeout) -> ScopeError:
         return TimeoutError(f"no connection within open_timeout = {timeout.sock_connect:g} s")
     if isinstance(error, asyncio.TimeoutError):
         return TimeoutError(f"no answer within {timeout.total or 0:g} s")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ConnectionError(f"the proxy refused to connect to the service (HTTP {error.status})")
     if isinstance(error, aiohttp.ClientPayloadError):
         return ConnectionError(f"the connection broke in the middle of the reply: {_reason(error)}")
     if isinstance(error, aiohttp.ClientConnectionError | OSError | ssl.SSLError):
