@@ -9,9 +9,8 @@ from scope_async.local.access import Access
 from scope_async.local.attempts import Attempts
 from scope_async.local.auth_api import AuthApi
 from scope_async.local.call import Call, Route, reply
-from scope_async.local.faults import Faults
+from scope_async.local.control_api import ControlApi, Controlled
 from scope_async.local.front import Front
-from scope_async.local.journal import Journal
 from scope_async.local.keys_api import KeysApi
 from scope_async.local.prompts_api import PromptsApi
 from scope_async.local.signer import Signer
@@ -21,21 +20,16 @@ _BODY_LIMIT = 1024 * 1024
 
 
 def build_app(
-    store: Store,
-    signer: Signer,
-    attempts: Attempts,
-    *,
-    admin_token: str,
-    faults: Faults,
-    journal: Journal,
+    store: Store, signer: Signer, attempts: Attempts, *, admin_token: str, scope: Controlled
 ) -> web.Application:
-    """Return the application that serves `store`."""
+    """Return the application that serves `store`, and lets an administrator control `scope`."""
     access = Access(store, signer, admin_token)
-    front = Front(faults, journal)
+    front = Front(scope.faults, scope.journal)
     app = web.Application(client_max_size=_BODY_LIMIT)
     front.add(app, *PromptsApi(store, access).routes())
     front.add(app, *AuthApi(store, signer, attempts).routes())
     front.add(app, *KeysApi(store, access).routes())
+    front.add(app, *ControlApi(access, scope).routes())
     front.add(app, Route("GET", "/healthz", "health", _healthz))
     front.add_rest(app)
     return app

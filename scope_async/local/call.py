@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from aiohttp import web
@@ -58,21 +58,25 @@ class Call:
         self.request_id = sent if usable else str(uuid.uuid4())
 
     async def fields(
-        self, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+        self, *, required: Sequence[str] = (), optional: Sequence[str] | None = (), limit: int | None = None
     ) -> dict[str, Any]:
         """Return the request's JSON object; an empty body is an empty object.
+
+        `optional=None` takes any field; `limit` is in bytes, when it is not the application's.
 
         Raises:
             Refusal: no JSON (400), or not these fields (422).
         """
+        request = self.request if limit is None else self.request.clone(client_max_size=limit)
         try:
-            body = json.loads(await self.request.read() or b"{}")
+            body = json.loads(await request.read() or b"{}")
         except (ValueError, RecursionError) as error:
             raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from error
         if not isinstance(body, dict):
             raise Refusal(422, "validation_error", "the body has to be a JSON object")
         missing = [name for name in required if name not in body]
-        unknown = [name for name in body if name not in required and name not in optional]
+        known = body if optional is None else (*required, *optional)
+        unknown = [name for name in body if name not in known]
         if missing or unknown:
             said = [
                 f"{', '.join(names)} {what}"

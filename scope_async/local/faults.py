@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from itertools import count
 from random import Random
 from types import TracebackType
 from typing import Self, Unpack
@@ -17,7 +18,8 @@ from scope_async.local.fault import Fault, Limits, Target
 class ActiveFault:
     """A fault that is waiting for its calls; as a context manager it leaves with the block."""
 
-    def __init__(self, fault: Fault, faults: Faults, now: float) -> None:
+    def __init__(self, id: int, fault: Fault, faults: Faults, now: float) -> None:
+        self.id = id
         self.fault = fault
         self.hits = 0
         self._faults = faults
@@ -82,6 +84,7 @@ class Faults:
         self._clock = clock
         self._active: tuple[ActiveFault, ...] = ()
         self._held: set[asyncio.Future[None]] = set()
+        self._ids = count(1)
         self._closed = False
 
     @property
@@ -90,7 +93,7 @@ class Faults:
 
     def add(self, fault: Fault) -> ActiveFault:
         """Add a fault made elsewhere, for example by `Fault.parse`."""
-        added = ActiveFault(fault, self, self._clock.monotonic())
+        added = ActiveFault(next(self._ids), fault, self, self._clock.monotonic())
         self._active = (*self._active, added)
         return added
 

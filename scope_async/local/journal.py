@@ -111,7 +111,13 @@ class Journal:
         """Return how many requests have arrived, answered or not."""
         return _total(self._arrived, operation)
 
-    async def wait_for(self, operation: str = "any", n: int = 1, *, timeout: float = 5.0) -> JournalEntry:
+    async def wait_for(
+        self,
+        operation: str = "any",
+        n: int = 1,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - a test says how long it is willing to wait
+    ) -> JournalEntry:
         """Return the newest entry of `operation` once there have been `n` since the start or `clear`.
 
         Raises:

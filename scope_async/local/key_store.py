@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,10 +13,8 @@ from scope_async.errors import ConflictError, NotFoundError
 from scope_async.local.activity import Activity, event_row
 from scope_async.local.database import Change, Database, Statement
 from scope_async.local.key_record import KeyRecord, NewKey
+from scope_async.local.replays import Replays, Request
 from scope_async.local.secrets import digest, new_identifier, new_secret
-
-_REPLAYS_KEPT = 1000
-_REPLAY_SECONDS = 600.0
 
 _COLUMNS = (
     "api_key, name, environment, secret_digest, created_at, created_by, "
@@ -35,12 +31,6 @@ class Act:
     idempotency_key: str | None = None
 
 
-@frozen
-class _Replay:
-    new_key: NewKey
-    until: float
-
-
 class KeyStore:
     """Every key is in memory; a change shows there the moment it is on the disk, and not before."""
 
@@ -49,8 +39,7 @@ class KeyStore:
         self._activity = activity
         self._clock = clock
         self._keys: dict[str, KeyRecord] = {}
-        self._idempotency: dict[bytes, tuple[bytes, str]] = {}
-        self._replays: dict[bytes, _Replay] = {}
+        self._replays = Replays(clock)
 
     async def load(self) -> None:
         """Read the index from the disk."""
@@ -58,13 +47,12 @@ class KeyStore:
         self.adopt(KeyRecord(*row[:-1]) for row in rows)
         self._activity.adopt({row[0]: row[-1] for row in rows if row[-1] is not None})
         rows = await self._database.fetch("SELECT key_digest, request_digest, api_key FROM idempotency")
-        self._idempotency = {key_digest: (request, api_key) for key_digest, request, api_key in rows}
+        self._replays.adopt({key_digest: (content, api_key) for key_digest, content, api_key in rows})
 
     def adopt(self, records: Iterable[KeyRecord]) -> None:
         """Start over with `records`."""
         self._keys = {record.api_key: record for record in records}
-        self._idempotency.clear()
-        self._replays.clear()
+        self._replays.adopt({})
 
     def find(self, api_key: str) -> KeyRecord | None:
         return self._keys.get(api_key)
@@ -94,13 +82,13 @@ class KeyStore:
         Raises:
             ConflictError: the idempotency key was used for another call, or too long ago.
         """
-        request = _digest_of(["create", name, environment, expires_in])
+        request = Request.of(act.idempotency_key, "create", name, environment, expires_in)
 
         def plan() -> Change[NewKey]:
-            if (replayed := self._replay(act, request)) is not None:
+            if (replayed := self._replays.find(request)) is not None:
                 return Change((), lambda: replayed)
             new_key = self._make(name, environment, expires_in, act.actor)
-            return self._created(new_key, act, request, "created", None)
+            return self._created(new_key, act, request, None)
 
         return await self._database.write(plan)
 
@@ -113,10 +101,10 @@ class KeyStore:
             NotFoundError: there is no such key.
             ConflictError: it is revoked or expired, or the idempotency key was used otherwise.
         """
-        request = _digest_of(["rotate", api_key, overlap])
+        request = Request.of(act.idempotency_key, "rotate", api_key, overlap)
 
         def plan() -> Change[NewKey]:
-            if (replayed := self._replay(act, request)) is not None:
+            if (replayed := self._replays.find(request)) is not None:
                 return Change((), lambda: replayed)
             old, now = self.get(api_key), self._clock.time()
             if (status := old.status_at(now)) != "active":
@@ -128,7 +116,7 @@ class KeyStore:
             lifetime = None if old.expires_at is None else old.expires_at - old.created_at
             ends = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
             new_key = self._make(old.name, old.environment, lifetime, act.actor)
-            return self._created(new_key, act, request, "created", attrs.evolve(old, expires_at=ends))
+            return self._created(new_key, act, request, attrs.evolve(old, expires_at=ends))
 
         return await self._database.write(plan)
 
@@ -198,13 +186,13 @@ class KeyStore:
         return NewKey(record, secret)
 
     def _created(
-        self, new_key: NewKey, act: Act, request: bytes, event: str, replaced: KeyRecord | None
+        self, new_key: NewKey, act: Act, request: Request, replaced: KeyRecord | None
     ) -> Change[NewKey]:
         record, at = new_key.record, new_key.record.created_at
         reason = None if replaced is None else f"replaces {replaced.api_key}"
         statements = [
             key_row(record),
-            event_row(event, record.api_key, at, actor=act.actor, address=act.address, reason=reason),
+            event_row("created", record.api_key, at, actor=act.actor, address=act.address, reason=reason),
         ]
         if replaced is not None:
             reason = f"replaced by {record.api_key}"
@@ -214,15 +202,13 @@ class KeyStore:
                     "rotated", replaced.api_key, at, actor=act.actor, address=act.address, reason=reason
                 ),
             ]
-        if act.idempotency_key is not None:
-            used = (digest(act.idempotency_key), request, record.api_key)
-            statements.append(("INSERT INTO idempotency VALUES (?, ?, ?)", used))
+        statements += self._replays.rows(request, new_key)
 
         def then() -> NewKey:
             self._keep(record)
             if replaced is not None:
                 self._keep(replaced)
-            self._remember(act, request, new_key)
+            self._replays.keep(request, new_key)
             return new_key
 
         return Change(tuple(statements), then)
@@ -230,38 +216,6 @@ class KeyStore:
     def _keep(self, record: KeyRecord) -> KeyRecord:
         self._keys[record.api_key] = record
         return record
-
-    def _remember(self, act: Act, request: bytes, new_key: NewKey) -> None:
-        if act.idempotency_key is None:
-            return
-        key_digest = digest(act.idempotency_key)
-        self._idempotency[key_digest] = (request, new_key.record.api_key)
-        self._replays[key_digest] = _Replay(new_key, self._clock.monotonic() + _REPLAY_SECONDS)
-        if len(self._replays) > _REPLAYS_KEPT:
-            self._replays.pop(next(iter(self._replays)))
-
-    def _replay(self, act: Act, request: bytes) -> NewKey | None:
-        if act.idempotency_key is None:
-            return None
-        key_digest = digest(act.idempotency_key)
-        if (known := self._idempotency.get(key_digest)) is None:
-            return None
-        if known[0] != request:
-            raise ConflictError(
-                "this Idempotency-Key was used for another request",
-                http_status=409,
-                error_code="idempotency_key_reused",
-            )
-        replay = self._replays.get(key_digest)
-        if replay is None or self._clock.monotonic() > replay.until:
-            # The secret is not stored, so it cannot be shown again; a second key must not appear either.
-            self._replays.pop(key_digest, None)
-            raise ConflictError(
-                f"this request has already made {known[1]}; its secret cannot be shown again",
-                http_status=409,
-                error_code="idempotency_key_expired",
-            )
-        return replay.new_key
 
 
 def key_row(record: KeyRecord) -> Statement:
@@ -273,7 +227,3 @@ def key_row(record: KeyRecord) -> Statement:
         f"ON CONFLICT (api_key) DO UPDATE SET {changes}"
     )
     return sql, values
-
-
-def _digest_of(request: list[Any]) -> bytes:
-    return hashlib.sha256(json.dumps(request).encode()).digest()

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
 from scope_async._clock import Clock
 from scope_async.errors import ConflictError, NotFoundError
-from scope_async.local.database import Change, Database, Statement
+from scope_async.local.database import Change, Database
+from scope_async.local.prompt_rows import VERSION_COLUMNS, prompt_row, read_version, version_row
 from scope_async.local.secrets import new_identifier
 from scope_async.local.stored_prompt import Draft, StoredPrompt, StoredVersion
-
-_VERSION_COLUMNS = (
-    "id, prompt_id, version_number, content, status, created_at, updated_at, "
-    "prompt_type, metadata, tags, promoted_at, promoted_by"
-)
 
 
 class PromptStore:
@@ -37,9 +32,9 @@ class PromptStore:
             for row in await self._database.fetch("SELECT id, name, created_at, production_id FROM prompts")
         }
         versions: dict[str, list[StoredVersion]] = {prompt_id: [] for prompt_id in prompts}
-        rows = await self._database.fetch(f"SELECT {_VERSION_COLUMNS} FROM versions ORDER BY version_number")  # noqa: S608 - constant
+        rows = await self._database.fetch(f"SELECT {VERSION_COLUMNS} FROM versions ORDER BY version_number")  # noqa: S608 - constant
         for row in rows:
-            versions[row[1]].append(_version(row, prompts[row[1]].name))
+            versions[row[1]].append(read_version(row, prompts[row[1]].name))
         self.adopt(
             attrs.evolve(prompt, versions=tuple(versions[prompt_id])) for prompt_id, prompt in prompts.items()
         )
@@ -211,53 +206,6 @@ class PromptStore:
         self._names[prompt.id] = prompt.name
         for version in prompt.versions:
             self._bodies.pop(version.id, None)
-
-
-def prompt_row(prompt: StoredPrompt) -> Statement:
-    """Return the statement that stores the prompt, new or changed, without its versions."""
-    sql = (
-        "INSERT INTO prompts (id, name, created_at, production_id) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET production_id = excluded.production_id"
-    )
-    return sql, (prompt.id, prompt.name, prompt.created_at, prompt.production_id)
-
-
-def version_row(version: StoredVersion) -> Statement:
-    """Return the statement that stores the version, new or changed."""
-    values = (
-        version.id,
-        version.prompt_id,
-        version.version_number,
-        json.dumps(version.content),
-        version.status,
-        version.created_at,
-        version.updated_at,
-        version.prompt_type,
-        None if version.metadata is None else json.dumps(version.metadata),
-        json.dumps(version.tags),
-        version.promoted_at,
-        version.promoted_by,
-    )
-    return f"REPLACE INTO versions ({_VERSION_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values  # noqa: S608 - our own columns
-
-
-def _version(row: tuple[Any, ...], name: str) -> StoredVersion:
-    id, prompt_id, number, content, status, created, updated, prompt_type, metadata, tags, at, by = row
-    return StoredVersion(
-        id=id,
-        prompt_id=prompt_id,
-        name=name,
-        version_number=number,
-        content=json.loads(content),
-        status=status,
-        created_at=created,
-        updated_at=updated,
-        prompt_type=prompt_type,
-        metadata=None if metadata is None else json.loads(metadata),
-        tags=tuple(json.loads(tags)),
-        promoted_at=at,
-        promoted_by=by,
-    )
 
 
 def _version_of(prompt: StoredPrompt, version_id: str) -> StoredVersion:

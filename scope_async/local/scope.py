@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import web
-
 from scope_async._clock import TravelClock
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
@@ -26,15 +24,13 @@ from scope_async.local.key_request import (
     check_reason,
 )
 from scope_async.local.key_store import Act
+from scope_async.local.listener import Listener
 from scope_async.local.secrets import new_secret
 from scope_async.local.seed import Prompts, read_prompts
 from scope_async.local.signer import Signer
+from scope_async.local.state import State
 from scope_async.local.store import Store
 from scope_async.local.stored_prompt import Content, Draft, StoredVersion
-
-_BACKLOG = 4096
-_PATIENCE = 1.0
-"""Seconds that a handler under way may take when Local Scope closes."""
 
 
 class LocalScope:
@@ -71,16 +67,14 @@ class LocalScope:
         self.faults = Faults(self.clock)
         self.journal = Journal(self.clock)
         self.admin_token = new_secret("admin")
-        self._host = host
-        self._port = port
         self._prompts = prompts
         self._drafts: list[Draft] = []
         self._store = Store(None if path is None else Path(path), self.clock)
         self._signer = Signer(self._store, self.clock, token_ttl)
+        self._state = State(self._store, self._signer)
         self._attempts = Attempts(self.clock)
         self._first: NewKey | None = None
-        self._runner: web.AppRunner | None = None
-        self._url = ""
+        self._listener = Listener(host, port)
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -127,32 +121,13 @@ class LocalScope:
                 self._drafts = read_prompts(self._prompts)
             self._first = await self._store.open()
             await self._store.prompts.add(*self._drafts, unless_same=True)
-            await self._listen()
+            app = build_app(
+                self._store, self._signer, self._attempts, admin_token=self.admin_token, scope=self
+            )
+            await self._listener.start(app)
         except BaseException:
             await self._shut()
             raise
-
-    async def _listen(self) -> None:
-        app = build_app(
-            self._store,
-            self._signer,
-            self._attempts,
-            admin_token=self.admin_token,
-            faults=self.faults,
-            journal=self.journal,
-        )
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_PATIENCE
-        )
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()
-        except OSError as error:
-            raise ConfigurationError(f"cannot listen on {self._host} port {self._port}: {error}") from error
-        port = self._runner.addresses[0][1]
-        # An address that means every interface is no address to connect to.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self._host, self._host)  # noqa: S104
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def _close(self) -> None:
         if self._opening is not None:
@@ -161,17 +136,15 @@ class LocalScope:
 
     async def _shut(self) -> None:
         self.faults.close()
-        runner, self._runner = self._runner, None
         try:
-            if runner is not None:
-                await runner.cleanup()
+            await self._listener.aclose()
         finally:
             await self._store.aclose()
 
     @property
     def url(self) -> str:
         """Base URL of both APIs, without a slash at the end."""
-        return self._known(self._url)
+        return self._known(self._listener.url)
 
     @property
     def org_id(self) -> str:
@@ -284,3 +257,19 @@ class LocalScope:
         self._attempts.clear()
         self.faults.clear()
         self.journal.clear()
+
+    async def export_state(self) -> dict[str, Any]:
+        """Return every prompt, API key and event as JSON. See `State.export`."""
+        return await self._state.export()
+
+    async def import_state(self, state: Mapping[str, Any]) -> None:
+        """Replace every prompt, API key and event, and the organization, by an export.
+
+        The API key of `credentials` is there afterwards in any case.
+
+        Raises:
+            ValidationError: it is no export; nothing has changed.
+        """
+        first = self._first
+        keep = None if first is None else self._store.first_key(first.api_secret, first.record.api_key).record
+        await self._state.restore(state, keep=keep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from scope_async.local.key_store import KeyStore, key_row
 from scope_async.local.prompt_store import PromptStore
 from scope_async.local.schema import EMPTY
 from scope_async.local.secrets import digest, new_identifier, new_secret
+from scope_async.local.stored_prompt import StoredPrompt
 
 _SIGNING_KEY_BYTES = 32
 
@@ -92,13 +94,24 @@ class Store:
         )
         return NewKey(record, secret)
 
+    def adopt(
+        self,
+        org_id: str,
+        keys: Iterable[KeyRecord],
+        last_used: Mapping[str, float],
+        prompts: Iterable[StoredPrompt],
+    ) -> None:
+        """Answer from this from now on; it has just been written."""
+        self._settings = _Settings(org_id, self._settings.signing_key)
+        self.activity.adopt(last_used)
+        self.keys.adopt(keys)
+        self.prompts.adopt(prompts)
+
     async def clear(self, first: NewKey) -> None:
         """Forget every prompt, key and event; begin again with `first` and the same organization."""
 
         def then() -> None:
-            self.activity.adopt({})
-            self.keys.adopt([first.record])
-            self.prompts.adopt([])
+            self.adopt(self.org_id, [first.record], {}, [])
 
         await self.database.write(lambda: Change((*EMPTY, *created_rows(first.record)), then))
 

@@ -124,7 +124,7 @@ class Draft:
             raise ValidationError(f"name: 1 to {_NAME_LIMIT} characters, got {name!r}")
         if prompt_type not in ("text", "chat"):
             raise ValidationError(f"prompt_type: 'text' or 'chat', got {prompt_type!r}")
-        if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
+        if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
             raise ValidationError(f"tags: a list of strings, got {tags!r}")
         try:
             plain = [name, _plain(content), None if metadata is None else dict(metadata), list(tags)]
