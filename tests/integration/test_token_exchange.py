@@ -1,0 +1,188 @@
+"""The token source against Local Scope's auth API, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from scope_async import (
+    ApiKeyCredentials,
+    FileCredentials,
+    InvalidCredentialsError,
+    TokenRefreshError,
+    TokenSource,
+)
+from scope_async.local import LocalScope
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[LocalScope]:
+    async with LocalScope() as scope:
+        yield scope
+
+
+def tokens_of(local: LocalScope, **options: Any) -> TokenSource:
+    return TokenSource(
+        options.pop("credentials", None) or local.credentials,
+        base_url=local.url,
+        auth_api_url=local.url,
+        **options,
+    )
+
+
+async def test_a_token_comes_with_its_claims_and_its_lifetime(local: LocalScope) -> None:
+    async with tokens_of(local) as tokens:
+        token = await tokens.get()
+        assert token.claims["key_id"] == local.credentials.api_key
+        assert 3590 < token.expires_in() <= 3600
+        assert token.authorization == f"Bearer {token.value}"
+
+
+@pytest.mark.parametrize("dialect", ["login", "sdk-token"])
+async def test_either_dialect_can_be_asked_for(local: LocalScope, dialect: str) -> None:
+    async with tokens_of(local, auth_dialect=dialect) as tokens:
+        assert await tokens.get()
+    assert [entry.path.rsplit("/", 1)[-1] for entry in local.journal.entries] == [
+        "login" if dialect == "login" else "sdk-token"
+    ]
+
+
+async def test_auto_finds_the_dialect_that_answers_and_remembers_it(local: LocalScope) -> None:
+    local.faults.dialect("login")
+    async with tokens_of(local) as tokens:
+        for _ in range(3):
+            tokens.invalidate(await tokens.get())
+        await tokens.get()
+    paths = [entry.path.rsplit("/", 1)[-1] for entry in local.journal.entries]
+    assert paths == ["login", "sdk-token", "sdk-token", "sdk-token", "sdk-token"]
+
+
+async def test_where_there_is_no_auth_api_the_error_says_so(local: LocalScope) -> None:
+    local.faults.status("exchange", 404)
+    async with tokens_of(local) as tokens:
+        with pytest.raises(TokenRefreshError, match="no token exchange at auth_api_url"):
+            await tokens.get()
+
+
+async def test_a_wrong_secret_is_refused_and_shown_nowhere(
+    local: LocalScope, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = ApiKeyCredentials(local.org_id, local.credentials.api_key, "secret_wrong_wrong_wrong")
+    with caplog.at_level(logging.DEBUG):
+        async with tokens_of(local, credentials=wrong) as tokens:
+            with pytest.raises(InvalidCredentialsError) as refused:
+                await tokens.get()
+    assert refused.value.http_status == 401
+    assert refused.value.request_id
+    assert "secret_wrong" not in f"{refused.value!r} {refused.value} {refused.value.http_body} {caplog.text}"
+
+
+async def test_a_reply_that_repeats_the_secret_does_not_leak_it() -> None:
+    async def echo(request: web.Request) -> web.Response:
+        data = await request.json()
+        return web.json_response({"code": "bad", "message": f"got {data}"}, status=401)
+
+    async with _server(echo) as url:
+        credentials = ApiKeyCredentials("org", "key", "secret_that_is_repeated")
+        async with TokenSource(credentials, base_url=url, auth_api_url=url) as tokens:
+            with pytest.raises(InvalidCredentialsError) as refused:
+                await tokens.get()
+    error: BaseException | None = refused.value
+    while error is not None:
+        assert "secret_that_is_repeated" not in f"{error} {error!r} {vars(error)}"
+        error = error.__cause__ or error.__context__
+
+
+async def test_a_broken_success_does_not_leak_the_token() -> None:
+    async def broken(_: web.Request) -> web.Response:
+        return web.json_response({"access_token": "the-token-itself", "expires_in": "soon"})
+
+    async with _server(broken) as url:
+        credentials = ApiKeyCredentials("org", "key", "secret")
+        async with TokenSource(credentials, base_url=url, auth_api_url=url) as tokens:
+            with pytest.raises(TokenRefreshError) as failed:
+                await tokens.get()
+    error: BaseException | None = failed.value
+    while error is not None:
+        assert "the-token-itself" not in f"{error} {error!r} {vars(error)}"
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("body", ["html", "empty", "list", "missing", "error", "truncated", "binary"])
+async def test_a_malformed_reply_is_a_passing_failure(local: LocalScope, body: str) -> None:
+    with local.faults.malformed("exchange", body):
+        async with tokens_of(local) as tokens:
+            with pytest.raises(TokenRefreshError):
+                await tokens.get()
+    assert tokens.status().failures == 1
+
+
+async def test_network_faults_are_passing_failures(local: LocalScope) -> None:
+    for fault in (
+        local.faults.reset("exchange"),
+        local.faults.drop("exchange", "before"),
+        local.faults.drop("exchange", "middle"),
+        local.faults.oversized("exchange"),
+        local.faults.status("exchange", 503, retry_after=3),
+        local.faults.expired_token(),
+    ):
+        with fault:
+            async with tokens_of(local) as tokens:
+                with pytest.raises(TokenRefreshError):
+                    await tokens.get()
+
+
+async def test_an_exchange_that_is_never_answered_ends_at_its_own_limit(local: LocalScope) -> None:
+    local.faults.hang("exchange")
+    async with tokens_of(local, timeout=0.2) as tokens:
+        with pytest.raises(TokenRefreshError, match="0.2 s"):
+            await tokens.get()
+
+
+async def test_a_revoked_key_heals_through_the_credentials_file(local: LocalScope, tmp_path: Path) -> None:
+    file = tmp_path / "scope.json"
+    old = await local.create_key("service-old")
+    _write(file, old)
+    async with tokens_of(local, credentials=FileCredentials(file)) as tokens:
+        first = await tokens.get()
+        new = await local.create_key("service-new")
+        _write(file, new)
+        await local.revoke_key(old.api_key)
+        tokens.invalidate(first)
+        second = await tokens.get()
+    assert (first.api_key, second.api_key) == (old.api_key, new.api_key)
+
+
+async def test_ten_thousand_cold_readers_make_one_exchange(local: LocalScope) -> None:
+    async with tokens_of(local) as tokens:
+        await asyncio.gather(*(tokens.get() for _ in range(10_000)))
+    assert local.journal.count("exchange") == 1
+
+
+def _write(file: Path, credentials: ApiKeyCredentials) -> None:
+    file.write_text(
+        json.dumps(
+            {
+                "org_id": credentials.org_id,
+                "api_key": credentials.api_key,
+                "api_secret": credentials.api_secret,
+            }
+        )
+    )
+
+
+@asynccontextmanager
+async def _server(handler: Any) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
