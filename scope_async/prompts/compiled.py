@@ -1,0 +1,69 @@
+"""A function made for one template, for prompt versions that are rendered again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from keyword import iskeyword
+from typing import Any, Protocol
+
+from scope_async.prompts.template import Template, Variables
+
+_MOST_NAMES = 64
+
+_SOURCE = """
+def made(_general):
+    def render(_mapping=None, /, *, {parameters}, **_other):
+        if {accepted}:
+            try:
+                return "".join(({parts}))
+            except TypeError:
+                pass
+        return _general(_mapping, {{{given}, **_other}})
+    return render
+"""
+
+
+class Render(Protocol):
+    """`render(mapping)` or `render(**variables)`, or both; a keyword wins."""
+
+    def __call__(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str: ...
+
+
+def compiled(template: Template, variables: Variables) -> Render | None:
+    """Return a function with a parameter per variable and a single `join`; None when none is possible.
+
+    Whatever is not exactly one string per variable goes the general way: `join` itself
+    refuses what is not a string. Making it takes some 100 µs, as much as 200 renderings.
+    """
+    names = template.names
+    if not 1 <= len(names) <= _MOST_NAMES or not all(map(_is_parameter, names)):
+        return None
+    literals, occurrences = template.parts[::2], template.parts[1::2]
+    # A placeholder cannot be mistaken for a variable, whose name does not start with `_`.
+    placeholders = [f"_{index}" for index in range(len(literals))]
+    parts = [f"{placeholders[0]!r}"]
+    for placeholder, name in zip(placeholders[1:], occurrences, strict=True):
+        parts += (name, f"{placeholder!r}")
+    source = _SOURCE.format(
+        parameters=", ".join(f"{name}=None" for name in names),
+        accepted="_mapping is None and not _other" if variables.strict else "_mapping is None",
+        parts=", ".join(parts),
+        given=", ".join(f"{name!r}: {name}" for name in names),
+    )
+    namespace: dict[str, Any] = {}
+    # Nothing but identifiers enters the source; the prompt's text is put in place of the
+    # placeholders afterwards, and so is never read as code.
+    exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102
+    made = namespace["made"](lambda mapping, given: template.fill(variables.bind(mapping, given)))
+    text_of = dict(zip(placeholders, literals, strict=True))
+    constants = tuple(
+        text_of.get(constant, constant) if type(constant) is str else constant
+        for constant in made.__code__.co_consts
+    )
+    made.__code__ = made.__code__.replace(co_consts=constants)
+    render: Render = made
+    return render
+
+
+def _is_parameter(name: str) -> bool:
+    return name.isidentifier() and not iskeyword(name) and not name.startswith("_")

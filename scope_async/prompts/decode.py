@@ -1,0 +1,80 @@
+"""Reads a prompt version from the service's reply, in both spellings of contract 1.3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from scope_async.config import UnknownVariables
+from scope_async.errors import ValidationError
+from scope_async.http.wire import Reply, broken, read_object
+from scope_async.prompts.version import PromptVersion
+
+
+def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVariables) -> PromptVersion:
+    """Return the prompt version in `reply`; `name` is the one asked for, if the reply has none.
+
+    Raises:
+        ApiError: of the kind that fits, when the reply reports an error.
+        ServerError: the reply is not a prompt version, whatever its status says.
+    """
+    document = read_object(reply, "content", "status")
+    try:
+        return read_document(document, name=name, unknown_variables=unknown_variables)
+    except ValidationError as error:
+        raise broken(reply, f"the service's prompt version is not readable: {error}") from None
+
+
+def read_document(
+    document: Mapping[str, Any], *, name: str, unknown_variables: UnknownVariables
+) -> PromptVersion:
+    """Return the prompt version that a JSON object describes; unknown fields stay in its `raw`.
+
+    Raises:
+        ValidationError: a field is missing or of the wrong type.
+    """
+    find: Callable[[str], Any] = document.get
+    return PromptVersion(
+        id=_spelled(document, "version_id", "id"),
+        prompt_id=_default(find("prompt_id"), ""),
+        name=_default(find("name"), name),
+        version_number=_spelled(document, "version", "version_number"),
+        content=find("content"),
+        variables=find("variables"),
+        status=find("status"),
+        is_production=_default(find("is_production"), False),
+        type=_default(find("prompt_type"), "text"),
+        metadata=find("metadata"),
+        tags=_default(find("tags"), ()),
+        created_at=_instant(find("created_at"), "created_at"),
+        updated_at=_instant(find("updated_at"), "updated_at"),
+        promoted_at=_instant(find("promoted_at"), "promoted_at"),
+        promoted_by=find("promoted_by"),
+        raw=document,
+        unknown_variables=unknown_variables,
+    )
+
+
+def _spelled(document: Mapping[str, Any], documented: str, seen: str) -> Any:
+    value = document.get(documented)
+    if value is None:
+        value = document.get(seen)
+    if value is None:
+        raise ValidationError(f"it has neither {documented} nor {seen}")
+    return value
+
+
+def _default(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _instant(value: object, name: str) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValidationError(f"{name} must be an ISO 8601 string or null, got {type(value).__name__}")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValidationError(f"{name} is not ISO 8601: {value!r:.100}") from None

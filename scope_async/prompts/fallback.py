@@ -1,0 +1,68 @@
+"""What a caller gets when neither the service nor a stale copy can answer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from scope_async.config import UnknownVariables
+from scope_async.errors import ValidationError
+from scope_async.prompts.version import PromptVersion
+
+Fallback = (
+    str
+    | PromptVersion
+    | Callable[[], str | PromptVersion | Awaitable[str | PromptVersion]]
+    | Callable[[str], str | PromptVersion | Awaitable[str | PromptVersion]]
+)
+"""A text, a version, or a function of nothing or of the prompt's name, async or not, that returns one."""
+
+
+def check_fallback(fallback: Any) -> None:
+    """Refuse what cannot be a fallback, before it is needed.
+
+    Raises:
+        ValidationError: neither a string, a `PromptVersion` nor a callable.
+    """
+    if not (fallback is None or isinstance(fallback, str | PromptVersion) or callable(fallback)):
+        raise ValidationError(
+            "fallback must be a string, a PromptVersion or a callable that returns one of them, "
+            f"got {type(fallback).__name__}"
+        )
+
+
+async def fallback_version(
+    fallback: Fallback, name: str, unknown_variables: UnknownVariables
+) -> PromptVersion:
+    """Return the fallback as a version with `is_fallback` set.
+
+    Raises:
+        ValidationError: a callable returned something else.
+        Exception: whatever a callable raised, as it is.
+    """
+    found: Any = fallback
+    if not isinstance(found, str | PromptVersion):
+        found = found(name) if _wants_name(found) else found()
+        if inspect.isawaitable(found):
+            found = await found
+    if isinstance(found, str):
+        found = PromptVersion(name=name, content=found, unknown_variables=unknown_variables)
+    if not isinstance(found, PromptVersion):
+        raise ValidationError(
+            f"the fallback of prompt {name!r} returned a {type(found).__name__}, "
+            "not a string or a PromptVersion"
+        )
+    return found.marked(is_fallback=True)
+
+
+def _wants_name(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    return any(
+        parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in signature.parameters.values()
+    )

@@ -1,0 +1,81 @@
+"""Checks and conversions for the fields of a prompt version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from scope_async.errors import ValidationError
+from scope_async.prompts.frozen import frozen_mapping, thawed
+
+Value = TypeVar("Value")
+
+_NOTHING: Mapping[str, Any] = frozen_mapping({})
+
+
+def of_type(name: str, value: Value, kind: type) -> Value:
+    """Return `value` when it is of that very kind; True and False are no numbers."""
+    if type(value) is kind or (isinstance(value, kind) and not isinstance(value, bool)):
+        return value
+    raise ValidationError(f"{name} must be of type {kind.__name__}, got {type(value).__name__}")
+
+
+def one_of(name: str, value: Value, choices: tuple[str, ...]) -> Value:
+    if value in choices:
+        return value
+    raise ValidationError(f"{name} must be one of {', '.join(choices)}, got {value!r:.100}")
+
+
+def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValidationError(f"{name} must be a list of strings, got {type(value).__name__}")
+    items = tuple(value)
+    for item in items:
+        of_type(f"each of {name}", item, str)
+    return items
+
+
+def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if value is None:
+        return _NOTHING
+    return frozen_mapping(of_type(name, value, Mapping))
+
+
+def aware(name: str, value: datetime | None) -> datetime | None:
+    """Return an instant; one without an offset is UTC."""
+    if value is None or of_type(name, value, datetime).tzinfo is not None:
+        return value
+    return value.replace(tzinfo=UTC)
+
+
+def content_text(value: str | Iterable[Mapping[str, str]]) -> str:
+    """Return the content as text; a list of chat messages becomes its JSON."""
+    if isinstance(value, str):
+        return value
+    if _messages(value) is None:
+        raise ValidationError("content must be a string, or a list of {role, content} objects of strings")
+    return json.dumps(thawed(value), ensure_ascii=False)
+
+
+def chat_messages(content: str) -> list[tuple[str, str]] | None:
+    """Return roles and contents of a chat prompt; None for a text that is no JSON of messages."""
+    try:
+        return _messages(json.loads(content))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _messages(value: object) -> list[tuple[str, str]] | None:
+    if not isinstance(value, list | tuple):
+        return None
+    found = []
+    for message in value:
+        if not isinstance(message, Mapping):
+            return None
+        role, content = message.get("role"), message.get("content")
+        if not isinstance(role, str) or not isinstance(content, str):
+            return None
+        found.append((role, content))
+    return found

@@ -1,0 +1,36 @@
+"""JSON values that nobody can change: read-only mappings and tuples, all the way down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def frozen(value: Any) -> Any:
+    """Return a copy of a JSON value in which no caller can change anything."""
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        return frozen_mapping(value)
+    if isinstance(value, list | tuple):
+        return tuple([frozen(item) for item in value])
+    return value
+
+
+def frozen_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `frozen(value)` for a mapping."""
+    return MappingProxyType(
+        {key: item if type(item) in _SCALARS else frozen(item) for key, item in value.items()}
+    )
+
+
+def thawed(value: Any) -> Any:
+    """Return a frozen JSON value as the plain dicts and lists that `json` writes."""
+    if isinstance(value, Mapping):
+        return {key: thawed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [thawed(item) for item in value]
+    return value

@@ -1,0 +1,94 @@
+"""Prompt versions as the service has them now."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from aiohttp.client_middlewares import ClientMiddlewareType
+from yarl import URL
+
+from scope_async.config import Config
+from scope_async.errors import NoProductionVersionError, NotFoundError
+from scope_async.http.transport import Transport
+from scope_async.http.wire import USER_AGENT, Reply, Request, api_root, read_error
+from scope_async.prompts.decode import read_prompt_version
+from scope_async.prompts.selection import Selection
+from scope_async.prompts.version import PromptVersion
+
+_NOT_FOUND = 404
+_NOBODY = Selection.of("scope-async-ping")
+
+
+class RemotePrompts:
+    """Asks the service for prompt versions, one request per call and its retries."""
+
+    def __init__(self, config: Config, *, transport: Transport, auth: ClientMiddlewareType) -> None:
+        self._unknown_variables = config.unknown_variables
+        self._transport = transport
+        self._middlewares = (auth,)
+        self._root = api_root(config.base_url, config.api_version)
+        self._headers = {
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+            "X-Scope-Environment": config.environment,
+        }
+
+    async def fetch(self, selection: Selection, *, max_retries: int | None = None) -> PromptVersion:
+        """Return the selected version; `max_retries` instead of the option of that name.
+
+        Raises:
+            NoProductionVersionError: no production version, or no such prompt.
+            ScopeError: what the last attempt failed with.
+        """
+
+        def read(reply: Reply) -> PromptVersion:
+            return read_prompt_version(reply, name=selection.name, unknown_variables=self._unknown_variables)
+
+        try:
+            return await self._transport.call(
+                self._request("prompts.get", selection),
+                read,
+                middlewares=self._middlewares,
+                max_retries=max_retries,
+            )
+        except NotFoundError as error:
+            if selection.is_production:
+                raise _no_production(selection.name, error) from error
+            raise
+
+    async def ping(self) -> None:
+        """Return when the service accepted a request with our token.
+
+        The service has no call for this, so it is asked for a prompt that need not exist.
+
+        Raises:
+            ScopeError: anything else than a prompt, or that there is none.
+        """
+        await self._transport.call(
+            self._request("prompts.ping", _NOBODY), _read_ping, middlewares=self._middlewares
+        )
+
+    def _request(self, operation: str, selection: Selection) -> Request:
+        return Request(
+            operation=operation,
+            method="GET",
+            url=URL(self._root + selection.path, encoded=True),
+            headers={**self._headers, "X-Request-ID": str(uuid4())},
+        )
+
+
+def _read_ping(reply: Reply) -> None:
+    if reply.status != _NOT_FOUND and not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
+        raise read_error(reply)
+
+
+def _no_production(name: str, error: NotFoundError) -> NoProductionVersionError:
+    special = NoProductionVersionError(
+        f"prompt {name!r} has no production version, or does not exist: {error.message}",
+        http_status=error.http_status,
+        error_code=error.error_code,
+        request_id=error.request_id,
+        http_body=error.http_body,
+    )
+    special.name = name
+    return special

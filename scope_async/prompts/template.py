@@ -1,0 +1,99 @@
+"""The template syntax of contract 1.3: `{{variable}}`, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from scope_async.errors import MissingVariableError, ValidationError
+from scope_async.prompts.values import plain_text
+
+_VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
+
+
+class Template:
+    """A text, compiled once: literals and variable names in turn.
+
+    `names` are its variables, each once, in the order of their first appearance.
+    """
+
+    __slots__ = ("_occurrences", "names", "parts")
+
+    def __init__(self, text: str) -> None:
+        # With one group in the pattern, `split` returns literal, name, literal, … literal.
+        self.parts = _VARIABLE.split(text)
+        self._occurrences = self.parts[1::2]
+        self.names = tuple(dict.fromkeys(self._occurrences))
+
+    def fill(self, texts: Mapping[str, str]) -> str:
+        """Return the text with every variable replaced, in one pass.
+
+        `texts` has every name; nothing that looks like a variable in it is replaced again.
+        """
+        parts = self.parts.copy()
+        parts[1::2] = [texts[name] for name in self._occurrences]
+        return "".join(parts)
+
+
+class Variables:
+    """The variables that a prompt version takes, and the checks of what a caller gives.
+
+    `required` are those in the templates, in their order; `declared` ones may be given too.
+    """
+
+    __slots__ = ("_known", "_required", "strict")
+
+    def __init__(self, required: Iterable[str], declared: Iterable[str] = (), *, strict: bool = True) -> None:
+        self._required = tuple(dict.fromkeys(required))
+        self._known = frozenset(self._required).union(declared)
+        self.strict = strict
+
+    def bind(self, variables: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> dict[str, str]:
+        """Return the text for every required variable; `keywords` win over `variables`.
+
+        Raises:
+            ValidationError: unknown variables when `strict`, or a value without a plain text.
+            MissingVariableError: no value, or None, for some; it names all of them.
+        """
+        given = keywords
+        if variables is not None:
+            if not isinstance(variables, Mapping):
+                raise ValidationError(
+                    f"variables must be a mapping of names to values, got a {type(variables).__name__}"
+                )
+            given = _merged(variables, keywords) if keywords else variables
+        if self.strict and not self._known.issuperset(given):
+            raise self._unknown(given)
+        texts: dict[str, str] = {}
+        missing: list[str] = []
+        for name in self._required:
+            value = given.get(name)
+            if type(value) is str:
+                texts[name] = value
+            elif value is None:
+                missing.append(name)
+            else:
+                texts[name] = plain_text(name, value)
+        if missing:
+            raise MissingVariableError(f"no value for: {', '.join(missing)}", tuple(missing))
+        return texts
+
+    def _unknown(self, given: Mapping[str, Any]) -> ValidationError:
+        known = sorted(self._known)
+        described = []
+        for name in given:
+            if name in self._known:
+                continue
+            close = get_close_matches(name, known, n=1) if isinstance(name, str) else []
+            described.append(f"{name!r} (did you mean {close[0]!r}?)" if close else f"{name!r}")
+        takes = f"the prompt takes {', '.join(known)}" if known else "the prompt takes none"
+        return ValidationError(f"unknown variables: {', '.join(described)}; {takes}")
+
+
+def _merged(variables: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both; a keyword wins unless it is None, which is no value."""
+    merged = {**keywords, **variables}
+    merged.update((name, value) for name, value in keywords.items() if value is not None)
+    return merged

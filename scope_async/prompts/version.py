@@ -1,0 +1,189 @@
+"""`PromptVersion`: what the service says a prompt is, and how it is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import attrs
+
+from scope_async.config import UnknownVariables
+from scope_async.prompts import fields
+from scope_async.prompts.compiled import Render
+from scope_async.prompts.frozen import thawed
+from scope_async.prompts.renderer import ChatRenderer, Messages, TextRenderer
+
+PromptStatus = Literal["draft", "published", "archived"]
+PromptType = Literal["text", "chat"]
+
+_STATUSES = ("draft", "published", "archived")
+_TYPES = ("text", "chat")
+
+
+@attrs.frozen(kw_only=True, init=False, repr=False)
+class PromptVersion:
+    """One version of a prompt. Nothing in it can be changed, by anybody.
+
+    Made by the client; made by hand it needs a `name` and a `content`, for example as a
+    `fallback`. `content` of a chat prompt is the JSON of its messages, or any other text,
+    which is then one user message. `raw` is the service's answer in full. `is_stale` says
+    that the service could not be asked just now, `is_fallback` that it never answered.
+
+    Raises:
+        ValidationError: a field of the wrong type.
+    """
+
+    id: str
+    prompt_id: str
+    name: str
+    version_number: int
+    content: str
+    variables: tuple[str, ...]
+    status: PromptStatus
+    is_production: bool
+    type: PromptType
+    metadata: Mapping[str, Any] = attrs.field(hash=False)
+    tags: tuple[str, ...]
+    created_at: datetime | None
+    updated_at: datetime | None
+    promoted_at: datetime | None
+    promoted_by: str | None
+    raw: Mapping[str, Any] = attrs.field(eq=False)
+    is_stale: bool
+    is_fallback: bool
+    unknown_variables: UnknownVariables = attrs.field(eq=False)
+    _renderer: TextRenderer | ChatRenderer = attrs.field(eq=False)
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        content: str | Sequence[Mapping[str, str]],
+        id: str = "",
+        prompt_id: str = "",
+        version_number: int = 0,
+        variables: Sequence[str] | None = None,
+        status: PromptStatus = "published",
+        is_production: bool = False,
+        type: PromptType = "text",
+        metadata: Mapping[str, Any] | None = None,
+        tags: Sequence[str] = (),
+        created_at: datetime | None = None,
+        updated_at: datetime | None = None,
+        promoted_at: datetime | None = None,
+        promoted_by: str | None = None,
+        raw: Mapping[str, Any] | None = None,
+        is_stale: bool = False,
+        is_fallback: bool = False,
+        unknown_variables: UnknownVariables = "error",
+    ) -> None:
+        text = fields.content_text(content)
+        declared = None if variables is None else fields.strings("variables", variables)
+        renderer = _renderer(text, type, declared or (), strict=unknown_variables == "error")
+        self.__attrs_init__(
+            id=fields.of_type("id", id, str),
+            prompt_id=fields.of_type("prompt_id", prompt_id, str),
+            name=fields.of_type("name", name, str),
+            version_number=fields.of_type("version_number", version_number, int),
+            content=text,
+            variables=renderer.names if declared is None else declared,
+            status=fields.one_of("status", status, _STATUSES),
+            is_production=fields.of_type("is_production", is_production, bool),
+            type=fields.one_of("type", type, _TYPES),
+            metadata=fields.read_only("metadata", metadata),
+            tags=fields.strings("tags", tags),
+            created_at=fields.aware("created_at", created_at),
+            updated_at=fields.aware("updated_at", updated_at),
+            promoted_at=fields.aware("promoted_at", promoted_at),
+            promoted_by=None if promoted_by is None else fields.of_type("promoted_by", promoted_by, str),
+            raw=fields.read_only("raw", raw),
+            is_stale=is_stale,
+            is_fallback=is_fallback,
+            unknown_variables=unknown_variables,
+            renderer=renderer,
+        )
+
+    @property
+    def is_draft(self) -> bool:
+        return self.status == "draft"
+
+    @property
+    def is_published(self) -> bool:
+        return self.status == "published"
+
+    @property
+    def is_archived(self) -> bool:
+        return self.status == "archived"
+
+    def get_metadata(self, key: str, default: Any = None) -> Any:
+        """Return one entry of `metadata`, or `default` when there is none."""
+        return self.metadata.get(key, default)
+
+    @property
+    def render(self) -> Render:
+        """`render(variables=None, /, **kw) -> str`: the content with its variables replaced.
+
+        One pass: nothing in a value is replaced again. `None` counts as no value. A chat
+        prompt gives the JSON of its rendered messages.
+
+        Raises:
+            MissingVariableError: variables without a value; it names all of them.
+            ValidationError: unknown variables, unless they are ignored, or a value that is
+                neither text, number, boolean, date, time, UUID, enum nor JSON.
+        """
+        # A property, so that a version in frequent use calls the function made for it directly.
+        renderer = self._renderer
+        return renderer.compiled or renderer.render
+
+    def render_messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
+        """Return new `{"role", "content"}` dicts, as chat models' clients take them.
+
+        Variables are replaced inside each message's content, after the structure was read,
+        so that no value can break or add a message. A text prompt is one user message.
+
+        Raises:
+            MissingVariableError, ValidationError: as `render`.
+        """
+        return self._renderer.messages(variables, **kw)
+
+    def marked(self, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
+        """Return this version with other flags; what was compiled is shared."""
+        copy = object.__new__(PromptVersion)
+        for field in _FIELDS:
+            object.__setattr__(copy, field.name, getattr(self, field.name))
+        object.__setattr__(copy, "is_stale", is_stale)
+        object.__setattr__(copy, "is_fallback", is_fallback)
+        return copy
+
+    def __repr__(self) -> str:
+        flags = "".join(
+            f" {flag}" for flag in ("is_production", "is_stale", "is_fallback") if getattr(self, flag)
+        )
+        return f"<PromptVersion {self.name!r} v{self.version_number} id={self.id!r} {self.status}{flags}>"
+
+    def __copy__(self) -> PromptVersion:
+        return self
+
+    def __deepcopy__(self, memo: object) -> PromptVersion:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only mappings cannot be pickled, and the renderer is made anew.
+        return _restored, ({field.name: thawed(getattr(self, field.name)) for field in _FIELDS[:-1]},)
+
+
+def _renderer(
+    content: str, type: PromptType, declared: Sequence[str], *, strict: bool
+) -> TextRenderer | ChatRenderer:
+    messages = fields.chat_messages(content) if type == "chat" else None
+    if messages is None:
+        return TextRenderer(content, declared, strict=strict)
+    return ChatRenderer(messages, declared, strict=strict)
+
+
+_FIELDS = attrs.fields(PromptVersion)
+
+
+def _restored(values: Mapping[str, Any]) -> PromptVersion:
+    return PromptVersion(**values)
