@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from scope_async._background import Background
+
+request_id = contextvars.ContextVar("request_id", default="none")
+
+
+@pytest.fixture
+async def background() -> AsyncIterator[Background]:
+    background = Background()
+    yield background
+    await background.aclose()
+
+
+class Resident:
+    """A task that never returns, and what became of it."""
+
+    def __init__(self) -> None:
+        self.starts = self.ends = 0
+        self.running = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.starts += 1
+        self.running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.running.clear()
+            self.ends += 1
+
+
+def host_task() -> asyncio.Task[None]:
+    """Return the task that a leak-hunting application may find and kill."""
+    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "scope-async")
+    return task
+
+
+async def test_starting_twice_is_starting_once(background) -> None:
+    resident = Resident()
+    background.reside(resident)
+    background.start()
+    background.start()
+    await resident.running.wait()
+    assert resident.starts == 1
+    assert background.running
+
+
+async def test_residents_end_with_it_and_start_again_with_it(background) -> None:
+    resident = Resident()
+    background.reside(resident)
+    for times in (1, 2):
+        background.start()
+        await resident.running.wait()
+        await background.aclose()
+        assert not background.running
+        assert (resident.starts, resident.ends) == (times, times)
+
+
+async def test_closing_what_never_started_does_nothing(background) -> None:
+    await background.aclose()
+    assert not background.running
+
+
+async def test_closing_before_the_first_step(background) -> None:
+    resident = Resident()
+    background.reside(resident)
+    background.start()
+    await background.aclose()
+    assert not background.running
+    assert resident.starts == resident.ends
+
+
+async def test_closing_twice_and_at_once(background) -> None:
+    resident = Resident()
+    background.reside(resident)
+    background.start()
+    await resident.running.wait()
+    await asyncio.gather(*(background.aclose() for _ in range(5)))
+    await background.aclose()
+    assert resident.ends == 1
+
+
+async def test_opening_in_one_task_and_closing_in_another(background) -> None:
+    resident = Resident()
+    background.reside(resident)
+
+    async def open_it() -> None:
+        background.start()
+        await resident.running.wait()
+
+    await asyncio.create_task(open_it())
+    assert background.running
+    await asyncio.create_task(background.aclose())
+    assert resident.ends == 1
+
+
+async def test_first_opened_first_closed() -> None:
+    first, second = Background(), Background()
+    first.start()
+    second.start()
+    await first.aclose()
+    assert second.running
+    await second.aclose()
+
+
+async def test_a_cancelled_close_leaves_the_rest_to_the_next_one(background) -> None:
+    release = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await release.wait()
+            ended.set()
+
+    background.spawn(slow_to_end)
+    await asyncio.sleep(0.01)
+    close = asyncio.create_task(background.aclose())
+    await asyncio.sleep(0.01)
+    close.cancel()
+    await asyncio.wait({close})
+    assert close.cancelled()
+    assert not ended.is_set()
+    release.set()
+    await background.aclose()
+    assert not background.running
+
+
+async def test_a_task_that_does_not_end_is_given_up_with_a_warning(background, caplog) -> None:
+    release = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    background.spawn(stubborn)
+    await asyncio.sleep(0.01)
+    host = host_task()
+    with caplog.at_level(logging.WARNING):
+        await background.aclose(grace=0.01)
+    assert "did not end within" in caplog.text
+    assert not background.running
+    release.set()
+    await asyncio.wait({host})
+
+
+async def test_spawning_starts_it(background) -> None:
+    done = asyncio.Event()
+
+    async def work(word: str) -> None:
+        assert word == "now"
+        done.set()
+
+    background.spawn(work, "now")
+    await done.wait()
+    assert background.running
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_work_inherits_nothing_from_who_asked_for_it(background, started) -> None:
+    request_id.set("r-1")
+    seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def look() -> None:
+        seen.set_result(request_id.get())
+
+    if started:
+        background.start()
+        await asyncio.sleep(0.01)
+    background.spawn(look)
+    assert await seen == "none"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+async def test_a_killed_task_is_noticed_and_the_next_start_is_anew(background, steps) -> None:
+    ends: list[str] = []
+    resident = Resident()
+    background.reside(resident)
+    background.on_end(lambda: ends.append("ended"))
+    background.start()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    killed = host_task()
+    killed.cancel()
+    assert not background.running
+    await asyncio.wait({killed})
+    assert ends == ["ended"]
+    background.start()
+    await resident.running.wait()
+    assert background.running
+    await background.aclose()
+    assert ends == ["ended"] * 2
+
+
+async def test_starting_anew_at_once_after_the_kill(background) -> None:
+    resident = Resident()
+    background.reside(resident)
+    background.start()
+    await resident.running.wait()
+    killed = host_task()
+    killed.cancel()
+    background.start()
+    assert background.running
+    await asyncio.wait({killed})
+    # The end of the old task must not take the new one with it.
+    assert background.running
+    await background.aclose()
+    assert resident.starts == resident.ends
+
+
+async def test_a_failing_task_is_logged_and_the_next_start_is_anew(background, caplog) -> None:
+    async def fail() -> None:
+        raise RuntimeError("a mistake")
+
+    ends: list[str] = []
+    background.on_end(lambda: ends.append("ended"))
+    background.spawn(fail)
+    failed = host_task()
+    await asyncio.wait({failed})
+    await asyncio.sleep(0)
+    assert ends == ["ended"]
+    assert "a mistake" in caplog.text
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    background.spawn(work)
+    await done.wait()
+
+
+async def test_the_end_is_told_once(background) -> None:
+    ends: list[str] = []
+    background.on_end(lambda: ends.append("ended"))
+    background.start()
+    await background.aclose()
+    await background.aclose()
+    await asyncio.sleep(0)
+    assert ends == ["ended"]
+
+
+async def test_a_task_of_its_own_may_close_it(background) -> None:
+    async def close() -> None:
+        await background.aclose()
+
+    background.spawn(close)
+    await asyncio.wait({host_task()})
+    assert not background.running
+
+
+def test_a_second_event_loop_starts_anew(new_loop) -> None:
+    background = Background()
+    starts = []
+
+    async def resident() -> None:
+        starts.append(asyncio.get_running_loop())
+        await asyncio.Event().wait()
+
+    background.reside(resident)
+
+    async def use() -> None:
+        background.start()
+        await asyncio.sleep(0.01)
+        assert background.running
+
+    for _ in range(2):  # without a close: the loop cancels what is left, as asyncio.run does
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(use())
+    assert len(set(starts)) == 2
+
+
+def test_closing_in_another_event_loop_does_not_wait_for_the_first(new_loop) -> None:
+    background = Background()
+
+    async def start() -> None:
+        background.start()
+
+    for step in (start, background.aclose):
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(step())
+
+
+def test_the_child_of_a_fork_starts_anew() -> None:
+    # In a process of its own: forking one with threads, as a test worker has, is not safe.
+    script = """
+        import asyncio, os
+        from scope_async._background import Background
+
+        background, ends, starts = Background(), [], []
+
+        async def resident():
+            starts.append(os.getpid())
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ends.append(os.getpid())
+
+        background.reside(resident)
+        background.on_end(lambda: None)
+
+        async def use():
+            background.start()
+            await asyncio.sleep(0.01)
+            assert starts[-1] == os.getpid() and background.running
+
+        async def in_the_child():
+            assert not background.running
+            await use()
+            await background.aclose()
+            assert ends == [os.getpid()], "the parent's tasks ended in the child"
+
+        async def main():
+            await use()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    asyncio.run(in_the_child())
+                except BaseException:
+                    import traceback
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            assert background.running and not ends
+            await background.aclose()
+
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

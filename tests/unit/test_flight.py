@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from scope_async._background import Background
+from scope_async._flight import Flight, SingleFlight
+
+
+class Service:
+    """A call that ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.cancelled = 0
+        self.answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        try:
+            return await asyncio.shield(self.answer)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+@pytest.fixture
+async def background() -> AsyncIterator[Background]:
+    background = Background()
+    yield background
+    await background.aclose()
+
+
+@pytest.fixture
+def flights(background) -> SingleFlight[str, str]:
+    return SingleFlight(background)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    service = Service()
+    yield service
+    service.answer.cancel()
+
+
+async def ask(flights: SingleFlight[str, str], service: Service, key: str = "greeting") -> str:
+    """Ask as the callers in this package do: join, wait, look at the outcome."""
+    flight = flights.join(key, service)
+    await flight.wait()
+    if flight.error is not None:
+        raise flight.error
+    assert flight.landed, "killed"
+    return flight.result
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def host_task() -> asyncio.Task[None]:
+    (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "scope-async")
+    return task
+
+
+async def test_all_who_ask_meanwhile_share_one_call(flights, service) -> None:
+    callers = [asyncio.create_task(ask(flights, service)) for _ in range(1000)]
+    await settle()
+    assert flights.under_way("greeting")
+    service.answer.set_result("hello")
+    assert await asyncio.gather(*callers) == ["hello"] * 1000
+    assert service.calls == 1
+    assert not flights.under_way("greeting")
+
+
+async def test_who_asks_later_gets_a_call_of_their_own(flights, service) -> None:
+    service.answer.set_result("hello")
+    assert await ask(flights, service) == "hello"
+    assert await ask(flights, service) == "hello"
+    assert service.calls == 2
+
+
+async def test_keys_do_not_wait_for_each_other(flights, service) -> None:
+    slow = asyncio.create_task(ask(flights, service, "slow"))
+    quick = Service()
+    quick.answer.set_result("hello")
+    assert await ask(flights, quick, "quick") == "hello"
+    assert not slow.done()
+    service.answer.set_result("at last")
+    assert await slow == "at last"
+
+
+@pytest.mark.parametrize("position", ["first", "middle", "last"])
+async def test_a_cancelled_caller_changes_nothing_for_the_others(flights, service, position) -> None:
+    callers = [asyncio.create_task(ask(flights, service)) for _ in range(5)]
+    await settle()
+    cancelled = callers.pop({"first": 0, "middle": 2, "last": 4}[position])
+    cancelled.cancel()
+    await settle()
+    assert cancelled.cancelled()
+    service.answer.set_result("hello")
+    assert await asyncio.gather(*callers) == ["hello"] * 4
+    assert (service.calls, service.cancelled) == (1, 0)
+
+
+async def test_the_call_goes_on_when_every_caller_has_gone(flights, service) -> None:
+    callers = [asyncio.create_task(ask(flights, service)) for _ in range(3)]
+    await settle()
+    for caller in callers:
+        caller.cancel()
+    await settle()
+    assert all(caller.cancelled() for caller in callers)
+    late = asyncio.create_task(ask(flights, service))
+    await settle()
+    service.answer.set_result("hello")
+    assert await late == "hello"
+    assert (service.calls, service.cancelled) == (1, 0)
+
+
+async def test_the_one_who_started_it_may_go_before_its_first_step(flights, service) -> None:
+    starter = asyncio.create_task(ask(flights, service))
+    await asyncio.sleep(0)
+    starter.cancel()
+    joined = asyncio.create_task(ask(flights, service))
+    service.answer.set_result("hello")
+    assert await joined == "hello"
+    assert service.calls == 1
+
+
+async def test_a_failure_reaches_everybody_and_is_forgotten(flights, service) -> None:
+    callers = [asyncio.create_task(ask(flights, service)) for _ in range(3)]
+    await settle()
+    service.answer.set_exception(RuntimeError("refused"))
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["refused"] * 3
+    service.answer = asyncio.get_running_loop().create_future()
+    service.answer.set_result("hello")
+    assert await ask(flights, service) == "hello"
+
+
+async def test_a_failure_does_not_touch_the_other_flights(flights, service) -> None:
+    other = Service()
+    waiting = asyncio.create_task(ask(flights, other, "other"))
+    await settle()
+    service.answer.set_exception(RuntimeError("refused"))
+    with pytest.raises(RuntimeError, match="refused"):
+        await ask(flights, service)
+    other.answer.set_result("hello")
+    assert await waiting == "hello"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 10])
+async def test_a_killed_call_wakes_everybody(flights, service, steps) -> None:
+    joined = [flights.join("greeting", service) for _ in range(3)]
+    waiters = [asyncio.create_task(flight.wait()) for flight in joined]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    host_task().cancel()
+    await asyncio.wait_for(asyncio.gather(*waiters), 10)
+    assert not any(flight.landed or flight.error for flight in joined)
+    assert not flights.under_way("greeting")
+
+
+async def test_after_a_kill_the_next_caller_starts_anew(flights, service) -> None:
+    first = flights.join("greeting", service)
+    await settle()
+    host_task().cancel()
+    second = flights.join("greeting", service)
+    assert second is not first
+    service.answer.set_result("hello")
+    await first.wait()
+    await second.wait()
+    assert second.landed
+    assert second.result == "hello"
+    assert not first.landed
+
+
+async def test_the_end_of_a_killed_call_leaves_its_successor_alone(flights, service) -> None:
+    flights.join("greeting", service)
+    await settle()
+    host_task().cancel()
+    second = flights.join("greeting", service)
+    await settle()
+    assert flights.under_way("greeting")
+    assert flights.join("greeting", service) is second
+    service.answer.set_result("hello")
+    await second.wait()
+
+
+@pytest.mark.parametrize("steps", [0, 10])
+async def test_closing_wakes_everybody(flights, service, background, steps) -> None:
+    flight = flights.join("greeting", service)
+    waiter = asyncio.create_task(flight.wait())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await background.aclose()
+    await asyncio.wait_for(waiter, 10)
+    assert not flight.landed
+
+
+async def test_closing_wakes_everybody_also_when_the_call_does_not_end(flights, background) -> None:
+    release = asyncio.Event()
+
+    async def stubborn() -> str:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return "too late"
+
+    flight = flights.join("greeting", stubborn)
+    await settle()
+    host = host_task()
+    await background.aclose(grace=0.01)
+    await asyncio.wait_for(flight.wait(), 10)
+    release.set()
+    await asyncio.wait({host})
+
+
+def test_a_second_event_loop_asks_anew(new_loop) -> None:
+    background = Background()
+    flights: SingleFlight[str, str] = SingleFlight(background)
+
+    async def left_in_flight() -> None:
+        flights.join("greeting", Service())
+        await settle()
+
+    async def asked_again() -> str:
+        service = Service()
+        service.answer.set_result("hello")
+        answer = await ask(flights, service)
+        await background.aclose()
+        return answer
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(left_in_flight())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(asked_again()) == "hello"
+
+
+async def test_a_flight_that_was_given_up_has_one_outcome(flights, service) -> None:
+    flight: Flight[str] = flights.join("greeting", service)
+    flights.abandon()
+    await flight.wait()
+    # Its waiters have been told that it was killed; whatever comes later is not theirs.
+    assert (flight.landed, flight.error) == (False, None)
+    service.answer.set_result("hello")
+    await settle()
