@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
+from attrs import define
+
 from scope_async.errors import ServerError
 from scope_async.local.database import Change, Database, Statement
 
 _WRITE_EVERY = 1.0
+_EQUAL_WITHIN = 1.0
 _EVENT = "INSERT INTO events (api_key, event, at, actor, address, reason, count) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -27,6 +30,30 @@ def event_row(
     return _EVENT, (api_key, event, at, actor, address, reason, count)
 
 
+@define
+class _Line:
+    """Equal events of one second, on their way to the audit trail."""
+
+    event: str
+    api_key: str | None
+    actor: str
+    address: str | None
+    reason: str | None
+    at: float
+    count: int = 1
+
+    def row(self) -> Statement:
+        return event_row(
+            self.event,
+            self.api_key,
+            self.at,
+            actor=self.actor,
+            address=self.address,
+            reason=self.reason,
+            count=self.count,
+        )
+
+
 class Activity:
     """Knows when every key was last used, and gathers what the audit trail says of it.
 
@@ -38,7 +65,8 @@ class Activity:
         self._database = database
         self._last_used: dict[str, float] = {}
         self._unwritten: set[str] = set()
-        self._pending: dict[tuple[str, str | None, str, str | None, str | None], tuple[float, int]] = {}
+        self._lines: list[_Line] = []
+        self._newest: dict[tuple[str, str | None, str | None, str | None], _Line] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._flush: asyncio.Task[None] | None = None
 
@@ -46,7 +74,8 @@ class Activity:
         """Start over with what the store says; what was gathered belonged to keys that are gone."""
         self._last_used = dict(last_used)
         self._unwritten.clear()
-        self._pending.clear()
+        self._lines.clear()
+        self._newest.clear()
 
     def last_used_at(self, api_key: str) -> float | None:
         """Return when the key last authenticated, in seconds since the epoch."""
@@ -62,15 +91,29 @@ class Activity:
     def exchanged(self, api_key: str, at: float, address: str | None) -> None:
         """Note that the key got a token."""
         self.used(api_key, at)
-        self._gather(("used", api_key, api_key, address, "exchange"), at)
+        self._gather("used", api_key, at, actor=api_key, address=address, reason="exchange")
 
     def refused(self, api_key: str | None, at: float, address: str | None, reason: str) -> None:
         """Note a refused exchange; `api_key` is None for a key that does not exist."""
-        self._gather(("refused", api_key, "unknown", address, reason), at)
+        self._gather("refused", api_key, at, actor="unknown", address=address, reason=reason)
 
-    def _gather(self, what: tuple[str, str | None, str, str | None, str | None], at: float) -> None:
-        first_at, count = self._pending.get(what, (at, 0))
-        self._pending[what] = (first_at, count + 1)
+    def _gather(
+        self,
+        event: str,
+        api_key: str | None,
+        at: float,
+        *,
+        actor: str,
+        address: str | None,
+        reason: str | None,
+    ) -> None:
+        what = (event, api_key, address, reason)
+        newest = self._newest.get(what)
+        if newest is not None and at - newest.at < _EQUAL_WITHIN:
+            newest.count += 1
+        else:
+            self._newest[what] = line = _Line(event, api_key, actor, address, reason, at)
+            self._lines.append(line)
         if self._timer is None:
             self._schedule()
 
@@ -88,19 +131,17 @@ class Activity:
 
     async def flush(self) -> None:
         """Write what has been gathered."""
-        if self._pending or self._unwritten:
+        if self._lines or self._unwritten:
             await self._database.write(self._plan)
 
     def _plan(self) -> Change[None]:
-        statements = [
-            event_row(event, api_key, at, actor=actor, address=address, reason=reason, count=count)
-            for (event, api_key, actor, address, reason), (at, count) in self._pending.items()
-        ]
+        statements = [line.row() for line in self._lines]
         statements += [
             ("UPDATE api_keys SET last_used_at = ? WHERE api_key = ?", (self._last_used[api_key], api_key))
             for api_key in self._unwritten
         ]
-        self._pending.clear()
+        self._lines.clear()
+        self._newest.clear()
         self._unwritten.clear()
         return Change(tuple(statements), lambda: None)
 
