@@ -1,0 +1,27 @@
+"""The command `scope-async`; it needs the extra `cli`, and `serve` and `demo` the extra `local` too."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+_NEEDED = {"cli": ("typer", "rich"), "local": ("aiosqlite", "jinja2")}
+_LOCAL_COMMANDS = frozenset({"serve", "demo"})
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 the service said no, 2 wrong use.
+
+    Without the extra that a command needs, one line says how to install it.
+    """
+    wanted = ["cli"]
+    if _LOCAL_COMMANDS.intersection(sys.argv[1:2]):
+        wanted.append("local")
+    missing = [extra for extra in wanted if not all(map(find_spec, _NEEDED[extra]))]
+    if missing:
+        install = f"pip install 'scope-async[{','.join(wanted)}]'"
+        sys.stderr.write(f"scope-async: this command is not installed; get it with: {install}\n")
+        sys.exit(2)
+    from scope_async.cli.app import app  # noqa: PLC0415 - imports what has just been looked for
+
+    app()

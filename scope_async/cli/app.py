@@ -1,0 +1,55 @@
+"""All commands, put together."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from scope_async._version import __version__
+from scope_async.cli import audit, demo, doctor, keys, prompt, serve, token
+
+app = typer.Typer(
+    name="scope-async",
+    help="Prompts, tokens and API keys of the Scope platform, from the shell.",
+    epilog="Exit codes: 0 done, 1 the service said no, 2 wrong use or configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback must never show a local variable: one of them may be the API secret.
+    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the SDK's log on stderr.")]
+Version = Annotated[
+    bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+]
+
+
+@app.callback()
+def options(*, verbose: Verbose = False, version: Version = False) -> None:  # noqa: ARG001 - its callback acts
+    """Prompts, tokens and API keys of the Scope platform, from the shell."""
+    logger = logging.getLogger("scope_async")
+    if verbose:
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+        logger.setLevel(logging.DEBUG)
+    else:
+        # An error is one line on stderr; without a handler Python would print the warnings as well.
+        logger.addHandler(logging.NullHandler())
+
+
+app.command()(demo.demo)
+app.command()(serve.serve)
+app.add_typer(prompt.app, name="prompt")
+app.command()(token.token)
+keys.app.command()(audit.audit)
+app.add_typer(keys.app, name="keys")
+app.command()(doctor.doctor)

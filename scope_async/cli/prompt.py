@@ -1,0 +1,106 @@
+"""`scope-async prompt get|render`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+import attrs
+import typer
+from rich.markup import escape
+
+from scope_async.cli.screen import AsJson, print_json, run, stderr
+from scope_async.client import ScopeClient
+from scope_async.errors import ValidationError
+from scope_async.prompts.api import Label
+from scope_async.prompts.frozen import thawed
+from scope_async.prompts.version import PromptVersion
+
+app = typer.Typer(help="Prompt versions: show one, or fill in its variables.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name or id of the prompt.")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="production (default) or latest.")]
+VersionOption = Annotated[str | None, typer.Option("--version", help="Id of a version, instead of a label.")]
+Variables = Annotated[list[str] | None, typer.Option("--var", "-v", metavar="NAME=VALUE", help="A variable.")]
+
+_SHOWN = ("name", "id", "prompt_id", "version_number", "status", "is_production", "type")
+_HIDDEN = ("raw", "unknown_variables", "_renderer")
+
+
+@app.command()
+def get(
+    name: Name, *, label: LabelOption = None, version: VersionOption = None, as_json: AsJson = False
+) -> None:
+    """Show a prompt version: its facts on stderr, its content on stdout."""
+    found = run(_fetch(name, label, version))
+    if as_json:
+        print_json(_document(found))
+        return
+    _facts(found)
+    typer.echo(found.content)
+
+
+@app.command()
+def render(
+    name: Name,
+    *,
+    variables: Variables = None,
+    label: LabelOption = None,
+    version: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a prompt version with its variables filled in."""
+
+    async def rendered() -> dict[str, Any]:
+        values = read_variables(variables or [])
+        found = await _fetch(name, label, version)
+        return {
+            "name": found.name,
+            "version_id": found.id,
+            "text": found.render(values),
+            "messages": found.render_messages(values),
+        }
+
+    document = run(rendered())
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(document["text"])
+
+
+def read_variables(pairs: list[str]) -> dict[str, str]:
+    """Return the variables that `NAME=VALUE` arguments give; a value may hold `=` itself.
+
+    Raises:
+        ValidationError: an argument is not `NAME=VALUE`.
+    """
+    found = dict(pair.partition("=")[::2] for pair in pairs)
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise ValidationError(f"--var takes NAME=VALUE, got {', '.join(wrong)}")
+    return found
+
+
+async def _fetch(name: str, label: str | None, version: str | None) -> PromptVersion:
+    async with ScopeClient.from_env() as scope:
+        return await scope.get_prompt_version(name, label=cast(Label | None, label), version=version)
+
+
+def _document(version: PromptVersion) -> dict[str, Any]:
+    """Return the version's fields; the service's answer has the same in other spellings."""
+    fields = {field.name: getattr(version, field.name) for field in attrs.fields(PromptVersion)}
+    shown = {name: value for name, value in fields.items() if name not in _HIDDEN}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else thawed(value)
+        for name, value in shown.items()
+    }
+
+
+def _facts(version: PromptVersion) -> None:
+    console = stderr()
+    for field in _SHOWN:
+        console.print(f"[dim]{field:>15}[/]  {escape(str(getattr(version, field)))}")
+    console.print(f"[dim]{'variables':>15}[/]  {escape(', '.join(version.variables) or '-')}")
+    for field in ("updated_at", "promoted_at"):
+        moment: datetime | None = getattr(version, field)
+        console.print(f"[dim]{field:>15}[/]  {moment.isoformat() if moment else '-'}")

@@ -1,0 +1,60 @@
+"""What a command shows: data on stdout, one line per error on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from scope_async.errors import ConfigurationError, MissingVariableError, ScopeError, ValidationError
+
+SAID_NO = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Result = TypeVar("Result")
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what `work` returns; an error of the package becomes one line and the exit code."""
+    try:
+        return asyncio.run(work)
+    except ScopeError as error:
+        fail(str(error), code=exit_code(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def exit_code(error: ScopeError) -> int:
+    """Return 2 when the user can put it right by calling otherwise, 1 when the service said no."""
+    wrong_use = isinstance(error, ConfigurationError | ValidationError | MissingVariableError)
+    return WRONG_USE if wrong_use else SAID_NO
+
+
+def fail(message: str, *, code: int = WRONG_USE) -> NoReturn:
+    """Print one line on stderr and exit with `code`."""
+    line = " ".join(message.split())
+    typer.echo(f"scope-async: {line}", err=True)
+    raise typer.Exit(code)
+
+
+def print_json(data: Any) -> None:
+    """Print `data` as JSON on stdout; times become ISO 8601."""
+    indent = 2 if sys.stdout.isatty() else None
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=indent, default=str))
+
+
+def stdout() -> Console:
+    """Return a console for people; it colours nothing when stdout is not a terminal."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def stderr() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())

@@ -1,0 +1,272 @@
+"""`ApiKeyAdmin`: creates, lists, revokes and rotates API keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+from uuid import uuid4
+
+import aiohttp
+from yarl import URL
+
+from scope_async._clock import Clock, SystemClock
+from scope_async.config import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, Config, Environment
+from scope_async.errors import ConfigurationError, ServerError
+from scope_async.http.transport import Transport
+from scope_async.http.wire import Reply, Request, api_root, broken, new_headers, read_object, segment
+from scope_async.keys.key import ApiKey, KeyEvent, NewApiKey
+from scope_async.telemetry.events import Event
+
+_MAX_CONNECTIONS = 10
+# RFC 6750 section 2.1, and anything else that is safe in a header.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class _Readable(Protocol):
+    @classmethod
+    def from_fields(cls, data: Mapping[str, Any]) -> Self: ...
+
+
+_Item = TypeVar("_Item", bound=_Readable)
+
+
+class ApiKeyAdmin:
+    """Manages the API keys of an organization for its administrator.
+
+    Works from the first call on; close it with `async with` or `aclose`. Every call may be
+    retried without harm: what makes a key carries an `Idempotency-Key`, and revoking is
+    idempotent. The admin token is in no `repr`, log line or error.
+
+    Args:
+        base_url: of the Scope API; plain `http://` only to a loopback address.
+        admin_token: of an administrator; the token of an API key is refused.
+        session: an `aiohttp.ClientSession`; used, and never closed.
+        clock: for tests.
+        options: the fields of `Config` that have to do with requests (`timeout`, `max_retries`, …).
+
+    Raises:
+        TypeError: an option that does not exist.
+        ConfigurationError: the URL, the token or an option is not acceptable.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        admin_token: str,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        if not isinstance(admin_token, str) or not _TOKEN.fullmatch(admin_token.strip()):
+            raise ConfigurationError(f"admin_token ({ADMIN_TOKEN_VARIABLE}) is missing or is not a token")
+        self.config = Config.resolve(None, {"auth_api_url": base_url, **options, "base_url": base_url})
+        self._authorization = f"Bearer {admin_token.strip()}"
+        self._root = f"{api_root(self.config.base_url, self.config.api_version)}/api-keys"
+        self._transport = Transport(
+            self.config,
+            clock=clock or SystemClock(),
+            emit=_unheard,
+            session=session,
+            max_connections=_MAX_CONNECTIONS,
+        )
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """Return an admin client for `SCOPE_API_URL` with `SCOPE_ADMIN_TOKEN`.
+
+        Raises:
+            TypeError: an option that does not exist.
+            ConfigurationError: a variable is missing (all that is missing is named) or wrong.
+        """
+        environment = Environment()
+        base_url = options.pop("base_url", None) or environment.required(OPTION_VARIABLES["base_url"])
+        admin_token = environment.required(ADMIN_TOKEN_VARIABLE)
+        environment.check()
+        return cls(base_url, admin_token, **options)
+
+    async def start(self) -> None:
+        """Accept calls (again). Idempotent; does no I/O."""
+        self._transport.open()
+
+    async def aclose(self) -> None:
+        """Refuse further calls and close our connections. Idempotent."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<ApiKeyAdmin {self.config.base_url}>"
+
+    async def create(
+        self, name: str, *, environment: str = "production", expires_in: float | None = None
+    ) -> NewApiKey:
+        """Make an API key; its secret is in what this returns, and nobody can read it again.
+
+        A retry after a cut connection never makes a second key. Cancelled, or failed with a
+        `ConnectionError` after all retries, it may have made one: look for it with `list`.
+
+        Args:
+            name: 1 to 100 characters, such as `billing-service-prod`.
+            environment: `development`, `staging` or `production`.
+            expires_in: seconds until it expires; None for never.
+
+        Raises:
+            AuthenticationError, AuthorizationError: this needs an administrator's token.
+            ApiError: the service does not accept an argument, and says which.
+            ScopeError: as every call.
+        """
+        fields = {"name": name, "environment": environment, "expires_in": expires_in}
+        return await self._make("create key", self._root, fields)
+
+    async def list(
+        self, *, status: str | None = None, environment: str | None = None
+    ) -> AsyncIterator[ApiKey]:
+        """Yield the API keys, newest first, page by page as they are asked for.
+
+        Args:
+            status: only `active`, `revoked` or `expired` ones.
+            environment: only those of `development`, `staging` or `production`.
+
+        Raises:
+            AuthenticationError, AuthorizationError: this needs an administrator's token.
+            ScopeError: as every call.
+        """
+        query = {"status": status, "environment": environment}
+        async for key in self._pages("list keys", self._root, query, ApiKey):
+            yield key
+
+    async def get(self, api_key: str) -> ApiKey:
+        """Return one API key.
+
+        Raises:
+            NotFoundError: there is no such key.
+            ScopeError: as every call.
+        """
+        request = self._request("get key", "GET", self._url_of(api_key))
+        return await self._transport.call(request, _reading(ApiKey))
+
+    async def revoke(self, api_key: str, *, reason: str | None = None) -> ApiKey:
+        """Revoke an API key, at once and for good.
+
+        When this returns, the service refuses the key and every token it ever gave. Revoking
+        again changes nothing and keeps the first time and reason.
+
+        Raises:
+            NotFoundError: there is no such key.
+            ScopeError: as every call.
+        """
+        body = {} if reason is None else {"reason": reason}
+        request = self._request("revoke key", "POST", f"{self._url_of(api_key)}/revoke", body)
+        return await self._transport.call(request, _reading(ApiKey))
+
+    async def rotate(self, api_key: str, *, overlap: float = 86_400) -> NewApiKey:
+        """Make a key with the old one's name and environment; the old one goes on `overlap` seconds.
+
+        Bring the new credentials to the service that uses them within that time, then revoke
+        the old key, or let it expire.
+
+        Raises:
+            NotFoundError: there is no such key.
+            ConflictError: it is revoked or expired.
+            ScopeError: as every call.
+        """
+        return await self._make("rotate key", f"{self._url_of(api_key)}/rotate", {"overlap": overlap})
+
+    async def events(self, api_key: str) -> AsyncIterator[KeyEvent]:
+        """Yield the audit trail of an API key, oldest first, page by page as it is asked for.
+
+        Raises:
+            NotFoundError: there is no such key.
+            ScopeError: as every call.
+        """
+        async for event in self._pages("key events", f"{self._url_of(api_key)}/events", {}, KeyEvent):
+            yield event
+
+    def _url_of(self, api_key: str) -> str:
+        return f"{self._root}/{segment(api_key, 'api_key')}"
+
+    def _request(
+        self, operation: str, method: str, url: str, body: Mapping[str, Any] | None = None, **extra: str
+    ) -> Request:
+        headers = {**new_headers(self.config.environment), "Authorization": self._authorization, **extra}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return Request(
+            operation=operation,
+            method=method,
+            url=URL(url, encoded=True),
+            headers=headers,
+            body=None if body is None else json.dumps(body).encode(),
+        )
+
+    async def _make(self, operation: str, url: str, fields: Mapping[str, Any]) -> NewApiKey:
+        request = self._request(operation, "POST", url, fields, **{"Idempotency-Key": str(uuid4())})
+        return await self._transport.call(request, _reading(NewApiKey))
+
+    async def _pages(
+        self, operation: str, url: str, query: Mapping[str, str | None], kind: type[_Item]
+    ) -> AsyncIterator[_Item]:
+        wanted = {name: value for name, value in query.items() if value is not None}
+        cursor: str | None = None
+        while True:
+            parameters = wanted if cursor is None else {**wanted, "cursor": cursor}
+            request = self._request(operation, "GET", str(URL(url, encoded=True).with_query(parameters)))
+            items, following = await self._transport.call(request, _reading_page(kind, cursor))
+            for item in items:
+                yield item
+            if following is None:
+                return
+            cursor = following
+
+
+def _unheard(_: Event, /) -> None:
+    """An admin client has no hooks."""
+
+
+def _reading(kind: type[_Item]) -> Callable[[Reply], _Item]:
+    def read(reply: Reply) -> _Item:
+        try:
+            return _item(reply, kind, read_object(reply))
+        except ServerError as error:
+            if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+                raise
+            # A reply that claims success may hold an API secret, so its body goes nowhere.
+            raise ServerError(error.message, http_status=reply.status, request_id=reply.request_id) from None
+
+    return read
+
+
+def _reading_page(kind: type[_Item], asked: str | None) -> Callable[[Reply], tuple[list[_Item], str | None]]:
+    def read(reply: Reply) -> tuple[list[_Item], str | None]:
+        document = read_object(reply, "data")
+        data, following = document["data"], document.get("next_cursor")
+        if not isinstance(data, list) or not isinstance(following, str | None):
+            raise broken(reply, "the service's answer is not a page of a list")
+        if following is not None and following == asked:
+            raise broken(reply, "the service's next page is the one it has just given")
+        return [_item(reply, kind, fields) for fields in data], following
+
+    return read
+
+
+def _item(reply: Reply, kind: type[_Item], fields: object) -> _Item:
+    if not isinstance(fields, dict):
+        raise broken(reply, "the service's answer has something else where an object was expected")
+    try:
+        return kind.from_fields(fields)
+    except ValueError as error:
+        raise broken(reply, f"the service's answer is not what the contract says: {error}") from None

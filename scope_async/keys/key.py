@@ -1,0 +1,158 @@
+"""An API key as an administrator sees it (contract 1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import attrs
+
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import ConfigurationError
+
+
+@attrs.frozen(kw_only=True)
+class ApiKey:
+    """What the service tells about a key; never its secret.
+
+    Attributes:
+        api_key: the public identifier.
+        environment: `development`, `staging` or `production`.
+        status: `active`, `revoked` or `expired`, at the time of the answer.
+        last_used_at: when it last authenticated; None when it never did.
+        expires_at: None for a key that does not expire.
+    """
+
+    api_key: str
+    name: str
+    environment: str
+    status: str
+    created_at: datetime
+    created_by: str | None = None
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_reason: str | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "active"
+
+    @classmethod
+    def from_fields(cls, data: Mapping[str, Any]) -> Self:
+        """Return the key that a reply's `data` describes; unknown fields are left out.
+
+        Raises:
+            ValueError: a field is missing or is not what the contract says.
+        """
+        return cls(**_key_fields(data))
+
+
+@attrs.frozen(kw_only=True)
+class NewApiKey(ApiKey):
+    """A key just created, with the only copy of its secret that will ever be told.
+
+    Attributes:
+        api_secret: store it now; neither `repr` nor `str` shows it.
+        org_id: None when the service did not say whose key it is.
+    """
+
+    api_secret: str = attrs.field(repr=False)
+    org_id: str | None = None
+
+    @classmethod
+    def from_fields(cls, data: Mapping[str, Any]) -> Self:
+        """See `ApiKey.from_fields`."""
+        return cls(
+            **_key_fields(data), api_secret=_text(data, "api_secret"), org_id=_maybe_text(data, "org_id")
+        )
+
+    def credentials(self, org_id: str | None = None) -> ApiKeyCredentials:
+        """Return what a `ScopeClient` takes; `org_id` wins over what the service said.
+
+        Raises:
+            ConfigurationError: neither says which organization it is.
+        """
+        known = org_id or self.org_id
+        if known is None:
+            raise ConfigurationError(
+                f"the service did not say whose API key {self.api_key} is: call credentials(org_id)"
+            )
+        return ApiKeyCredentials(known, self.api_key, self.api_secret)
+
+
+@attrs.frozen(kw_only=True)
+class KeyEvent:
+    """One line of a key's audit trail.
+
+    Attributes:
+        event: `created`, `used`, `rotated`, `revoked`, `expired` or `refused`.
+        actor: who did it.
+        address: where the request came from; None for what nobody did.
+        reason: in the words of whoever did it, or why it was refused.
+        count: how many equal events of that moment this line stands for.
+    """
+
+    event: str
+    at: datetime
+    actor: str | None = None
+    address: str | None = None
+    reason: str | None = None
+    count: int = 1
+
+    @classmethod
+    def from_fields(cls, data: Mapping[str, Any]) -> Self:
+        """See `ApiKey.from_fields`."""
+        count = data.get("count", 1)
+        if not isinstance(count, int):
+            raise ValueError("count is not a number")  # noqa: TRY004 - what the reply holds
+        at = _instant(data, "at")
+        if at is None:
+            raise ValueError("at is missing")
+        return cls(
+            event=_text(data, "event"),
+            at=at,
+            actor=_maybe_text(data, "actor"),
+            address=_maybe_text(data, "address"),
+            reason=_maybe_text(data, "reason"),
+            count=count,
+        )
+
+
+def _key_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    created_at = _instant(data, "created_at")
+    if created_at is None:
+        raise ValueError("created_at is missing")
+    return {
+        **{name: _text(data, name) for name in ("api_key", "name", "environment", "status")},
+        **{name: _maybe_text(data, name) for name in ("created_by", "revoked_reason")},
+        **{name: _instant(data, name) for name in ("last_used_at", "expires_at", "revoked_at")},
+        "created_at": created_at,
+    }
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = _maybe_text(data, name)
+    if not value:
+        raise ValueError(f"{name} is missing")
+    return value
+
+
+def _maybe_text(data: Mapping[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} is not text")
+    return value
+
+
+def _instant(data: Mapping[str, Any], name: str) -> datetime | None:
+    text = _maybe_text(data, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        # The parser's own words repeat the value, and a reply may have its fields mixed up.
+        raise ValueError(f"{name} is not an ISO 8601 time") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
