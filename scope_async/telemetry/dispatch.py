@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from scope_async._background import Background
+from scope_async.errors import ClientClosedError
 from scope_async.telemetry.events import Event, Hook
 
 _logger = logging.getLogger("scope_async.telemetry")
 
 
 class Dispatcher:
-    """Calls each hook with each event; awaitables that they return run in the background.
+    """Calls each hook with each event; coroutines that they return run in the background.
 
     A hook that raises is logged once, and goes on being called.
     """
@@ -31,12 +34,19 @@ class Dispatcher:
         for hook in self._hooks:
             try:
                 outcome = hook(event)
-                if outcome is not None:
-                    self._background.spawn(self._finish, hook, outcome)
+                if inspect.iscoroutine(outcome):
+                    self._finish_later(hook, outcome)
             except Exception as error:  # noqa: BLE001 - a hook must never hurt a call
                 self._report(hook, error)
 
-    async def _finish(self, hook: Hook, outcome: Awaitable[None]) -> None:
+    def _finish_later(self, hook: Hook, outcome: Coroutine[Any, Any, None]) -> None:
+        try:
+            self._background.spawn(self._finish, hook, outcome)
+        except ClientClosedError:
+            # Nobody is left to run it.
+            outcome.close()
+
+    async def _finish(self, hook: Hook, outcome: Coroutine[Any, Any, None]) -> None:
         try:
             await outcome
         except Exception as error:  # noqa: BLE001 - as above

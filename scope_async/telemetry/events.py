@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 import attrs
 
@@ -75,7 +75,7 @@ class BufferClamped(Event):
 class Hook(Protocol):
     """Anything that takes one event. A coroutine it returns runs in the background."""
 
-    def __call__(self, event: Event, /) -> Awaitable[None] | None: ...
+    def __call__(self, event: Event, /) -> Coroutine[Any, Any, None] | None: ...
 
 
 class Emit(Protocol):

@@ -40,7 +40,7 @@ class Report:
         if planned.clamped and not self._clamp_told:
             self._clamp_told = True
             _logger.warning(
-                "token_refresh_buffer is %.0f s but tokens live %.0f s; renewing %.1f s before expiry instead",
+                "token_refresh_buffer is %.0f s but tokens live %.0f s; renewing %.1f s before expiry",
                 self._wanted_buffer,
                 token.lifetime,
                 planned.buffer,

@@ -246,7 +246,7 @@ class TokenSource:
             self._failures += 1
             self._report.refused(error, self._schedule.refuse(error, now=self._monotonic()))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a provider may raise anything
             self._failures += 1
             failure = as_failure(error, limit=self.config.timeout)
             now = self._monotonic()

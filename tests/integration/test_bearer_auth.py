@@ -58,7 +58,9 @@ def auth() -> FakeAuth:
 
 @pytest.fixture
 async def tokens(service: Service, auth: FakeAuth) -> AsyncIterator[TokenSource]:
-    async with TokenSource(CREDENTIALS, exchange=auth, base_url=service.url, auth_api_url=service.url) as tokens:
+    async with TokenSource(
+        CREDENTIALS, exchange=auth, base_url=service.url, auth_api_url=service.url
+    ) as tokens:
         yield tokens
 
 

@@ -99,10 +99,13 @@ async def test_in_an_exit_stack(local: LocalScope) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), asyncio.CancelledError()])
 async def test_an_exception_in_the_body_comes_out_as_itself(local: LocalScope, error: BaseException) -> None:
-    with pytest.raises(type(error)) as raised:
+    async def body() -> None:
         async with client_of(local) as scope:
             await scope.get_prompt_version("greeting")
             raise error
+
+    with pytest.raises(type(error)) as raised:
+        await body()
     assert raised.value is error
 
 
@@ -212,7 +215,7 @@ async def test_in_a_fastapi_lifespan_under_uvicorn(local: LocalScope) -> None:
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="on", ws="none"))
     serving = asyncio.create_task(server._serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:

@@ -23,12 +23,16 @@ def a_jwt(**claims: Any) -> str:
 
 
 def test_expires_in_is_the_lifetime() -> None:
-    grant = read_grant(reply({"access_token": a_jwt(iat=0, exp=10), "expires_in": 3600, "token_type": "Bearer"}))
+    grant = read_grant(
+        reply({"access_token": a_jwt(iat=0, exp=10), "expires_in": 3600, "token_type": "Bearer"})
+    )
     assert grant.lifetime == 3600
 
 
 @pytest.mark.parametrize("expires_in", [{}, {"expires_in": None}])
-def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(expires_in: dict[str, None]) -> None:
+def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(
+    expires_in: dict[str, None],
+) -> None:
     assert read_grant(reply({"access_token": a_jwt(iat=1000, exp=1900), **expires_in})).lifetime == 900
 
 
