@@ -27,7 +27,7 @@ from scope_async.telemetry.events import Event
 from scope_async.tokens.exchange import HttpExchange, TokenGrant
 from scope_async.tokens.windows import windows
 
-Outcome = Literal["ok", "warning", "failed", "skipped"]
+Outcome = Literal["ok", "warning", "failed"]
 
 _MAX_SKEW = 30.0
 _SLOW = 1.0
@@ -182,8 +182,10 @@ def _unheard(_: Event, /) -> None:
 
 def _advice_to_reach(error: ScopeError, url: str) -> str:
     text = str(error).lower()
-    if "certificate" in text or "ssl" in text:
+    if "certificate" in text:
         return "the certificate is not trusted: install the authority's certificate or set SSL_CERT_FILE"
+    if "[ssl:" in text:
+        return "TLS cannot be agreed on: does this port speak https, and not plain http?"
     if isinstance(error, TimeoutError):
         return "nothing answers in time: a firewall, or a proxy that HTTPS_PROXY should name"
     if isinstance(error, ConnectionError):

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import typer
@@ -23,6 +23,9 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import TimeoutError
 from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.key import NewApiKey
+
+if TYPE_CHECKING:
+    from scope_async.local import Journal
 
 TOKEN_TTL = 4.0
 """Seconds: short, so that a demo of a quarter of a minute sees many renewals."""
@@ -82,18 +85,23 @@ class Demo:
             self._screen.step(f"created the API key {key.api_key}")
             with _exported(local.url, key.credentials(local.org_id)):
                 async with ScopeClient.from_env(hooks=[self._waits]) as scope:
-                    return await self._client(scope, admin, key)
+                    return await self._client(scope, admin, key, local.journal)
 
-    async def _client(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> Summary:
+    async def _client(
+        self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey, journal: Journal
+    ) -> Summary:
         version = await scope.get_prompt_version(_PROMPT)
         text = version.render(name="Alice", app="Scope")
         self._screen.step(f"fetched version {version.version_number} of {_PROMPT!r} and rendered it: {text}")
         self._waits.begin()
-        before = scope.tokens.status().exchanges
+        before, answered_before = scope.tokens.status().exchanges, journal.count("prompt")
         with self._screen.live(self._seconds, self._concurrency):
             tally = await self._load(scope, admin, key)
         exchanges = scope.tokens.status().exchanges
-        return Summary.of(tally, self._waits, exchanges=exchanges, renewals=exchanges - before)
+        answered = journal.count("prompt") - answered_before
+        return Summary.of(
+            tally, self._waits, answered=answered, exchanges=exchanges, renewals=exchanges - before
+        )
 
     async def _load(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> Tally:
         """Load the client, also beyond the time when the rotation has not come to its end by then."""

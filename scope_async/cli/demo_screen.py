@@ -75,6 +75,7 @@ class DemoScreen:
         table.add_column(justify="right")
         table.add_row("requests", f"{summary.requests:,}")
         table.add_row("failures", f"{summary.failures:,}")
+        table.add_row("answers of Local Scope", f"{summary.answered:,}")
         table.add_row("requests per second", f"{summary.requests_per_second:,.0f}")
         table.add_row("token exchanges", f"{summary.token_exchanges} ({summary.token_renewals} under load)")
         table.add_row("requests that waited for a token", f"{summary.requests_that_waited:,}")

@@ -14,12 +14,15 @@ class Summary:
     """The demo's figures; times are in seconds.
 
     Attributes:
+        answered: by Local Scope, as its journal counts; what is more than `requests` was sent
+            again, when the revoked key's token was refused on its way.
         token_exchanges: all of them, the first one included; renewals are those under load.
         longest_token_wait: of any request under load; the cold start before it is apart.
     """
 
     seconds: float
     requests: int
+    answered: int
     failures: int
     reasons: dict[str, int]
     requests_per_second: float
@@ -30,11 +33,12 @@ class Summary:
     cold_start_token_wait: float
 
     @classmethod
-    def of(cls, tally: Tally, waits: TokenWaits, *, exchanges: int, renewals: int) -> Self:
+    def of(cls, tally: Tally, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
         """Return the figures of a load that has ended."""
         return cls(
             seconds=round(tally.seconds, 3),
             requests=tally.requests,
+            answered=answered,
             failures=tally.failures,
             reasons=tally.reasons,
             requests_per_second=round(tally.rate, 1),
@@ -47,5 +51,5 @@ class Summary:
 
     @property
     def succeeded(self) -> bool:
-        """True when nothing failed and the token was renewed at least once under load."""
-        return self.requests > 0 and self.failures == 0 and self.token_renewals > 0
+        """True when nothing failed, every request went out, and the token was renewed under load."""
+        return 0 < self.requests <= self.answered and self.failures == 0 and self.token_renewals > 0

@@ -9,7 +9,7 @@ from rich.markup import escape
 from scope_async.cli.checkup import Check, Checkup
 from scope_async.cli.screen import SAID_NO, WRONG_USE, AsJson, print_json, run, stdout
 
-_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]", "skipped": "[dim]-[/]"}
+_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 
 
 def doctor(*, as_json: AsJson = False) -> None:

@@ -105,12 +105,18 @@ def revoke(
 ) -> None:
     """Revoke an API key, at once and for good; asks for its name."""
 
+    async def look() -> ApiKey:
+        async with ApiKeyAdmin.from_env() as admin:
+            return await admin.get(key)
+
     async def work() -> ApiKey:
         async with ApiKeyAdmin.from_env() as admin:
-            if not yes:
-                confirm(await admin.get(key))
             return await admin.revoke(key, reason=reason)
 
+    if not yes:
+        if not sys.stdin.isatty():
+            fail("nobody is here to type the key's name; to revoke without asking, use --yes")
+        confirm(run(look()))
     revoked = run(work())
     if as_json:
         print_json(document(revoked))
@@ -119,14 +125,7 @@ def revoke(
 
 
 def confirm(key: ApiKey) -> None:
-    """Go on only when the key's name was typed.
-
-    Raises:
-        ConfigurationError: there is no terminal to ask on.
-        typer.Exit: another name was typed.
-    """
-    if not sys.stdin.isatty():
-        raise ConfigurationError("nobody is here to type the key's name; to revoke without asking, use --yes")
+    """Return when the key's name was typed, and exit when something else was."""
     used = ago(key.last_used_at, datetime.now(UTC))
     typer.echo(f"{key.api_key}: {key.environment}, last used {used}. This cannot be undone.", err=True)
     if typer.prompt(f"Type the name of the key ({key.name})", err=True) != key.name:
@@ -189,8 +188,10 @@ def _show(new: NewApiKey, path: Path | None) -> None:
 
 def _table(keys: list[ApiKey], now: datetime) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("Name", "API Key", "Environment", "Created", "Last used", "Expires", "Status"):
-        table.add_column(title, overflow="fold")
+    table.add_column("Name", overflow="fold")
+    table.add_column("API Key", no_wrap=True)
+    for title in ("Environment", "Created", "Last used", "Expires", "Status"):
+        table.add_column(title)
     for key in keys:
         colour = _COLOURS.get(key.status, "white")
         expires = "never" if key.expires_at is None else key.expires_at.date().isoformat()

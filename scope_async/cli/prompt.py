@@ -21,10 +21,10 @@ app = typer.Typer(help="Prompt versions: show one, or fill in its variables.", n
 Name = Annotated[str, typer.Argument(help="Name or id of the prompt.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="production (default) or latest.")]
 VersionOption = Annotated[str | None, typer.Option("--version", help="Id of a version, instead of a label.")]
-Variables = Annotated[list[str] | None, typer.Option("--var", "-v", metavar="NAME=VALUE", help="A variable.")]
+Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A variable.")]
 
 _SHOWN = ("name", "id", "prompt_id", "version_number", "status", "is_production", "type")
-_HIDDEN = ("raw", "unknown_variables", "_renderer")
+_NOT_SHOWN = ("raw", "unknown_variables")
 
 
 @app.command()
@@ -89,7 +89,9 @@ async def _fetch(name: str, label: str | None, version: str | None) -> PromptVer
 def _document(version: PromptVersion) -> dict[str, Any]:
     """Return the version's fields; the service's answer has the same in other spellings."""
     fields = {field.name: getattr(version, field.name) for field in attrs.fields(PromptVersion)}
-    shown = {name: value for name, value in fields.items() if name not in _HIDDEN}
+    shown = {
+        name: value for name, value in fields.items() if not name.startswith("_") and name not in _NOT_SHOWN
+    }
     return {
         name: value.isoformat() if isinstance(value, datetime) else thawed(value)
         for name, value in shown.items()

@@ -17,6 +17,8 @@ SAID_NO = 1
 WRONG_USE = 2
 INTERRUPTED = 130
 
+_PIPE_WIDTH = 400
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Result = TypeVar("Result")
@@ -52,9 +54,9 @@ def print_json(data: Any) -> None:
 
 
 def stdout() -> Console:
-    """Return a console for people; it colours nothing when stdout is not a terminal."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """Return a console for people; into a pipe it writes plain text and breaks no line."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def stderr() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)
