@@ -1,5 +1,7 @@
 """Async-first Python SDK for the Scope prompt-management platform."""
 
+from typing import TYPE_CHECKING
+
 from scope_async._version import __version__
 from scope_async.client import ScopeClient
 from scope_async.config import Config
@@ -37,9 +39,24 @@ from scope_async.prompts.version import PromptVersion
 from scope_async.tokens.source import TokenSource
 from scope_async.tokens.token import AccessToken, TokenStatus
 
+if TYPE_CHECKING:
+    from scope_async.keys import ApiKey, ApiKeyAdmin, KeyEvent, NewApiKey
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import what administers API keys when it is asked for: most programs only read prompts."""
+        if name not in ("ApiKey", "ApiKeyAdmin", "KeyEvent", "NewApiKey"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from scope_async import keys  # noqa: PLC0415
+
+        return getattr(keys, name)
+
+
 __all__ = [
     "AccessToken",
     "ApiError",
+    "ApiKey",
+    "ApiKeyAdmin",
     "ApiKeyCredentials",
     "AuthenticationError",
     "AuthorizationError",
@@ -54,8 +71,10 @@ __all__ = [
     "EnvCredentials",
     "FileCredentials",
     "InvalidCredentialsError",
+    "KeyEvent",
     "MissingApiKeyError",
     "MissingVariableError",
+    "NewApiKey",
     "NoProductionVersionError",
     "NotFoundError",
     "PromptVersion",

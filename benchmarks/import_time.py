@@ -1,0 +1,46 @@
+"""What `import scope_async` costs beyond the packages it is made of; the goal is 15 ms.
+
+    python benchmarks/import_time.py --runs 20
+
+Each run is a new process that finds the bytecode written, as an installed package's is. The
+two kinds take turns, so that a busy moment of the machine falls on both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+DEPENDENCIES = "import aiohttp, anyio, attrs, jwt"
+PACKAGE = f"{DEPENDENCIES}; import scope_async"
+TIMED = "import time; started = time.perf_counter(); {statement}; print(time.perf_counter() - started)"
+
+
+def measure(statement: str, bytecode: str) -> float:
+    """Return the milliseconds that `statement` takes in a new process."""
+    command = [sys.executable, "-c", TIMED.format(statement=statement)]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = bytecode
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    return float(done.stdout) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the time that importing scope_async takes.")
+    parser.add_argument("--runs", type=int, default=20)
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as bytecode:
+        measure(PACKAGE, bytecode)  # writes the bytecode, which no later run should pay for
+        pairs = [(measure(DEPENDENCIES, bytecode), measure(PACKAGE, bytecode)) for _ in range(runs)]
+    dependencies, package = (statistics.median(column) for column in zip(*pairs, strict=True))
+    print(f"dependencies   {dependencies:7.1f} ms  (median of {runs})")
+    print(f"scope_async    {package:7.1f} ms")
+    print(f"difference     {package - dependencies:7.1f} ms  (goal: at most 15 ms)")
+
+
+if __name__ == "__main__":
+    main()
