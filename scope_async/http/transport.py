@@ -6,7 +6,7 @@ Knows nothing of tokens, so that the exchange and the API calls share it.
 from __future__ import annotations
 
 import asyncio
-import os
+import builtins
 import random
 import ssl
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from aiohttp.client_middlewares import ClientMiddlewareType
 from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ConnectionError, ScopeError, ServerError, TimeoutError
-from scope_async.http.proxy import Proxies
+from scope_async.http.pool import Opened, Pool
 from scope_async.http.retry import is_passing, retry_delay
 from scope_async.http.wire import Reply, Request
 from scope_async.telemetry.events import Emit, RequestRetried
@@ -32,8 +32,8 @@ Result = TypeVar("Result")
 class Transport:
     """Calls the service over one `aiohttp.ClientSession`, opened at the first call.
 
-    A session that was passed in is used and never closed. Usable again after `aclose`,
-    in another event loop and after a fork; each of these gets a session of its own.
+    A session that was passed in is used and never closed. At most `max_connections` calls
+    are under way at a time; the others wait their turn in order of arrival.
     """
 
     def __init__(
@@ -49,14 +49,8 @@ class Transport:
         self._config = config
         self._clock = clock
         self._emit = emit
-        self._given = session
-        self._max_connections = max_connections
+        self._pool = Pool(limit=max_connections, session=session)
         self._draw = draw
-        self._session: aiohttp.ClientSession | None = None
-        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
-        self._abandoned: list[aiohttp.ClientSession] = []
-        self._proxies: Proxies | None = None
-        self._closed = False
         self._timeout = self._limits(config.timeout)
 
     async def call(
@@ -100,7 +94,7 @@ class Transport:
         delay = retry_delay(
             failure, attempt, base=config.retry_base_delay, cap=config.retry_max_delay, draw=self._draw()
         )
-        if self._closed or self._clock.monotonic() + delay >= deadline:
+        if self._pool.closed or self._clock.monotonic() + delay >= deadline:
             raise failure
         self._emit(
             RequestRetried(
@@ -119,61 +113,71 @@ class Transport:
     async def _attempt(
         self,
         request: Request,
-        timeout: ClientTimeout,
+        limits: ClientTimeout,
         middlewares: Sequence[ClientMiddlewareType] | None,
     ) -> Reply:
+        here = self._pool.here()
+        left = await _take_turn(here.turns, limits)
         try:
-            # What a passed-in session may have set otherwise is said again here.
-            async with self._opened().request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-                auto_decompress=True,
-                raise_for_status=False,
-                timeout=timeout,
-                proxy=self._proxies.choose(request.url) if self._proxies is not None else None,
-                middlewares=middlewares,
-            ) as response:
-                body = await _read_capped(response)
-                return Reply(status=response.status, headers=response.headers, body=body)
+            return await self._send(here, request, left, middlewares)
         except ScopeError:
             raise
         except Exception as error:
-            if self._closed:
+            if self._pool.closed:
                 raise ClientClosedError("the client was closed during the call") from error
-            raise map_exception(error, timeout) from error
+            raise map_exception(error, limits) from error
+        finally:
+            here.turns.release()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        """Return the session of this process and event loop, opening it when there is none."""
-        if self._closed:
-            raise ClientClosedError("the client is closed")
-        if self._given is not None:
-            if self._given.closed:
-                raise ClientClosedError("the aiohttp session that was passed in is closed")
-            return self._given
-        here = (os.getpid(), asyncio.get_running_loop())
-        if self._session is None or self._owner != here or self._session.closed:
-            if self._session is not None and self._owner is not None and self._owner[0] != here[0]:
-                # Closing it in a forked child would unregister the parent's sockets.
-                self._abandoned.append(self._session)
-            connector = aiohttp.TCPConnector(limit=self._max_connections)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-            self._proxies = Proxies()
-            self._owner = here
-        return self._session
+    async def _send(
+        self,
+        here: Opened,
+        request: Request,
+        limits: ClientTimeout,
+        middlewares: Sequence[ClientMiddlewareType] | None,
+    ) -> Reply:
+        if self._pool.closed:
+            raise ClientClosedError("the client was closed before the call's turn came")
+        # What a passed-in session may have set otherwise is said again here.
+        async with here.session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            auto_decompress=True,
+            raise_for_status=False,
+            timeout=limits,
+            proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
+            middlewares=middlewares,
+        ) as response:
+            body = await _read_capped(response)
+            return Reply(status=response.status, headers=response.headers, body=body)
 
     def open(self) -> None:
         """Accept calls (again)."""
-        self._closed = False
+        self._pool.open()
 
     async def aclose(self) -> None:
         """Refuse further calls and close the session, if it is our own. Idempotent."""
-        self._closed = True
-        session, self._session = self._session, None
-        if session is not None and self._owner == (os.getpid(), asyncio.get_running_loop()):
-            await session.close()
+        await self._pool.aclose()
+
+
+async def _take_turn(turns: asyncio.Semaphore, limits: ClientTimeout) -> ClientTimeout:
+    """Wait for a turn, and return the limits that are left for the request."""
+    if not turns.locked():
+        await turns.acquire()
+        return limits
+    total = limits.total or 0.0
+    loop = asyncio.get_running_loop()
+    arrived = loop.time()
+    try:
+        async with asyncio.timeout(total):
+            await turns.acquire()
+    except builtins.TimeoutError as error:
+        raise TimeoutError(f"no free connection within {total:g} s") from error
+    left = max(0.001, total - (loop.time() - arrived))
+    return ClientTimeout(total=left, sock_connect=limits.sock_connect)
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
@@ -195,13 +199,13 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def map_exception(error: Exception, timeout: ClientTimeout) -> ScopeError:
+def map_exception(error: Exception, limits: ClientTimeout) -> ScopeError:  # noqa: PLR0911 - a table
     """Return the package's error for anything that aiohttp or the network raised."""
     # A subclass of both TimeoutError and ClientError, so it is looked at first.
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return TimeoutError(f"no connection within open_timeout = {timeout.sock_connect:g} s")
+        return TimeoutError(f"no connection within open_timeout = {limits.sock_connect:g} s")
     if isinstance(error, asyncio.TimeoutError):
-        return TimeoutError(f"no answer within {timeout.total or 0:g} s")
+        return TimeoutError(f"no answer within {limits.total or 0:g} s")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return ConnectionError(f"the proxy refused to connect to the service (HTTP {error.status})")
     if isinstance(error, aiohttp.ClientPayloadError):

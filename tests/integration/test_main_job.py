@@ -205,6 +205,31 @@ async def test_slow_requests_that_fill_the_pool_do_not_delay_a_token(local: Loca
         await asyncio.gather(*calls, return_exceptions=True)
 
 
+async def test_turns_at_the_connections_are_taken_in_order_of_arrival(local: LocalScope) -> None:
+    async with client_of(local, max_connections=2) as scope:
+        await scope.tokens.get()
+        made = [0] * 20
+
+        async def worker(number: int) -> None:
+            while sum(made) < 200:
+                await scope.get_prompt_version("greeting", cache=False)
+                made[number] += 1
+
+        await asyncio.gather(*(worker(number) for number in range(20)))
+    assert min(made) >= 9
+
+
+async def test_a_call_that_waits_too_long_for_its_turn_times_out(local: LocalScope) -> None:
+    async with client_of(local, max_connections=1, timeout=0.2) as scope:
+        await scope.tokens.get()
+        with local.faults.hang("prompt"):
+            answers = await asyncio.gather(
+                *(scope.get_prompt_version("greeting", cache=False) for _ in range(3)), return_exceptions=True
+            )
+        assert {type(answer) for answer in answers} == {TimeoutError}
+        assert await scope.get_prompt_version("greeting", cache=False)
+
+
 async def test_bad_arguments_are_refused_before_any_request(local: LocalScope) -> None:
     async with client_of(local) as scope:
         for name, options in (

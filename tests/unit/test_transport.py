@@ -315,7 +315,7 @@ async def test_a_session_that_was_passed_in_is_used_and_never_closed(service, in
         )
         service.get(ADDRESS, payload={})
         await transport.call(request(), read_json)
-        assert transport._session is None
+        assert transport._pool.here().session is session
         await transport.aclose()
         assert not session.closed
         with pytest.raises(ClientClosedError):
@@ -350,7 +350,7 @@ async def test_a_passed_in_session_that_is_closed_is_said_to_be(instant_clock) -
 async def test_after_closing_every_call_says_so_until_it_is_opened_again(transport, service) -> None:
     service.get(ADDRESS, payload={}, repeat=True)
     await transport.call(request(), read_json)
-    first = transport._session
+    first = transport._pool.here().session
     await transport.aclose()
     await transport.aclose()
     assert first.closed
@@ -358,7 +358,7 @@ async def test_after_closing_every_call_says_so_until_it_is_opened_again(transpo
         await transport.call(request(), read_json)
     transport.open()
     await transport.call(request(), read_json)
-    assert transport._session is not first
+    assert transport._pool.here().session is not first
 
 
 async def test_closing_during_a_call_is_what_the_call_ends_with(transport, service) -> None:
@@ -386,9 +386,9 @@ async def test_closing_during_a_wait_ends_the_call(transport, service, instant_c
 async def test_all_calls_share_one_session_without_cookies(transport, service) -> None:
     service.get(ADDRESS, payload={}, repeat=True, headers={"Set-Cookie": "tenant=other"})
     await transport.call(request(), read_json)
-    session = transport._session
+    session = transport._pool.here().session
     await asyncio.gather(*(transport.call(request(), read_json) for _ in range(20)))
-    assert transport._session is session
+    assert transport._pool.here().session is session
     assert isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
 
 
@@ -400,7 +400,7 @@ def test_each_event_loop_gets_a_session_of_its_own(service, instant_clock, new_l
     async def use() -> aiohttp.ClientSession:
         transport.open()
         await transport.call(request(), read_json)
-        session = transport._session
+        session = transport._pool.here().session
         await transport.aclose()
         return session
 
@@ -422,4 +422,4 @@ async def test_a_proxy_is_given_to_each_request(transport, service, monkeypatch)
 async def test_netrc_is_not_looked_at(transport, service) -> None:
     service.get(ADDRESS, payload={})
     await transport.call(request(), read_json)
-    assert transport._session.trust_env is False
+    assert transport._pool.here().session.trust_env is False

@@ -1,0 +1,85 @@
+"""The aiohttp session of this process and event loop, and a fair queue in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import aiohttp
+import attrs
+
+from scope_async.errors import ClientClosedError
+from scope_async.http.proxy import Proxies
+
+
+@attrs.frozen
+class Opened:
+    """A session, the turns at it, and the proxies that were named when it was opened.
+
+    aiohttp gives a free connection to whoever asks next, so that a hundred busy coroutines
+    can starve all others until they time out. Here turns are taken in order of arrival, and
+    the token is chosen when the turn has come, not before the wait.
+    """
+
+    session: aiohttp.ClientSession
+    turns: asyncio.Semaphore
+    proxies: Proxies | None
+
+
+class Pool:
+    """Opens a session when one is needed: at the first call, in another event loop, after a fork.
+
+    A session that was passed in is used and never closed. Usable again after `aclose`.
+    """
+
+    def __init__(self, *, limit: int, session: aiohttp.ClientSession | None) -> None:
+        self._limit = limit
+        self._given = session
+        self._opened: Opened | None = None
+        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._abandoned: list[Opened] = []
+        self.closed = False
+
+    def here(self) -> Opened:
+        """Return what to call with in this process and event loop.
+
+        Raises:
+            ClientClosedError: closed, or the session that was passed in is.
+        """
+        if self.closed:
+            raise ClientClosedError("the client is closed")
+        here = (os.getpid(), asyncio.get_running_loop())
+        opened = self._opened
+        if opened is None or self._owner != here or (opened.session.closed and self._given is None):
+            opened = self._open(here)
+        if opened.session.closed:
+            raise ClientClosedError("the aiohttp session that was passed in is closed")
+        return opened
+
+    def _open(self, here: tuple[int, asyncio.AbstractEventLoop]) -> Opened:
+        if self._opened is not None and self._owner is not None and self._owner[0] != here[0]:
+            # Closing it in a forked child would unregister the parent's sockets.
+            self._abandoned.append(self._opened)
+        turns = asyncio.Semaphore(self._limit)
+        if self._given is not None:
+            self._opened = Opened(self._given, turns, None)
+        else:
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._limit), cookie_jar=aiohttp.DummyCookieJar()
+            )
+            self._opened = Opened(session, turns, Proxies())
+        self._owner = here
+        return self._opened
+
+    def open(self) -> None:
+        """Accept calls (again)."""
+        self.closed = False
+
+    async def aclose(self) -> None:
+        """Refuse further calls and close the session, if it is our own. Idempotent."""
+        self.closed = True
+        opened, self._opened = self._opened, None
+        if opened is None or self._given is not None:
+            return
+        if self._owner == (os.getpid(), asyncio.get_running_loop()):
+            await opened.session.close()
