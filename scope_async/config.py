@@ -210,6 +210,12 @@ class Config:
     cache_max_entries: int = attrs.field(default=1000, validator=_at_least_one)
     stale_while_revalidate: float = attrs.field(default=60.0, validator=_not_negative)
     stale_if_error: float = attrs.field(default=86400.0, validator=_not_negative)
+    snapshot_path: str | os.PathLike[str] | None = attrs.field(
+        default=None,
+        validator=_check(
+            "a path or None", lambda value: value is None or isinstance(value, str | os.PathLike)
+        ),
+    )
     unknown_variables: UnknownVariables = attrs.field(default="error", validator=_one_of("error", "ignore"))
     environment: str = attrs.field(
         default="production",

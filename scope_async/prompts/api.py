@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp.client_middlewares import ClientMiddlewareType
@@ -10,17 +11,30 @@ from aiohttp.client_middlewares import ClientMiddlewareType
 from scope_async._background import Background
 from scope_async._clock import Clock
 from scope_async.config import Config
+from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.transport import Transport
+from scope_async.prompts.batch import distinct_names, one_error, versions_of
+from scope_async.prompts.cache import PromptCache
 from scope_async.prompts.fallback import Fallback, check_fallback
+from scope_async.prompts.outage import Outages
+from scope_async.prompts.reader import PromptReader
 from scope_async.prompts.remote import RemotePrompts
-from scope_async.prompts.selection import Label, Selection
+from scope_async.prompts.renewal import Renewals
+from scope_async.prompts.selection import Key, Label, Selection
+from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import Emit
+from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
 
 __all__ = ["Fallback", "Label", "PromptsApi"]
 
 
 class PromptsApi:
+    """Prompt versions from memory, from the service, or from what stands in for it.
+
+    Safe under cancellation: fetches that several callers wait for run in the tasks of
+    `background`. `observed` says whether anybody listens to `emit`.
+    """
+
     def __init__(
         self,
         config: Config,
@@ -30,9 +44,45 @@ class PromptsApi:
         background: Background,
         clock: Clock,
         emit: Emit,
-        observed: bool = True,
+        observed: bool | None = None,
     ) -> None:
+        self._config = config
+        self._background = background
+        self._clock = clock
+        self._emit = emit
+        self._observed = getattr(emit, "observed", True) if observed is None else observed
+        self._caching = config.cache_enabled and config.cache_ttl > 0
+        self._closed = False
+        self._cache = PromptCache(
+            max_entries=config.cache_max_entries,
+            stale_while_revalidate=config.stale_while_revalidate,
+            stale_if_error=config.stale_if_error,
+            monotonic=clock.monotonic,
+        )
+        self._snapshot = _snapshot(config, background, clock)
         self._remote = RemotePrompts(config, transport=transport, auth=auth)
+        outages = Outages(limit=config.cache_max_entries)
+        self._renewals = Renewals(
+            self._remote,
+            cache=self._cache,
+            outages=outages,
+            snapshot=self._snapshot,
+            background=background,
+            clock=clock,
+            emit=emit,
+            observed=self._observed,
+        )
+        self._reader = PromptReader(
+            config,
+            remote=self._remote,
+            renewals=self._renewals,
+            cache=self._cache,
+            outages=outages,
+            snapshot=self._snapshot,
+            clock=clock,
+            emit=emit,
+            observed=self._observed,
+        )
 
     async def get(
         self,
@@ -44,27 +94,146 @@ class PromptsApi:
         cache_ttl: float | None = None,
         fallback: Fallback | None = None,
     ) -> PromptVersion:
-        selection = Selection.of(name, label, version)
-        check_fallback(fallback)
-        return await self._remote.fetch(selection)
+        """Return a version of the prompt; does not suspend while a fresh copy is in memory.
 
-    async def render(self, name: str, variables: Mapping[str, Any] | None = None, **options: Any) -> str:
-        return (await self.get(name, **options)).render(variables)
+        Raises:
+            ValidationError: an argument is not acceptable; nothing was sent.
+            NoProductionVersionError, NotFoundError: there is no such version.
+            ScopeError: the service said no, or could not answer and nothing stands in.
+        """
+        if cache and cache_ttl is None:
+            key: Key
+            if label is None and version is None:
+                key = name
+            elif version is None:
+                key = name if label == "production" else (name, "label", label or "")
+            else:
+                key = (name, "version", version) if label is None else ""
+            try:
+                found = self._cache.fresh(key)
+            except TypeError:  # not hashable, so no name either
+                found = None
+            if found is not None:
+                if self._observed:
+                    self._emit(CacheHit(prompt=name, wanted=version or label or "production", fresh=True))
+                return found
+        return await self._get(Selection.of(name, label, version), cache, cache_ttl, fallback)
+
+    async def _get(
+        self, selection: Selection, cache: bool, cache_ttl: float | None, fallback: Fallback | None
+    ) -> PromptVersion:
+        check_fallback(fallback)
+        _check_ttl(cache_ttl)
+        self._check_open()
+        if cache_ttl == 0:
+            return await self._reader.pass_by(selection, fallback)
+        if not self._config.cache_enabled or (cache_ttl is None and not self._caching):
+            return await self._reader.uncached(selection, fallback)
+        if not cache:
+            return await self._reader.ask(selection, cache_ttl, fallback)
+        return await self._reader.read(selection, cache_ttl, fallback)
+
+    async def render(
+        self,
+        name: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        label: Label | None = None,
+        version: str | None = None,
+        cache: bool = True,
+        cache_ttl: float | None = None,
+        fallback: Fallback | None = None,
+    ) -> str:
+        """Return the text of a version with `variables` filled in.
+
+        Raises:
+            MissingVariableError, ValidationError: as `PromptVersion.render`.
+            ScopeError: as `get`.
+        """
+        found = await self.get(
+            name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, fallback=fallback
+        )
+        return found.render(variables)
 
     async def get_many(self, names: Iterable[str], *, label: Label | None = None) -> dict[str, PromptVersion]:
-        return {name: await self.get(name, label=label) for name in names}
+        """Return a version of each prompt by its name; at most 10 are fetched at once.
+
+        Raises:
+            ScopeError: one error that names every prompt that could not be had.
+        """
+        wanted = distinct_names(names)
+        for name in wanted:
+            Selection.of(name, label)
+        found, failures = await versions_of(wanted, partial(self.get, label=label))
+        if failures:
+            raise one_error(failures)
+        return found
 
     async def prefetch(self, names: Iterable[str]) -> None:
-        await self.get_many(names)
+        """Have the production versions of `names` in memory.
+
+        Raises:
+            ScopeError: as `get_many`; the others are in memory nevertheless.
+        """
+        wanted = distinct_names(names)
+        for name in wanted:
+            Selection.of(name)
+        started = self._clock.monotonic()
+        _, failures = await versions_of(wanted, self.get)
+        if self._observed:
+            duration_ms = (self._clock.monotonic() - started) * 1000
+            self._emit(PrefetchDone(prompts=len(wanted), failed=len(failures), duration_ms=duration_ms))
+        if failures:
+            raise one_error(failures)
 
     def invalidate(self, name: str) -> None:
-        pass
+        """Drop every version of one prompt, by its name or id, also one that is on its way."""
+        self._renewals.invalidate(name)
 
     def clear(self) -> None:
-        pass
+        """Drop every version, also those that are on their way."""
+        self._renewals.clear()
 
     async def ping(self) -> None:
+        """Return when the service accepted a request with our token.
+
+        Raises:
+            ScopeError: what a call would fail with now.
+        """
+        self._check_open()
         await self._remote.ping()
 
     def close(self) -> None:
-        pass
+        """Wake all waiters with `ClientClosedError` and empty the cache. Idempotent."""
+        self._closed = True
+        self._renewals.close()
+
+    async def flush(self) -> None:
+        """Return when the snapshot, if there is one, is on disk or could not be written."""
+        if self._snapshot is not None:
+            await self._snapshot.flush()
+
+    def _check_open(self) -> None:
+        # Whoever starts the client again starts its background tasks.
+        self._closed = self._closed and not self._background.running
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+
+
+def _snapshot(config: Config, background: Background, clock: Clock) -> Snapshot | None:
+    if config.snapshot_path is None:
+        return None
+    return Snapshot(
+        config.snapshot_path,
+        limit=config.cache_max_entries,
+        background=background,
+        clock=clock,
+        unknown_variables=config.unknown_variables,
+    )
+
+
+def _check_ttl(ttl: object) -> None:
+    if ttl is None:
+        return
+    if not isinstance(ttl, int | float) or isinstance(ttl, bool) or not ttl >= 0:
+        raise ValidationError(f"cache_ttl must be a number of seconds, 0 or more, got {ttl!r}")

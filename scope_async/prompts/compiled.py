@@ -18,6 +18,8 @@ def made(_general):
                 return "".join(({parts}))
             except TypeError:
                 pass
+        elif {nothing}:
+            return _general(_mapping, _other)
         return _general(_mapping, {{{given}, **_other}})
     return render
 """
@@ -47,6 +49,7 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     source = _SOURCE.format(
         parameters=", ".join(f"{name}=None" for name in names),
         accepted="_mapping is None and not _other" if variables.strict else "_mapping is None",
+        nothing="".join(f"{name} is " for name in names) + "None",
         parts=", ".join(parts),
         given=", ".join(f"{name!r}: {name}" for name in names),
     )

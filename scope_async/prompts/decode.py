@@ -21,15 +21,15 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
     """
     document = read_object(reply, "content", "status")
     try:
-        return read_document(document, name=name, unknown_variables=unknown_variables)
+        return read_document(document, name=name, raw=reply.body, unknown_variables=unknown_variables)
     except ValidationError as error:
         raise broken(reply, f"the service's prompt version is not readable: {error}") from None
 
 
 def read_document(
-    document: Mapping[str, Any], *, name: str, unknown_variables: UnknownVariables
+    document: Mapping[str, Any], *, name: str, raw: bytes, unknown_variables: UnknownVariables
 ) -> PromptVersion:
-    """Return the prompt version that a JSON object describes; unknown fields stay in its `raw`.
+    """Return the prompt version that a JSON object describes; `raw` is that object's JSON.
 
     Raises:
         ValidationError: a field is missing or of the wrong type.
@@ -51,7 +51,7 @@ def read_document(
         updated_at=_instant(find("updated_at"), "updated_at"),
         promoted_at=_instant(find("promoted_at"), "promoted_at"),
         promoted_by=find("promoted_by"),
-        raw=document,
+        raw=raw,
         unknown_variables=unknown_variables,
     )
 

@@ -12,6 +12,7 @@ from scope_async.prompts.frozen import frozen_mapping, thawed
 
 Value = TypeVar("Value")
 
+_TEXT = frozenset({str})
 _NOTHING: Mapping[str, Any] = frozen_mapping({})
 
 
@@ -29,18 +30,20 @@ def one_of(name: str, value: Value, choices: tuple[str, ...]) -> Value:
 
 
 def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if type(value) is not list and (isinstance(value, str) or not isinstance(value, Iterable)):
         raise ValidationError(f"{name} must be a list of strings, got {type(value).__name__}")
     items = tuple(value)
-    for item in items:
-        of_type(f"each of {name}", item, str)
+    if not _TEXT.issuperset(map(type, items)):
+        raise ValidationError(f"{name} must be a list of strings, got something else in it")
     return items
 
 
 def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if value is None:
         return _NOTHING
-    return frozen_mapping(of_type(name, value, Mapping))
+    if type(value) is not dict:
+        of_type(name, value, Mapping)
+    return frozen_mapping(value)
 
 
 def aware(name: str, value: datetime | None) -> datetime | None:

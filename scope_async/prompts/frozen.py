@@ -13,10 +13,10 @@ def frozen(value: Any) -> Any:
     """Return a copy of a JSON value in which no caller can change anything."""
     if type(value) in _SCALARS:
         return value
-    if isinstance(value, Mapping):
-        return frozen_mapping(value)
     if isinstance(value, list | tuple):
         return tuple([frozen(item) for item in value])
+    if isinstance(value, Mapping):
+        return frozen_mapping(value)
     return value
 
 

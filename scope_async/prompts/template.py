@@ -40,14 +40,16 @@ class Template:
 class Variables:
     """The variables that a prompt version takes, and the checks of what a caller gives.
 
-    `required` are those in the templates, in their order; `declared` ones may be given too.
+    `required` are those in the templates, each once, in their order; `declared` ones may be given too.
     """
 
     __slots__ = ("_known", "_required", "strict")
 
-    def __init__(self, required: Iterable[str], declared: Iterable[str] = (), *, strict: bool = True) -> None:
-        self._required = tuple(dict.fromkeys(required))
-        self._known = frozenset(self._required).union(declared)
+    def __init__(
+        self, required: tuple[str, ...], declared: Iterable[str] = (), *, strict: bool = True
+    ) -> None:
+        self._required = required
+        self._known = frozenset((*required, *declared))
         self.strict = strict
 
     def bind(self, variables: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> dict[str, str]:
@@ -59,7 +61,7 @@ class Variables:
         """
         given = keywords
         if variables is not None:
-            if not isinstance(variables, Mapping):
+            if type(variables) is not dict and not isinstance(variables, Mapping):
                 raise ValidationError(
                     f"variables must be a mapping of names to values, got a {type(variables).__name__}"
                 )

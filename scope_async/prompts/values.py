@@ -28,6 +28,8 @@ def plain_text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
     try:
+        if type(value) is int or type(value) is float:  # the abstract classes below are slow to ask
+            return str(value)
         if isinstance(value, Mapping | list | tuple):
             return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
         return str(_plain(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import attrs
 from scope_async.config import UnknownVariables
 from scope_async.prompts import fields
 from scope_async.prompts.compiled import Render
-from scope_async.prompts.frozen import thawed
+from scope_async.prompts.frozen import frozen_mapping, thawed
 from scope_async.prompts.renderer import ChatRenderer, Messages, TextRenderer
 
 PromptStatus = Literal["draft", "published", "archived"]
@@ -49,7 +50,7 @@ class PromptVersion:
     updated_at: datetime | None
     promoted_at: datetime | None
     promoted_by: str | None
-    raw: Mapping[str, Any] = attrs.field(eq=False)
+    _raw: Mapping[str, Any] | bytes = attrs.field(eq=False)
     is_stale: bool
     is_fallback: bool
     unknown_variables: UnknownVariables = attrs.field(eq=False)
@@ -73,7 +74,7 @@ class PromptVersion:
         updated_at: datetime | None = None,
         promoted_at: datetime | None = None,
         promoted_by: str | None = None,
-        raw: Mapping[str, Any] | None = None,
+        raw: Mapping[str, Any] | bytes | None = None,
         is_stale: bool = False,
         is_fallback: bool = False,
         unknown_variables: UnknownVariables = "error",
@@ -97,12 +98,25 @@ class PromptVersion:
             updated_at=fields.aware("updated_at", updated_at),
             promoted_at=fields.aware("promoted_at", promoted_at),
             promoted_by=None if promoted_by is None else fields.of_type("promoted_by", promoted_by, str),
-            raw=fields.read_only("raw", raw),
+            raw=raw if isinstance(raw, bytes) else fields.read_only("raw", raw),
             is_stale=is_stale,
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
             renderer=renderer,
         )
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The service's answer in full, unknown fields too; empty when made by hand."""
+        # Few ever look at it, and its bytes are the smallest thing that nobody can change.
+        raw = self._raw
+        return frozen_mapping(json.loads(raw)) if isinstance(raw, bytes) else raw
+
+    @property
+    def raw_json(self) -> bytes:
+        """The service's answer as JSON."""
+        raw = self._raw
+        return raw if isinstance(raw, bytes) else json.dumps(thawed(raw)).encode()
 
     @property
     def is_draft(self) -> bool:
@@ -170,7 +184,7 @@ class PromptVersion:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be pickled, and the renderer is made anew.
-        return _restored, ({field.name: thawed(getattr(self, field.name)) for field in _FIELDS[:-1]},)
+        return _restored, ({field.alias: thawed(getattr(self, field.name)) for field in _FIELDS[:-1]},)
 
 
 def _renderer(

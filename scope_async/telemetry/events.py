@@ -72,6 +72,63 @@ class BufferClamped(Event):
     used_ms: float
 
 
+@attrs.frozen(kw_only=True)
+class CacheHit(Event):
+    """A prompt version came from memory; when not `fresh`, it is being renewed meanwhile.
+
+    `prompt` is the name that was asked for, `wanted` is `production`, `latest` or a version id.
+    """
+
+    prompt: str
+    wanted: str
+    fresh: bool
+
+
+@attrs.frozen(kw_only=True)
+class CacheMiss(Event):
+    """A caller waits for the service, alone or with others."""
+
+    prompt: str
+    wanted: str
+
+
+@attrs.frozen(kw_only=True)
+class Revalidated(Event):
+    """The service answered for a prompt that is in the cache; `changed` when with another version."""
+
+    prompt: str
+    wanted: str
+    changed: bool
+
+
+@attrs.frozen(kw_only=True)
+class StaleServed(Event):
+    """The last good version was served since the service could not answer."""
+
+    prompt: str
+    wanted: str
+    age_ms: float
+    error: str
+
+
+@attrs.frozen(kw_only=True)
+class FallbackUsed(Event):
+    """The caller's fallback was used: neither the service nor a stale copy could answer."""
+
+    prompt: str
+    wanted: str
+    error: str
+
+
+@attrs.frozen(kw_only=True)
+class PrefetchDone(Event):
+    """A prefetch ended; `failed` of its `prompts` could not be had."""
+
+    prompts: int
+    failed: int
+    duration_ms: float
+
+
 class Hook(Protocol):
     """Anything that takes one event. A coroutine it returns runs in the background."""
 

@@ -1,0 +1,75 @@
+"""Many prompts at once, a few at a time, with one error for all that could not be had."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Iterable
+
+import anyio
+
+from scope_async.errors import ApiError, ClientClosedError, NotFoundError, ScopeError, ValidationError
+from scope_async.prompts.version import PromptVersion
+
+AT_ONCE = 10
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Return the names, each once, in their order.
+
+    Raises:
+        ValidationError: one string instead of several.
+    """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ValidationError(f"names must be several names, got a {type(names).__name__}")
+    return list(dict.fromkeys(names))
+
+
+async def versions_of(
+    names: list[str], get: Callable[[str], Awaitable[PromptVersion]]
+) -> tuple[dict[str, PromptVersion], dict[str, ScopeError]]:
+    """Return what `get` returned and what it raised, by name; at most 10 calls at once."""
+    found: dict[str, PromptVersion] = {}
+    failures: dict[str, ScopeError] = {}
+    left = iter(names)
+
+    async def work() -> None:
+        for name in left:
+            try:
+                found[name] = await get(name)
+            except ScopeError as error:
+                failures[name] = error
+
+    async with anyio.create_task_group() as group:
+        for _ in range(min(AT_ONCE, len(names))):
+            group.start_soon(work)
+    return {name: found[name] for name in names if name in found}, failures
+
+
+def one_error(failures: dict[str, ScopeError]) -> ScopeError:
+    """Return one error that names every prompt that could not be had, and why.
+
+    Its class is the one of all failures, or of the first that is not just a missing prompt.
+    """
+    if len(failures) == 1:
+        (failure,) = failures.values()
+        if isinstance(failure, NotFoundError | ValidationError | ClientClosedError):
+            return failure
+    missing = [name for name, error in failures.items() if isinstance(error, NotFoundError)]
+    others = {name: error for name, error in failures.items() if name not in missing}
+    sentences = [f"{name!r}: {error}" for name, error in others.items()]
+    if missing:
+        sentences.insert(0, f"not found: {', '.join(map(repr, missing))}")
+    message = f"{len(failures)} prompt(s) could not be had; {'; '.join(sentences)}"
+    if not others:
+        first = failures[missing[0]]
+        status = first.http_status if isinstance(first, ApiError) else None
+        return NotFoundError(message, http_status=status)
+    return _reworded(next(iter(others.values())), message)
+
+
+def _reworded(error: ScopeError, message: str) -> ScopeError:
+    reworded = copy.copy(error)
+    reworded.args = (message,)
+    if isinstance(reworded, ApiError):
+        reworded.message = message
+    return reworded

@@ -1,0 +1,81 @@
+"""How long a prompt is not asked for again after the service failed to answer."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+
+import attrs
+
+from scope_async.errors import (
+    ApiError,
+    ConnectionError,
+    RateLimitError,
+    ScopeError,
+    ServerError,
+    TokenRefreshError,
+)
+from scope_async.prompts.selection import Key
+
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 60.0
+
+
+def is_outage(error: ScopeError) -> bool:
+    """Tell whether the service could not answer, rather than saying no.
+
+    Network, timeout, 429, 5xx, a broken reply, or no token to be had for such a reason.
+    """
+    return isinstance(error, ConnectionError | RateLimitError | ServerError | TokenRefreshError)
+
+
+@attrs.define
+class Outage:
+    """Failures in a row for one prompt; not asked again before `retry_at` (monotonic seconds)."""
+
+    failures: int
+    retry_at: float
+    error: ScopeError
+    reported: bool = False
+
+
+class Outages:
+    """The prompts that the service could not answer for last time; at most `limit` of them.
+
+    The delay grows from 1 s to 60 s, each time between half of it and all of it, so that a
+    service that comes back is not asked for everything at once; `Retry-After` wins if longer.
+    """
+
+    def __init__(self, *, limit: int, draw: Callable[[], float] = random.random) -> None:
+        self._limit = limit
+        self._draw = draw
+        self._outages: OrderedDict[Key, Outage] = OrderedDict()
+
+    def find(self, key: Key) -> Outage | None:
+        return self._outages.get(key)
+
+    def record(self, key: Key, error: ScopeError, now: float) -> Outage:
+        """Note a failure and return what holds from now on."""
+        outage = self._outages.get(key)
+        if outage is None:
+            outage = self._outages[key] = Outage(0, now, error)
+            if len(self._outages) > self._limit:
+                self._outages.popitem(last=False)
+        outage.failures += 1
+        outage.error = error
+        outage.retry_at = now + self._delay(outage.failures, error)
+        return outage
+
+    def end(self, key: Key) -> Outage | None:
+        """Forget the failures of a prompt that the service answered for; return what it was."""
+        return self._outages.pop(key, None)
+
+    def clear(self) -> None:
+        self._outages.clear()
+
+    def _delay(self, failures: int, error: ScopeError) -> float:
+        step = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 10))
+        delay = step * (0.5 + 0.5 * self._draw())
+        wanted = error.retry_after if isinstance(error, ApiError) else None
+        return delay if wanted is None else max(delay, min(wanted, LONGEST_DELAY))

@@ -1,0 +1,197 @@
+"""`PromptReader`: where a prompt version comes from, and what stands in when it cannot come."""
+
+from __future__ import annotations
+
+import logging
+
+from scope_async._clock import Clock
+from scope_async.config import Config
+from scope_async.errors import ScopeError
+from scope_async.prompts.cache import PromptCache
+from scope_async.prompts.fallback import Fallback, fallback_version
+from scope_async.prompts.outage import Outage, Outages, is_outage
+from scope_async.prompts.remote import RemotePrompts
+from scope_async.prompts.renewal import Renewals
+from scope_async.prompts.selection import Selection
+from scope_async.prompts.snapshot import Snapshot
+from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.events import CacheHit, CacheMiss, Emit, FallbackUsed, StaleServed
+
+_logger = logging.getLogger("scope_async.prompts")
+
+# What an id names never changes in content, so its answer may stay longer than a label's.
+_BY_ID_TTL = 3600.0
+
+
+class PromptReader:
+    """Reads through the cache by the rules of RFC 5861.
+
+    A copy that is neither fresh nor in its time of revalidation is worth one shared fetch;
+    when that fails for a passing reason, the copy, the snapshot or the caller's fallback
+    stands in, in this order. While the service fails for a prompt, one caller per delay asks
+    it and the others are served at once.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        remote: RemotePrompts,
+        renewals: Renewals,
+        cache: PromptCache,
+        outages: Outages,
+        snapshot: Snapshot | None,
+        clock: Clock,
+        emit: Emit,
+        observed: bool,
+    ) -> None:
+        self._config = config
+        self._remote = remote
+        self._renewals = renewals
+        self._cache = cache
+        self._outages = outages
+        self._snapshot = snapshot
+        self._clock = clock
+        self._emit = emit
+        self._observed = observed
+
+    async def read(self, selection: Selection, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
+        """Return a copy no older than `ttl` seconds (None: the option `cache_ttl`), or the next best.
+
+        Raises:
+            ScopeError: the service said no, or could not answer and nothing stands in.
+        """
+        found = self._from_memory(selection, ttl)
+        if found is not None:
+            return found
+        outage = self._outages.find(selection.key)
+        if outage is not None and not self._may_ask(selection, outage):
+            standing = await self._stand_in(selection, outage.error, fallback)
+            if standing is not None:
+                return standing
+        if self._observed:
+            self._emit(CacheMiss(prompt=selection.name, wanted=selection.wanted))
+        try:
+            return await self._renewals.join(selection, self._lifetime(selection, ttl))
+        except ScopeError as error:
+            standing = await self._stand_in(selection, error, fallback) if is_outage(error) else None
+            if standing is None:
+                raise
+            return standing
+
+    def _from_memory(self, selection: Selection, ttl: float | None) -> PromptVersion | None:
+        """Return the copy that may be served at once, and have it renewed when it is not fresh."""
+        entry = self._cache.find(selection.key)
+        if entry is None:
+            return None
+        if self._cache.is_fresh(entry, ttl):
+            return self._hit(selection, entry.version, fresh=True)
+        if not self._cache.may_revalidate(entry, ttl):
+            return None
+        outage = self._outages.find(selection.key)
+        if outage is None or self._may_ask(selection, outage):
+            self._renewals.start(selection, self._lifetime(selection, ttl))
+        if outage is None:
+            return self._hit(selection, entry.version, fresh=False)
+        return self._stale(selection, entry.stale_version, self._cache.age(entry), outage.error)
+
+    async def ask(self, selection: Selection, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
+        """Return what the service has now, and store it.
+
+        Raises:
+            ScopeError: the service said no, or could not answer and there is no fallback.
+        """
+        try:
+            return await self._renewals.fetch(selection, self._lifetime(selection, ttl))
+        except ScopeError as error:
+            if fallback is None or not is_outage(error):
+                raise
+            return await self._fallback(selection, error, fallback)
+
+    async def pass_by(self, selection: Selection, fallback: Fallback | None) -> PromptVersion:
+        """Return what the service has now; neither read nor store anything.
+
+        Raises:
+            ScopeError: as `ask`.
+        """
+        try:
+            return await self._remote.fetch(selection)
+        except ScopeError as error:
+            if fallback is None or not is_outage(error):
+                raise
+            return await self._fallback(selection, error, fallback)
+
+    async def uncached(self, selection: Selection, fallback: Fallback | None) -> PromptVersion:
+        """Return what the service has now, without a cache; the snapshot still stands in.
+
+        Raises:
+            ScopeError: as `read`.
+        """
+        try:
+            return await self._renewals.fetch(selection, 0)
+        except ScopeError as error:
+            standing = await self._stand_in(selection, error, fallback) if is_outage(error) else None
+            if standing is None:
+                raise
+            return standing
+
+    def _lifetime(self, selection: Selection, ttl: float | None) -> float:
+        if ttl is not None:
+            return ttl
+        return max(self._config.cache_ttl, _BY_ID_TTL) if selection.is_by_id else self._config.cache_ttl
+
+    def _may_ask(self, selection: Selection, outage: Outage) -> bool:
+        return self._clock.monotonic() >= outage.retry_at and not self._renewals.under_way(selection)
+
+    async def _stand_in(
+        self, selection: Selection, error: ScopeError, fallback: Fallback | None
+    ) -> PromptVersion | None:
+        entry = self._cache.find(selection.key)
+        if entry is not None:
+            if self._cache.is_fresh(entry):
+                return entry.version
+            if self._cache.may_stand_in(entry):
+                return self._stale(selection, entry.stale_version, self._cache.age(entry), error)
+        if self._snapshot is not None:
+            kept = await self._snapshot.find(selection.key)
+            if kept is not None:
+                age = max(0.0, self._clock.time() - kept.stored_at)
+                return self._stale(selection, kept.version, age, error)
+        return await self._fallback(selection, error, fallback) if fallback is not None else None
+
+    def _hit(self, selection: Selection, version: PromptVersion, *, fresh: bool) -> PromptVersion:
+        if self._observed:
+            self._emit(CacheHit(prompt=selection.name, wanted=selection.wanted, fresh=fresh))
+        return version
+
+    def _stale(
+        self, selection: Selection, version: PromptVersion, age: float, error: ScopeError
+    ) -> PromptVersion:
+        self._report(selection, f"serving the last good version, {age:.0f} s old", error)
+        if self._observed:
+            self._emit(
+                StaleServed(
+                    prompt=selection.name,
+                    wanted=selection.wanted,
+                    age_ms=age * 1000,
+                    error=type(error).__name__,
+                )
+            )
+        return version
+
+    async def _fallback(self, selection: Selection, error: ScopeError, fallback: Fallback) -> PromptVersion:
+        self._report(selection, "using the caller's fallback", error)
+        version = await fallback_version(fallback, selection.name, self._config.unknown_variables)
+        if self._observed:
+            self._emit(
+                FallbackUsed(prompt=selection.name, wanted=selection.wanted, error=type(error).__name__)
+            )
+        return version
+
+    def _report(self, selection: Selection, what: str, error: ScopeError) -> None:
+        """Log one line per outage of a prompt, not one per call."""
+        outage = self._outages.find(selection.key)
+        if outage is None or not outage.reported:
+            _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)
+        if outage is not None:
+            outage.reported = True

@@ -1,0 +1,168 @@
+"""`Renewals`: asks the service for versions, and notes what it said."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from functools import partial
+
+from scope_async._background import Background
+from scope_async._clock import Clock
+from scope_async._flight import Flight, SingleFlight
+from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
+from scope_async.prompts.cache import Entry, PromptCache
+from scope_async.prompts.order import FetchOrder
+from scope_async.prompts.outage import Outages, is_outage
+from scope_async.prompts.remote import RemotePrompts
+from scope_async.prompts.selection import Key, Selection
+from scope_async.prompts.snapshot import Snapshot
+from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.events import Emit, Revalidated
+
+_logger = logging.getLogger("scope_async.prompts")
+
+_TRIES_WHEN_KILLED = 3
+
+
+class Renewals:
+    """Fetches a version for one caller, or once for all who wait for it.
+
+    What the service says goes into the cache and the snapshot; that it failed goes into the
+    outages. Both happen once per fetch, however many callers wait.
+    """
+
+    def __init__(
+        self,
+        remote: RemotePrompts,
+        *,
+        cache: PromptCache,
+        outages: Outages,
+        snapshot: Snapshot | None,
+        background: Background,
+        clock: Clock,
+        emit: Emit,
+        observed: bool,
+    ) -> None:
+        self._remote = remote
+        self._cache = cache
+        self._outages = outages
+        self._snapshot = snapshot
+        self._clock = clock
+        self._emit = emit
+        self._observed = observed
+        self._order = FetchOrder()
+        self._flights: SingleFlight[tuple[int, Key], PromptVersion] = SingleFlight(background)
+        self._closings = 0
+
+    async def fetch(
+        self, selection: Selection, ttl: float, *, max_retries: int | None = None
+    ) -> PromptVersion:
+        """Return what the service has now, asked by this caller alone; a `ttl` of 0 does not store it.
+
+        Raises:
+            ScopeError: as `RemotePrompts.fetch`.
+        """
+        started = self._clock.monotonic()
+        ticket = self._order.begin()
+        try:
+            version = await self._remote.fetch(selection, max_retries=max_retries)
+            self._answered(selection, version, started=started, ttl=ttl, ticket=ticket)
+        except ScopeError as error:
+            self._failed(selection, error, ticket)
+            raise
+        finally:
+            self._order.end(ticket)
+        return version
+
+    def start(self, selection: Selection, ttl: float) -> Flight[PromptVersion]:
+        """Begin the shared fetch, unless it is under way; does not wait."""
+        # With something to serve meanwhile, a service that failed is tried once per delay.
+        known_down = self._outages.find(selection.key) is not None and self._has_copy(selection.key)
+        call = partial(self.fetch, selection, ttl, max_retries=0 if known_down else None)
+        return self._flights.join(self._flight_key(selection), call)
+
+    def under_way(self, selection: Selection) -> bool:
+        return self._flights.under_way(self._flight_key(selection))
+
+    async def join(self, selection: Selection, ttl: float) -> PromptVersion:
+        """Return the outcome of the shared fetch. Cancelling a caller leaves it to the others.
+
+        Raises:
+            ScopeError: the shared failure, an object of this caller's own.
+            ClientClosedError: the client was closed meanwhile.
+        """
+        closings = self._closings
+        for _ in range(_TRIES_WHEN_KILLED):
+            flight = self.start(selection, ttl)
+            await flight.wait()
+            if flight.error is not None:
+                raise _own(flight.error) from flight.error
+            if flight.landed:
+                return flight.result
+            if closings != self._closings:
+                break
+        raise ClientClosedError("the client was closed while the call was waiting")
+
+    def invalidate(self, name: str) -> None:
+        """Drop the versions of one prompt, also those that are on their way."""
+        self._order.invalidate(name)
+        self._cache.drop_prompt(name)
+
+    def clear(self) -> None:
+        """Drop all versions, also those that are on their way."""
+        self._order.invalidate_all()
+        self._cache.clear()
+        self._outages.clear()
+
+    def close(self) -> None:
+        """Wake all waiters with `ClientClosedError` and drop everything."""
+        self._closings += 1
+        self.clear()
+        self._flights.abandon()
+
+    def _flight_key(self, selection: Selection) -> tuple[int, Key]:
+        # Whoever comes after an invalidation must not join a fetch from before it.
+        return self._order.oldest(selection.name), selection.key
+
+    def _has_copy(self, key: Key) -> bool:
+        return self._cache.find(key) is not None or (
+            self._snapshot is not None and self._snapshot.known(key) is not None
+        )
+
+    def _answered(
+        self, selection: Selection, version: PromptVersion, *, started: float, ttl: float, ticket: int
+    ) -> None:
+        key = selection.key
+        outage = self._outages.end(key)
+        if outage is not None and outage.reported:
+            _logger.info("%s could be fetched again after %d failures", selection, outage.failures)
+        if ticket <= self._order.oldest(selection.name):
+            return
+        if ttl > 0:
+            previous = self._cache.find(key)
+            if previous is not None and previous.ticket > ticket:
+                return
+            self._cache.put(key, Entry(version, stored_at=started, ttl=ttl, ticket=ticket))
+            if previous is not None and self._observed:
+                changed = previous.version != version
+                self._emit(Revalidated(prompt=selection.name, wanted=selection.wanted, changed=changed))
+        if self._snapshot is not None:
+            self._snapshot.keep(key, version)
+
+    def _failed(self, selection: Selection, error: ScopeError, ticket: int) -> None:
+        key = selection.key
+        if is_outage(error):
+            self._outages.record(key, error, self._clock.monotonic())
+        elif isinstance(error, NotFoundError | AuthorizationError):
+            # What the service says clearly is never papered over with a stale copy.
+            self._outages.end(key)
+            self._cache.drop(key, before=ticket)
+            if self._snapshot is not None:
+                self._snapshot.forget(key)
+        elif isinstance(error, ApiError):
+            self._cache.expire(key, before=ticket)
+
+
+def _own(error: Exception) -> Exception:
+    """Return a copy for one caller: a traceback grows with every `raise` of the same object."""
+    return copy.copy(error) if isinstance(error, ScopeError) else error
