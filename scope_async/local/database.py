@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -53,9 +54,12 @@ class Database:
         try:
             if self._path is not None:
                 await asyncio.to_thread(_make_private, self._path)
-            self._connection = await aiosqlite.connect(
-                self._path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None
-            )
+            connecting = aiosqlite.connect(self._path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None)
+            # A Local Scope that nobody closed must not keep the process from ending;
+            # until aiosqlite 0.21 the connection is the thread.
+            thread: Any = getattr(connecting, "_thread", connecting)
+            thread.daemon = True
+            self._connection = await connecting
             await self._prepare(self._connection)
         except (OSError, sqlite3.Error) as error:
             await self.aclose()
@@ -143,4 +147,7 @@ class Database:
 
 
 def _make_private(path: Path) -> None:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Only a file that is not there is opened: closing any descriptor of a file drops the
+    # locks that this process holds on it (POSIX), those of another Local Scope included.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

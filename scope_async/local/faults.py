@@ -190,7 +190,9 @@ class Faults:
             return False
         loop = asyncio.get_running_loop()
         held: asyncio.Future[None] = (
-            loop.create_future() if seconds is None else loop.create_task(self._clock.sleep(seconds))
+            loop.create_future()
+            if seconds is None
+            else loop.create_task(self._sleep_until(self._clock.monotonic() + seconds))
         )
         self._held.add(held)
         try:
@@ -199,6 +201,10 @@ class Faults:
         finally:
             self._held.discard(held)
             held.cancel()
+
+    async def _sleep_until(self, deadline: float) -> None:
+        # The clock may have been moved between the call's arrival and this task's first step.
+        await self._clock.sleep(deadline - self._clock.monotonic())
 
     def close(self) -> None:
         """Let every call go that is held back; none is held from now on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -32,8 +33,8 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-async def events(caller: Caller, api_key: str) -> list[dict]:
-    return (await caller.admin("GET", f"{KEYS}/{api_key}/events")).json["data"]
+async def events(caller: Caller, api_key: str) -> list[dict[str, Any]]:
+    return list((await caller.admin("GET", f"{KEYS}/{api_key}/events")).json["data"])
 
 
 async def test_the_secret_is_shown_by_the_creation_and_never_again(caller: Caller):

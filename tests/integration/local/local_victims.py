@@ -1,0 +1,41 @@
+"""Forks processes that write to one store until somebody kills them; one for each line on stdin.
+
+Not a test: `test_local_store.py` runs it. Forking after the imports makes a hundred kills cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+from scope_async.local import LocalScope
+
+
+def say(**what: object) -> None:
+    # One short write to a pipe is whole or not there at all.
+    os.write(1, json.dumps(what).encode() + b"\n")
+
+
+async def write(local: LocalScope) -> None:
+    while True:
+        key = await local.create_key("victim")
+        say(done=("key", key.api_key))
+        await local.revoke_key(key.api_key)
+        say(done=("revoked", key.api_key))
+        version = await local.add_prompt("greeting", "Hello, {{name}}!")
+        say(done=("version", version.id))
+
+
+async def main() -> None:
+    async with LocalScope(sys.argv[1]) as local:
+        await asyncio.gather(write(local), write(local))
+
+
+for _ in sys.stdin:
+    if (pid := os.fork()) == 0:
+        say(pid=os.getpid())
+        asyncio.run(main())
+    os.waitpid(pid, 0)
+    say(dead=pid)
