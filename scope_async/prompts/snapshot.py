@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from functools import partial
@@ -46,6 +47,7 @@ class Snapshot:
         self._forgotten: set[Key] = set()
         self._changed = False
         self._writing = False
+        self._one_writer = asyncio.Lock()
         self._failed = False
         background.on_end(self._stopped)
 
@@ -76,8 +78,9 @@ class Snapshot:
 
     async def flush(self) -> None:
         """Return when all changes are in the file, or could not be written."""
-        while self._changed:
-            await self._write()
+        async with self._one_writer:
+            while self._changed:
+                await self._write()
 
     def _write_soon(self) -> None:
         self._changed = True
@@ -86,6 +89,8 @@ class Snapshot:
             self._background.spawn(self._write_changes)
 
     def _stopped(self) -> None:
+        # Whoever held the lock may be in another event loop, or on the other side of a fork.
+        self._one_writer = asyncio.Lock()
         self._writing = False
 
     async def _write_changes(self) -> None:
@@ -110,10 +115,10 @@ class Snapshot:
 
     async def _write(self) -> None:
         self._changed = False
-        # Other processes may share the file, so what they added since is kept.
-        self._merge(await to_thread.run_sync(self._read))
-        self._loaded = True
         try:
+            # Other processes may share the file, so what they added since is kept.
+            self._merge(await to_thread.run_sync(self._read))
+            self._loaded = True
             await to_thread.run_sync(write_snapshot, self._path, dict(self._kept))
         except OSError as error:
             if not self._failed:

@@ -54,7 +54,7 @@ class PromptVersion:
     is_stale: bool
     is_fallback: bool
     unknown_variables: UnknownVariables = attrs.field(eq=False)
-    _renderer: TextRenderer | ChatRenderer = attrs.field(eq=False)
+    _renderer: TextRenderer | ChatRenderer = attrs.field(init=False, eq=False)
 
     def __init__(
         self,
@@ -102,8 +102,8 @@ class PromptVersion:
             is_stale=is_stale,
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
-            renderer=renderer,
         )
+        object.__setattr__(self, "_renderer", renderer)
 
     @property
     def raw(self) -> Mapping[str, Any]:

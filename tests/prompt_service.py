@@ -1,0 +1,124 @@
+"""A prompts service without a network, and a `PromptsApi` on it, for the prompt tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from scope_async._background import Background
+from scope_async._clock import TravelClock
+from scope_async.config import Config
+from scope_async.http.wire import Reply, Request
+from scope_async.prompts.api import PromptsApi
+from scope_async.telemetry.events import Event
+
+ROOT = "http://localhost:1/api/v1/prompts/"
+
+
+class FakeTransport:
+    """Answers like `Transport.call`; every prompt exists, in version `number`.
+
+    `failure` is raised instead, `statuses` answers single prompts with an error status, and
+    while `gate` is cleared every call waits.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.retries: list[int | None] = []
+        self.number = 1
+        self.failure: Exception | None = None
+        self.statuses: dict[str, int] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.under_way = 0
+        self.most_at_once = 0
+
+    @property
+    def paths(self) -> list[str]:
+        return [str(request.url).removeprefix(ROOT) for request in self.requests]
+
+    def count(self, path: str) -> int:
+        return Counter(self.paths)[path]
+
+    async def call(
+        self,
+        request: Request,
+        read: Callable[[Reply], Any],
+        *,
+        middlewares: object = None,
+        max_retries: int | None = None,
+    ) -> Any:
+        self.requests.append(request)
+        self.retries.append(max_retries)
+        number, failure, gate = self.number, self.failure, self.gate
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            await asyncio.sleep(0)
+            await gate.wait()
+        finally:
+            self.under_way -= 1
+        if failure is not None:
+            raise failure
+        name, _, wanted = str(request.url).removeprefix(ROOT).partition("/")
+        status = self.statuses.get(name, 200)
+        body = {"message": "no"} if status != 200 else document(name, number, wanted)
+        return read(Reply(status=status, headers={"X-Request-ID": "req-1"}, body=json.dumps(body).encode()))
+
+
+def document(name: str, number: int, wanted: str = "production") -> dict[str, Any]:
+    return {
+        "version_id": f"{name}-{number}",
+        "version": number,
+        "name": name,
+        "content": f"{name} {number} {{{{x}}}}",
+        "status": "published",
+        "is_production": wanted == "production",
+    }
+
+
+class Served:
+    """A `PromptsApi` with all that a test moves or looks at."""
+
+    def __init__(self, **options: Any) -> None:
+        self.transport = FakeTransport()
+        self.clock = TravelClock(ticking=False)
+        self.background = Background()
+        self.events: list[Event] = []
+        self.config = Config(base_url="http://localhost:1", auth_api_url="http://localhost:1", **options)
+        self.api = PromptsApi(
+            self.config,
+            transport=self.transport,  # type: ignore[arg-type]
+            auth=None,  # type: ignore[arg-type]
+            background=self.background,
+            clock=self.clock,
+            emit=self.events.append,
+            observed=True,
+        )
+
+    async def number(self, name: str = "p", **options: Any) -> int:
+        return (await self.api.get(name, **options)).version_number
+
+    def seen(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def settle(self) -> None:
+        """Let everything run that can run."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[Served]:
+    served = Served(**options)
+    try:
+        yield served
+    finally:
+        served.transport.gate.set()
+        served.api.close()
+        await served.background.aclose()
+        await served.api.flush()
