@@ -1,0 +1,81 @@
+"""The service's tests: a Scope of their own for each, with faults and a clock that can be moved."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from service import build_app
+from uvicorn import Config, Server
+
+from scope_async import ScopeClient
+from scope_async.local import LocalScope
+from scope_async.local.faults import Faults
+
+# The fixtures local_scope, scope_faults and so on come with the package.
+
+
+@pytest.fixture
+def scope_prompts() -> dict[str, str]:
+    return {"greeting": "Hello, {{name}}!"}
+
+
+@pytest.fixture
+async def http(local_scope: LocalScope) -> AsyncIterator[aiohttp.ClientSession]:
+    """The service, served on a free port, and a session that talks to it."""
+
+    def connect() -> ScopeClient:
+        return ScopeClient(
+            local_scope.credentials,
+            clock=local_scope.clock,
+            base_url=local_scope.url,
+            auth_api_url=local_scope.url,
+            retry_base_delay=0.0,
+        )
+
+    server = Server(Config(build_app(connect), port=0, log_level="critical", ws="none"))
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield session
+    await server.shutdown()
+
+
+async def test_greets_with_the_production_prompt(http: aiohttp.ClientSession) -> None:
+    async with http.get("/greet/Ada") as response:
+        assert await response.json() == {"text": "Hello, Ada!", "fallback": False}
+
+
+async def test_greets_although_scope_is_down(http: aiohttp.ClientSession, scope_faults: Faults) -> None:
+    scope_faults.status("any", 503)
+    async with http.get("/greet/Ada") as response:
+        assert await response.json() == {"text": "Hello, Ada.", "fallback": True}
+
+
+async def test_a_prompt_that_is_not_there(http: aiohttp.ClientSession) -> None:
+    async with http.get("/prompts/unknown") as response:
+        assert response.status == 404
+
+
+async def test_a_new_version_is_seen_when_the_cached_one_has_expired(
+    http: aiohttp.ClientSession, local_scope: LocalScope
+) -> None:
+    async with http.get("/prompts/greeting") as response:
+        assert (await response.json())["version"] == 1
+    await local_scope.add_prompt("greeting", "Good day, {{name}}!")
+    local_scope.clock.advance(3600)
+    async with http.get("/prompts/greeting") as response:
+        assert (await response.json())["version"] == 2
+
+
+async def test_a_revoked_key_is_told_to_the_health_check(
+    http: aiohttp.ClientSession, local_scope: LocalScope
+) -> None:
+    async with http.get("/health") as response:
+        assert await response.json() == {"status": "ok", "token": "fresh"}
+    await local_scope.revoke_key(local_scope.credentials.api_key)
+    async with http.get("/health") as response:
+        assert response.status == 503
