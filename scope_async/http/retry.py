@@ -14,12 +14,13 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 def is_passing(error: ScopeError) -> bool:
     """Tell whether the same call may succeed a little later.
 
-    Connection errors, timeouts, 429, 500, 502, 503, 504, replies that are broken although
-    they claim success, and a token that could not be had for such a reason.
+    Connection errors, timeouts, 429, 500, 502, 503, 504, and replies that are broken although
+    they claim success. Not a token that could not be had: the token source tries again by
+    itself, and until then every call would get the same answer.
     """
-    if isinstance(error, ConnectionError | TokenRefreshError):
+    if isinstance(error, ConnectionError):
         return True
-    if not isinstance(error, ApiError):
+    if not isinstance(error, ApiError) or isinstance(error, TokenRefreshError):
         return False
     status = error.http_status
     return status in _PASSING or (

@@ -68,7 +68,7 @@ async def test_a_cold_start_of_ten_thousand_makes_one_exchange_and_one_request(l
 
 
 async def test_no_request_waits_for_a_token_over_three_slow_renewals() -> None:
-    async with LocalScope(token_ttl=3) as local:
+    async with LocalScope(token_ttl=5) as local:
         await local.add_prompt("greeting", "Hello")
         waits: list[TokenWaited] = []
 

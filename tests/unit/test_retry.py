@@ -30,7 +30,6 @@ from scope_async.http.retry import full_jitter, is_passing, retry_delay
         *(ServerError("failed", http_status=status) for status in (500, 502, 503, 504)),
         ServerError("broken", http_status=200),
         ServerError("broken"),
-        TokenRefreshError("no token", http_status=503),
     ],
     ids=str,
 )
@@ -44,6 +43,7 @@ def test_what_passes_is_tried_again(error) -> None:
         ApiError("bad request", http_status=400),
         AuthenticationError("who?", http_status=401),
         InvalidCredentialsError("no", http_status=401),
+        TokenRefreshError("no token yet", http_status=503),
         AuthorizationError("no", http_status=403),
         NotFoundError("what?", http_status=404),
         ConflictError("twice", http_status=409),
