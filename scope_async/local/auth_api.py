@@ -52,7 +52,7 @@ class AuthApi:
         key = self._authenticate(call, org_id, api_key, secret)
         faults = {fault.kind: fault for fault in call.token_faults}
         token = self._token(key, faults)
-        document = {
+        document: dict[str, object] = {
             "access_token": token.value,
             "expires_in": self._lifetime(token),
             "token_type": "Bearer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from aiohttp import web
 from attrs import frozen
@@ -69,11 +69,12 @@ class Call:
         """
         request = self.request if limit is None else self.request.clone(client_max_size=limit)
         try:
-            body = json.loads(await request.read() or b"{}")
+            document: Any = json.loads(await request.read() or b"{}")
         except (ValueError, RecursionError) as error:
             raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from error
-        if not isinstance(body, dict):
+        if not isinstance(document, dict):
             raise Refusal(422, "validation_error", "the body has to be a JSON object")
+        body = cast("dict[str, Any]", document)
         missing = [name for name in required if name not in body]
         known = body if optional is None else (*required, *optional)
         unknown = [name for name in body if name not in known]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 import attrs
 from attrs import field, frozen
@@ -56,15 +56,13 @@ def _status(value: object) -> float:
 
 
 def _latency(value: object) -> Value:
-    ends = value.split("-") if isinstance(value, str) else value
-    if isinstance(ends, list | tuple) and len(ends) == 1:
-        ends = ends[0]
-    if isinstance(ends, list | tuple) and len(ends) == 2:  # noqa: PLR2004 - from and to
-        low, high = _number(ends[0]), _number(ends[1])
-        if low > high:
-            raise ValidationError(f"latency from {low:g} s to {high:g} s: the first is the smaller one")
-        return low, high
-    return _number(ends)
+    ends = value.split("-") if isinstance(value, str) and "-" in value.strip() else value
+    if not isinstance(ends, list | tuple):
+        return _number(ends)
+    numbers = [_number(end) for end in cast("list[object]", ends)]
+    if len(numbers) != 2 or numbers[0] > numbers[1]:  # noqa: PLR2004 - from and to
+        raise ValidationError(f"latency is a number of seconds or a range of them, got {value!r}")
+    return numbers[0], numbers[1]
 
 
 def _one_of(*allowed: str) -> Callable[[object], str]:
@@ -122,7 +120,7 @@ class Fault:
     kind: str
     value: Value = None
     retry_after: float | str | None = None
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict[str, str])
     times: int | None = None
     lasting: float | None = None
     probability: float = 1.0
@@ -189,7 +187,8 @@ class Fault:
         if unknown := sorted(set(document) - names):
             raise ValidationError(f"fault {said!r}: unknown {', '.join(unknown)}")
         try:
-            return cls(**{"operation": "any", "kind": ""} | dict(document))
+            fields: dict[str, Any] = {"operation": "any", "kind": "", **document}
+            return cls(**fields)
         except ValidationError as error:
             raise ValidationError(f"fault {said!r}: {error}") from error
 

@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -142,7 +142,7 @@ class Journal:
         await self._wait(self._arrived, operation, n, timeout)
 
     @contextmanager
-    def only(self, *operations: str) -> Iterator[Journal]:
+    def only(self, *operations: str) -> Generator[Journal, None, None]:
         """Fail the test when, in the block, anything but `operations` was asked for.
 
         Without operations: when anything was asked for that had not been prepared.

@@ -152,7 +152,7 @@ class KeyStore:
             "SELECT event, at, actor, address, reason, count FROM events WHERE api_key = ? ORDER BY at, seq",
             (api_key,),
         )
-        events = [
+        events: list[dict[str, Any]] = [
             dict(zip(("event", "at", "actor", "address", "reason", "count"), row, strict=True))
             for row in rows
         ]

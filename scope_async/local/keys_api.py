@@ -108,7 +108,7 @@ class KeysApi:
         begin = int(start[0])
         page, following = _page(events[begin:], _limit(query.get("limit")))
         cursor = _cursor((begin + len(page), "")) if following else None
-        data = [{**event, "at": iso(event["at"])} for event in page]
+        data: list[dict[str, Any]] = [{**event, "at": iso(event["at"])} for event in page]
         return reply({"data": data, "next_cursor": cursor})
 
     def _document(self, record: KeyRecord) -> dict[str, Any]:

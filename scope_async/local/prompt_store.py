@@ -9,7 +9,7 @@ import attrs
 
 from scope_async._clock import Clock
 from scope_async.errors import ConflictError, NotFoundError
-from scope_async.local.database import Change, Database
+from scope_async.local.database import Change, Database, Statement
 from scope_async.local.prompt_rows import VERSION_COLUMNS, prompt_row, read_version, version_row
 from scope_async.local.secrets import new_identifier
 from scope_async.local.stored_prompt import Draft, StoredPrompt, StoredVersion
@@ -46,7 +46,8 @@ class PromptStore:
         self._bodies.clear()
 
     def all(self) -> list[StoredPrompt]:
-        return list(self._by_name.values())
+        """Return every prompt, by name."""
+        return sorted(self._by_name.values(), key=lambda prompt: prompt.name)
 
     def find(self, name: str) -> StoredPrompt | None:
         """Return the prompt of this name, else of this prompt id, else None."""
@@ -104,14 +105,17 @@ class PromptStore:
 
         def plan() -> Change[tuple[StoredVersion, ...]]:
             grown: dict[str, StoredPrompt] = {}
-            versions, statements = [], []
+            versions: list[StoredVersion] = []
+            statements: list[Statement] = []
             for draft in drafts:
-                prompt = grown.get(draft.name) or self.find(draft.name) or self._new(draft.name)
+                found = self.find(draft.name)
+                name = draft.name if found is None else found.name
+                prompt = grown.get(name) or found or self._new(name)
                 newest = prompt.versions[-1] if prompt.versions else None
                 if unless_same and newest is not None and draft.is_in(newest):
                     versions.append(newest)
                     continue
-                prompt = grown[draft.name] = self._grown(prompt, draft, by)
+                prompt = grown[name] = self._grown(prompt, draft, by)
                 versions.append(prompt.versions[-1])
                 statements += [prompt_row(prompt), version_row(prompt.versions[-1])]
 

@@ -16,7 +16,7 @@ def base62(data: bytes) -> str:
     """Write `data` in base 62; data of one length always has one width."""
     number = int.from_bytes(data, "big")
     width = -(-len(data) * 8 * 1000 // 5954)  # log2(62) is 5.954
-    digits = []
+    digits: list[str] = []
     for _ in range(width):
         number, digit = divmod(number, 62)
         digits.append(_ALPHABET[digit])

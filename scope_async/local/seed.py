@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from scope_async.errors import ConfigurationError, ValidationError
@@ -31,7 +31,7 @@ def read_prompts(prompts: Prompts) -> list[Draft]:
     folder = Path(prompts)
     if not folder.is_dir():
         raise ConfigurationError(f"prompts: {folder} is not a folder")
-    drafts = []
+    drafts: list[Draft] = []
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.suffix not in (".md", ".json") or any(part.startswith(".") for part in inside.parts):
@@ -49,7 +49,7 @@ def read_prompts(prompts: Prompts) -> list[Draft]:
 def _draft(name: str, fields: Mapping[str, Any], source: object) -> Draft:
     status = fields.get("status", "published")
     prompt_type = fields.get("prompt_type", fields.get("type"))
-    content = fields.get("content")
+    content: Any = fields.get("content")
     if prompt_type is None:
         prompt_type = "text" if isinstance(content, str) else "chat"
     if status not in ("draft", "published"):
@@ -59,7 +59,7 @@ def _draft(name: str, fields: Mapping[str, Any], source: object) -> Draft:
     try:
         return Draft.checked(
             fields.get("name", name),
-            content,
+            cast("Content", content),
             metadata=fields.get("metadata"),
             prompt_type=prompt_type,
             tags=fields.get("tags") or (),
@@ -71,10 +71,10 @@ def _draft(name: str, fields: Mapping[str, Any], source: object) -> Draft:
 
 
 def _json(text: str) -> dict[str, Any]:
-    fields = json.loads(text)
+    fields: Any = json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError("a JSON object was expected")  # noqa: TRY004 - what the file holds, not a type of ours
-    return fields
+    return cast("dict[str, Any]", fields)
 
 
 def _front_matter(text: str) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class Signer:
             "exp": expires_at,
             "jti": uuid.uuid4().hex,
         }
-        return IssuedToken(jwt.encode(claims, self._store.signing_key, _ALGORITHM), expires_at)
+        value = jwt.encode(claims, self._store.signing_key, _ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
+        return IssuedToken(value, expires_at)
 
     def verify(self, token: str) -> Grant:
         """Return what the token says, also when it has expired: the caller looks at the clock.
@@ -93,8 +94,11 @@ class Signer:
             "require": ["exp", "iat", "jti", "key_id", "org_id"],
         }
         try:
-            claims = jwt.decode(token, self._store.signing_key, [_ALGORITHM], options=options, issuer=_ISSUER)
-        except jwt.PyJWTError as error:
+            claims: dict[str, Any] = jwt.decode(  # pyright: ignore[reportUnknownMemberType]
+                token, self._store.signing_key, [_ALGORITHM], options=options, issuer=_ISSUER
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            # The header is read before the signature is checked, so it can be anything.
             raise BadTokenError(str(error)) from error
         if claims["org_id"] != self._store.org_id:
             raise BadTokenError("the token is of another organization")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 from attrs import frozen
@@ -53,7 +53,7 @@ class State:
         """Return all prompts, API keys and events; instants are seconds since the epoch."""
         await self._store.activity.flush()
         rows = await self._store.database.fetch(f"SELECT {', '.join(_EVENT)} FROM events ORDER BY seq")  # noqa: S608
-        keys = []
+        keys: list[dict[str, Any]] = []
         for record in self._store.keys.all():
             last_used_at = self._store.activity.last_used_at(record.api_key)
             written = {**attrs.asdict(record), "secret_digest": record.secret_digest.hex()}
@@ -104,8 +104,8 @@ class State:
         return Change(tuple(statements), then)
 
 
-def _read(document: Mapping[str, Any]) -> Snapshot:
-    if not isinstance(document, Mapping) or document.get("format") != _FORMAT:
+def _read(document: Any) -> Snapshot:
+    if not isinstance(document, Mapping) or cast("Mapping[str, Any]", document).get("format") != _FORMAT:
         raise ValidationError(f"state: format {_FORMAT!r} was expected")
     keys = [_key(key) for key in _list(document, "api_keys")]
     prompts = [_prompt(prompt) for prompt in _list(document, "prompts")]
@@ -122,15 +122,15 @@ def _read(document: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def _key(key: Mapping[str, Any]) -> tuple[KeyRecord, float | None]:
+def _key(key: Any) -> tuple[KeyRecord, float | None]:
     try:
         secret_digest = bytes.fromhex(_field(key, "secret_digest", str))
     except ValueError as error:
         raise ValidationError(f"state: secret_digest is not hexadecimal: {error}") from error
     record = KeyRecord(
         api_key=_field(key, "api_key", str),
-        name=check_name(key.get("name")),
-        environment=check_environment(key.get("environment")),
+        name=check_name(_field(key, "name", str)),
+        environment=check_environment(_field(key, "environment", str)),
         secret_digest=secret_digest,
         created_at=_field(key, "created_at", *_NUMBER),
         created_by=_field(key, "created_by", str),
@@ -141,7 +141,7 @@ def _key(key: Mapping[str, Any]) -> tuple[KeyRecord, float | None]:
     return record, _field(key, "last_used_at", *_NUMBER, type(None))
 
 
-def _prompt(prompt: Mapping[str, Any]) -> StoredPrompt:
+def _prompt(prompt: Any) -> StoredPrompt:
     id, name = _field(prompt, "id", str), _field(prompt, "name", str)
     versions = [_version(version, id, name) for version in _list(prompt, "versions")]
     versions.sort(key=lambda version: version.version_number)
@@ -153,7 +153,7 @@ def _prompt(prompt: Mapping[str, Any]) -> StoredPrompt:
     return StoredPrompt(id, name, _field(prompt, "created_at", *_NUMBER), production_id, tuple(versions))
 
 
-def _version(version: Mapping[str, Any], prompt_id: str, name: str) -> StoredVersion:
+def _version(version: Any, prompt_id: str, name: str) -> StoredVersion:
     draft = Draft.checked(
         name,
         _field(version, "content", str, list),
@@ -161,7 +161,7 @@ def _version(version: Mapping[str, Any], prompt_id: str, name: str) -> StoredVer
         prompt_type=_field(version, "prompt_type", str),
         tags=_list(version, "tags"),
     )
-    status = version.get("status")
+    status = _field(version, "status", str)
     if status not in ("draft", "published", "archived"):
         raise ValidationError(f"state: a version's status is draft, published or archived, got {status!r}")
     return StoredVersion(
@@ -181,7 +181,7 @@ def _version(version: Mapping[str, Any], prompt_id: str, name: str) -> StoredVer
     )
 
 
-def _event(event: Mapping[str, Any]) -> dict[str, Any]:
+def _event(event: Any) -> dict[str, Any]:
     return {
         "api_key": _field(event, "api_key", str, type(None)),
         "event": _field(event, "event", str),
@@ -193,15 +193,15 @@ def _event(event: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _field(document: Mapping[str, Any], name: str, *types: type) -> Any:
-    value = document.get(name) if isinstance(document, Mapping) else None
+def _field(document: Any, name: str, *types: type) -> Any:
+    value = cast("Mapping[str, Any]", document).get(name) if isinstance(document, Mapping) else None
     if not isinstance(value, types) or isinstance(value, bool):
         wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in types)
         raise ValidationError(f"state: {name} has to be {wanted}, got {value!r}")
     return value
 
 
-def _list(document: Mapping[str, Any], name: str) -> list[Any]:
+def _list(document: Any, name: str) -> list[Any]:
     # attrs keeps tuples, JSON makes lists of them.
     value: list[Any] | tuple[Any, ...] = _field(document, name, list, tuple)
     return list(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from attrs import field, frozen
 
@@ -120,17 +120,12 @@ class Draft:
         Raises:
             ValidationError: the contract has no such prompt; the message names the field.
         """
-        if not isinstance(name, str) or not 1 <= len(name) <= _NAME_LIMIT:
-            raise ValidationError(f"name: 1 to {_NAME_LIMIT} characters, got {name!r}")
-        if prompt_type not in ("text", "chat"):
-            raise ValidationError(f"prompt_type: 'text' or 'chat', got {prompt_type!r}")
-        if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in tags):
-            raise ValidationError(f"tags: a list of strings, got {tags!r}")
+        _check_labels(name, prompt_type, tags, publish, promote)
         try:
             plain = [name, _plain(content), None if metadata is None else dict(metadata), list(tags)]
             written = json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
             _, copied, copied_metadata, _ = json.loads(written)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValidationError(f"content and metadata of {name!r} have to be JSON: {error}") from error
         _check_content(copied, prompt_type)
         return cls(name, copied, copied_metadata, prompt_type, tuple(tags), publish, publish and promote)
@@ -143,6 +138,17 @@ class Draft:
             self.prompt_type,
             self.tags,
         )
+
+
+def _check_labels(name: Any, prompt_type: Any, tags: Any, *flags: Any) -> None:
+    if not isinstance(name, str) or not 1 <= len(name) <= _NAME_LIMIT:
+        raise ValidationError(f"name: 1 to {_NAME_LIMIT} characters, got {name!r}")
+    if prompt_type not in ("text", "chat"):
+        raise ValidationError(f"prompt_type: 'text' or 'chat', got {prompt_type!r}")
+    if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in cast("list[Any]", tags)):
+        raise ValidationError(f"tags: a list of strings, got {tags!r}")
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise ValidationError(f"publish and promote: true or false, got {flags!r}")
 
 
 def _plain(content: Content) -> Any:

@@ -70,7 +70,12 @@ async def test_prompts_are_added_promoted_and_archived(caller: Caller):
     assert (await caller.prompt(token, "a%2Fb/production")).json["tags"] == ["t"]
     assert (await caller.admin("POST", f"{path}/archive")).json["status"] == "archived"
     assert (await caller.admin("POST", f"{path}/publish")).code == "version_archived"
-    for wrong in ({"name": "a"}, {"name": "a", "content": 5}, {"name": "a", "content": "x", "metadata": 1}):
+    for wrong in (
+        {"name": "a"},
+        {"name": "a", "content": 5},
+        {"name": "a", "content": "x", "metadata": 1},
+        {"name": "a", "content": "x", "publish": "no"},
+    ):
         assert (await caller.admin("POST", "/local/prompts", json=wrong)).code == "validation_error"
 
 

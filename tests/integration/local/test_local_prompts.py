@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from datetime import datetime
 from urllib.parse import quote
 
@@ -169,6 +170,8 @@ async def test_what_the_caller_changes_afterwards_changes_nothing(caller: Caller
         ({"Authorization": "Bearer"}, "invalid_token"),
         ({"Authorization": "Basic abc"}, "invalid_token"),
         ({"Authorization": "Bearer x.y.z"}, "invalid_token"),
+        ({"Authorization": f"Bearer {urlsafe_b64encode(b'[' * 5000).decode()}.e30.e30"}, "invalid_token"),
+        ({"Authorization": "Bearer \udcff\udcfe"}, "invalid_token"),
     ],
 )
 async def test_without_a_good_token_nobody_learns_whether_a_prompt_exists(caller: Caller, headers, code):
