@@ -32,9 +32,11 @@ DEFAULTS = {
     "telemetry_enabled": True,
 }
 
+BEYOND_THE_CONTRACT = {"snapshot_path": None}
+
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    assert attrs.asdict(Config(**URLS)) == URLS | DEFAULTS
+    assert attrs.asdict(Config(**URLS)) == URLS | DEFAULTS | BEYOND_THE_CONTRACT
 
 
 def test_it_cannot_be_changed() -> None:

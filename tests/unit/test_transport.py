@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
@@ -25,7 +27,7 @@ from scope_async.errors import (
 )
 from scope_async.http.transport import MAX_REPLY_BYTES, Transport
 from scope_async.http.wire import Reply, Request, new_headers, read_json
-from scope_async.telemetry.events import RequestRetried
+from scope_async.telemetry.events import Event, RequestRetried
 
 ADDRESS = "https://scope.example/api/v1/prompts/greeting/production"
 SECRET = "secret_01DEF456"
@@ -43,28 +45,35 @@ def request(method: str = "GET", body: bytes | None = None) -> Request:
 
 
 @pytest.fixture
-async def transport(instant_clock):
-    """A transport whose jitter is always the whole delay, and what it has emitted."""
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+async def transport(instant_clock, events) -> AsyncIterator[Transport]:
+    """A transport whose jitter is always the whole delay."""
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
-    events: list[object] = []
     transport = Transport(
         config, clock=instant_clock, emit=events.append, max_connections=10, draw=lambda: 1.0
     )
-    transport.events = events
     yield transport
     await transport.aclose()
 
 
-def sent(service) -> list:
+def session_of(transport: Transport) -> aiohttp.ClientSession:
+    return transport._pool.here().session
+
+
+def sent(service) -> list[Any]:
     return [call for calls in service.requests.values() for call in calls]
 
 
-async def test_a_success_takes_one_attempt_and_no_sleep(transport, service, instant_clock) -> None:
+async def test_a_success_takes_one_attempt_and_no_sleep(transport, service, instant_clock, events) -> None:
     service.get(ADDRESS, payload={"id": "v1"})
     assert await transport.call(request(), read_json) == {"id": "v1"}
     assert len(sent(service)) == 1
     assert not instant_clock.slept
-    assert not transport.events
+    assert not events
 
 
 async def test_the_request_is_sent_as_it_was_built(transport, service) -> None:
@@ -146,12 +155,12 @@ async def test_the_request_id_is_the_same_over_the_retries(transport, service) -
     assert len({call.kwargs["headers"]["X-Request-ID"] for call in sent(service)}) == 1
 
 
-async def test_every_retry_is_an_event_without_a_secret(transport, service) -> None:
+async def test_every_retry_is_an_event_without_a_secret(transport, service, events) -> None:
     service.get(ADDRESS, status=503, body=SECRET, repeat=2)
     service.get(ADDRESS, payload={})
     built = request()
     await transport.call(built, read_json)
-    assert transport.events == [
+    assert events == [
         RequestRetried(
             operation="get_prompt_version",
             request_id=built.request_id,
@@ -161,7 +170,7 @@ async def test_every_retry_is_an_event_without_a_secret(transport, service) -> N
         )
         for attempt, delay_ms in ((1, 500.0), (2, 1000.0))
     ]
-    assert SECRET not in repr(transport.events)
+    assert SECRET not in repr(events)
 
 
 @pytest.mark.parametrize(("retry_after", "slept"), [("0", 0.0), ("7", 7.0), ("soon", 0.5), ("-3", 0.5)])
