@@ -13,7 +13,13 @@ import aiohttp
 from yarl import URL
 
 from scope_async._clock import Clock, SystemClock
-from scope_async.config import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, Config, Environment
+from scope_async.config import (
+    ADMIN_TOKEN_VARIABLE,
+    OPTION_VARIABLES,
+    Config,
+    Environment,
+    check_option_names,
+)
 from scope_async.errors import ConfigurationError, ServerError
 from scope_async.http.transport import Transport
 from scope_async.http.wire import Reply, Request, api_root, broken, new_headers, read_object, segment
@@ -63,7 +69,9 @@ class ApiKeyAdmin:
     ) -> None:
         if not isinstance(admin_token, str) or not _TOKEN.fullmatch(admin_token.strip()):
             raise ConfigurationError(f"admin_token ({ADMIN_TOKEN_VARIABLE}) is missing or is not a token")
-        self.config = Config.resolve(None, {"auth_api_url": base_url, **options, "base_url": base_url})
+        check_option_names(options)
+        # An administrator has no token exchange, so the other variables do not concern this.
+        self.config = Config(**{"auth_api_url": base_url, **options, "base_url": base_url})
         self._authorization = f"Bearer {admin_token.strip()}"
         self._root = f"{api_root(self.config.base_url, self.config.api_version)}/api-keys"
         self._transport = Transport(

@@ -1,0 +1,82 @@
+"""What `scope-async keys audit` finds, and durations as people type them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import typer
+
+from scope_async.cli.audit import Limits, findings
+from scope_async.cli.duration import about, ago, read_duration
+from scope_async.keys import ApiKey
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DAY = 86_400
+LIMITS = Limits(unused=30 * DAY, older_than=90 * DAY, expiring=14 * DAY)
+
+
+def _key(*, made=10, used=1, expires=None, name="billing", status="active", environment="production"):
+    def before(days):
+        return None if days is None else NOW - timedelta(days=days)
+
+    return ApiKey(
+        api_key="key_1",
+        name=name,
+        environment=environment,
+        status=status,
+        created_at=NOW - timedelta(days=made),
+        last_used_at=before(used),
+        expires_at=None if expires is None else NOW + timedelta(days=expires),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "problems"),
+    [
+        (_key(), []),
+        (_key(used=None), []),
+        (_key(made=31, used=None), ["never used"]),
+        (_key(made=60, used=31), ["unused"]),
+        (_key(made=91), ["old"]),
+        (_key(expires=13), ["about to expire"]),
+        (_key(expires=15), []),
+        (_key(made=100, used=40, expires=1), ["unused", "old", "about to expire"]),
+        (_key(name="billing-service-prod"), []),
+        (_key(name="billing-service-prod", environment="staging"), ["shared by environments"]),
+        (_key(name="ci-staging-and-prod"), ["shared by environments"]),
+        (_key(name="product-catalogue", environment="staging"), []),
+        (_key(made=100, used=40, status="revoked"), []),
+    ],
+)
+def test_findings(key, problems):
+    assert [finding.problem for finding in findings([key], LIMITS, NOW)] == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("12h", 43_200),
+        ("30d", 30 * DAY),
+        ("2w", 14 * DAY),
+        ("0.5d", DAY / 2),
+    ],
+)
+def test_durations(text, seconds):
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1d", "1y", "1d12h", "d"])
+def test_what_is_no_duration(text):
+    with pytest.raises(typer.BadParameter):
+        read_duration(text)
+
+
+def test_times_for_people():
+    assert about(59) == "59s"
+    assert about(3 * DAY + 5) == "3d"
+    assert ago(None, NOW) == "never"
+    assert ago(NOW - timedelta(hours=2), NOW) == "2h ago"
