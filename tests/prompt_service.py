@@ -44,6 +44,10 @@ class FakeTransport:
     def count(self, path: str) -> int:
         return Counter(self.paths)[path]
 
+    def forget(self) -> None:
+        self.requests.clear()
+        self.retries.clear()
+
     async def call(
         self,
         request: Request,

@@ -349,6 +349,47 @@ async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
         assert len(auth.asked) < 10
 
 
+async def test_a_token_that_was_asked_for_before_a_suspension_is_renewed_at_once() -> None:
+    for reads in (True, False):
+        auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+        async with source(auth, clock) as tokens:
+            first = await tokens.get()
+            auth.hold()
+            if reads:
+                tokens.invalidate(first)
+                reader = asyncio.ensure_future(tokens.get())
+            else:
+                await travel(clock, 3400)
+            await settle()
+            clock.suspend(7200)
+            await settle()
+            auth.release()
+            await settle()
+            if reads:
+                await reader
+            assert tokens.status().generation == 2
+            await travel(clock, 1)
+            assert tokens.status().generation == 3
+
+
+async def test_a_provider_whose_own_task_was_cancelled_is_a_failure_like_any_other() -> None:
+    calls = 0
+
+    async def provider() -> ApiKeyCredentials:
+        nonlocal calls
+        calls += 1
+        lookup = asyncio.ensure_future(asyncio.sleep(3600))
+        lookup.cancel()
+        await lookup
+        return CREDENTIALS
+
+    async with source(FakeAuth(), credentials=provider) as tokens:
+        for _ in range(10):
+            with pytest.raises(TokenRefreshError, match="the credential provider failed"):
+                await tokens.get()
+    assert calls == 1
+
+
 async def test_cancelled_readers_change_nothing_for_the_others() -> None:
     auth = FakeAuth()
     auth.hold()

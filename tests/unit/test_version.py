@@ -174,10 +174,10 @@ def test_rendered_messages_are_the_callers_own():
 def test_nothing_can_be_changed():
     version = read()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        version.content = "x"  # type: ignore[misc]
+        version.content = "x"
     for mapping in (version.metadata, version.raw, version.metadata["model"], version.raw["metadata"]):
         with pytest.raises(TypeError):
-            mapping["x"] = 1  # type: ignore[index]
+            mapping["x"] = 1
     assert version.metadata["model"]["stops"] == ("a",)
 
 

@@ -1,0 +1,314 @@
+"""Whatever happens to a token source, in any order, its promises hold."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from scope_async import (
+    AccessToken,
+    ClientClosedError,
+    ConfigurationError,
+    ConnectionError,
+    InvalidCredentialsError,
+    RateLimitError,
+    ServerError,
+    TokenRefreshError,
+    TokenSource,
+)
+from scope_async._clock import TravelClock
+from tests.auth_double import ADDRESSES, settle
+from tests.properties.auth_world import AuthWorld
+
+EXAMPLES = int(os.environ.get("SCOPE_TEST_EXAMPLES", "100"))
+
+MONTH = 30 * 86400.0
+lifetimes = st.floats(1.0, 120.0) | st.floats(120.0, MONTH)
+spans = st.floats(0.01, 10.0) | st.floats(10.0, 600.0) | st.floats(600.0, 2 * MONTH)
+rounds = st.integers(0, 8)
+failures = st.one_of(
+    st.just(lambda: ServerError("down", http_status=503)),
+    st.floats(0.0, 1e6).map(lambda after: lambda: RateLimitError("slow", http_status=429, retry_after=after)),
+    st.just(lambda: ConnectionError("no route")),
+    st.just(TimeoutError),
+    st.just(lambda: ValueError("what the auth API sent")),
+    st.just(asyncio.CancelledError),
+)
+provider_errors = st.sampled_from(
+    [
+        lambda: KeyError("vault"),
+        lambda: ConfigurationError("no file"),
+        asyncio.CancelledError,
+    ]
+)
+
+
+class TokenMachine(RuleBasedStateMachine):
+    """The outside world of one source: readers, the auth API, clocks, whoever kills tasks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = TravelClock(ticking=False)
+        self.world = AuthWorld(self.clock)
+        self.readers: list[asyncio.Task[AccessToken]] = []
+        self.errors: list[BaseException] = []
+        self.tokens_seen: list[AccessToken] = []
+        self.generation = 0
+        self.excuses = 0
+        self.drifts = 0
+        self.lives = 1
+        self.closed = False
+        self.token_refused = True
+
+    @initialize(buffer=st.sampled_from([0.0, 60.0, 300.0, 7200.0]), seed=st.integers(0, 2**16))
+    def open(self, buffer: float, seed: int) -> None:
+        options: dict[str, Any] = {**ADDRESSES, "token_refresh_buffer": buffer}
+        self.tokens = self.world.tokens = TokenSource(
+            self.world.provider,
+            exchange=self.world.exchange,
+            clock=self.clock,
+            draw=random.Random(seed).random,
+            **options,
+        )
+
+    def run(self, times: int = 30) -> None:
+        self.loop.run_until_complete(settle(times))
+        self._collect()
+
+    def _collect(self) -> None:
+        """Take the outcome of every reader that has one."""
+        for reader in [reader for reader in self.readers if reader.done()]:
+            self.readers.remove(reader)
+            if reader.cancelled():
+                continue
+            error = reader.exception()
+            if error is None:
+                self._handed_out(reader.result())
+                continue
+            assert not any(error is other for other in self.errors), "one exception object for two callers"
+            self.errors.append(error)
+            if isinstance(error, ClientClosedError):
+                assert self.closed
+            else:
+                assert isinstance(error, TokenRefreshError | InvalidCredentialsError), repr(error)
+                assert error.retry_after is None or error.retry_after >= 0
+
+    def _handed_out(self, token: AccessToken) -> None:
+        assert self.clock.monotonic() < self.world.expiry[token.value], "a dead token was handed out"
+        assert token.generation >= self.generation, "an older token was handed out after a newer one"
+        if token.generation > self.generation:
+            self.generation = token.generation
+            self.tokens_seen.append(token)
+
+    @rule(count=st.integers(1, 3))
+    def read(self, count: int) -> None:
+        self.readers += [self.loop.create_task(self.tokens.get()) for _ in range(count)]
+        self.run()
+
+    @precondition(lambda self: self.readers)
+    @rule(data=st.data())
+    def cancel_a_reader(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.readers)).cancel()
+        self.run()
+        assert self.world.asked, "the exchange went with its reader"
+
+    @precondition(lambda self: self.world.asked)
+    @rule(lifetime=lifetimes)
+    def grant(self, lifetime: float) -> None:
+        self.world.grant(lifetime)
+        self._answered()
+
+    @precondition(lambda self: self.world.asked and self.world.can_grant_again)
+    @rule()
+    def grant_again(self) -> None:
+        self.world.grant_again()
+        self._answered()
+
+    def _answered(self) -> None:
+        self.run()
+        if (token := self.tokens.peek()) is not None:
+            self._handed_out(token)
+            self.token_refused = False
+
+    @precondition(lambda self: self.world.asked)
+    @rule(failure=failures)
+    def fail(self, failure: Callable[[], BaseException]) -> None:
+        self._failing(lambda: self.world.fail(failure()))
+
+    @precondition(lambda self: self.world.asked)
+    @rule()
+    def refuse(self) -> None:
+        self._failing(self.world.refuse)
+
+    def _failing(self, answer: Callable[[], None]) -> None:
+        before = self.tokens.peek()
+        answer()
+        self.run()
+        after = self.tokens.peek()
+        assert (before and before.value) == (after and after.value), (
+            "a failed renewal displaced a valid token"
+        )
+
+    @rule()
+    def change_credentials(self) -> None:
+        self.world.change_credentials()
+
+    @rule(error=provider_errors | st.none())
+    def break_or_mend_the_provider(self, error: Callable[[], BaseException] | None) -> None:
+        self.world.provider_error = error
+
+    @rule(seconds=spans)
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.run()
+
+    @rule(seconds=spans, sign=st.sampled_from([-1, 1]))
+    def step_the_wall_clock(self, seconds: float, sign: int) -> None:
+        self.clock.step_wall(sign * seconds)
+        self.drifts += 1
+        self.run()
+
+    @rule(seconds=spans)
+    def suspend(self, seconds: float) -> None:
+        self.clock.suspend(seconds)
+        self.drifts += 1
+        self.run()
+
+    @precondition(lambda self: self.tokens_seen)
+    @rule(data=st.data())
+    def invalidate(self, data: st.DataObject) -> None:
+        before = self.tokens.status().generation
+        token = data.draw(st.sampled_from(self.tokens_seen[-3:]))
+        had = self.tokens.peek() is not None
+        self.loop.run_until_complete(self._invalidate(token))
+        if had and self.tokens.peek() is None:
+            assert token.generation == before, "a late 401 touched a newer token"
+            self.token_refused = True
+            self.drifts += 1
+        self.run()
+
+    async def _invalidate(self, token: AccessToken) -> None:
+        self.tokens.invalidate(token)
+
+    @precondition(lambda self: not self.closed)
+    @rule(start=st.booleans(), read=st.booleans(), wait=rounds, data=st.data())
+    def kill_a_task(self, start: bool, read: bool, wait: int, data: st.DataObject) -> None:
+        """Cancel a task of the background, its host included, perhaps before its first step."""
+        if start:
+            self.loop.run_until_complete(self.tokens.start())
+        if read:
+            self.readers.append(self.loop.create_task(self.tokens.get()))
+        self.run(wait)
+        background = sorted(
+            asyncio.all_tasks(self.loop) - set(self.readers), key=lambda task: task.get_name()
+        )
+        if background:
+            data.draw(st.sampled_from(background)).cancel()
+            self.excuses += 1
+        self.run()
+
+    @rule()
+    def start(self) -> None:
+        self.closed = False
+        self.loop.run_until_complete(self.tokens.start())
+        self.run()
+
+    @rule()
+    def close(self) -> None:
+        self._end_life()
+        self.closed = True
+        self.loop.run_until_complete(self.tokens.aclose())
+        self.run()
+        assert not self.readers, "a reader outlived the source"
+        assert not asyncio.all_tasks(self.loop), "a task outlived the source"
+
+    @rule(wait=rounds, again=st.booleans())
+    def close_and_start_at_once(self, wait: int, again: bool) -> None:
+        self._end_life()
+        self.closed = True
+        closing = self.loop.create_task(self.tokens.aclose())
+        self.run(wait)
+        if again:
+            closing.cancel()
+        self.loop.run_until_complete(self.tokens.start())
+        self.loop.run_until_complete(asyncio.wait([closing]))
+        assert closing.cancelled() or closing.exception() is None
+        self.run()
+        self.closed = False
+
+    def _end_life(self) -> None:
+        self.excuses += 1
+        self.lives += 1
+        self.token_refused = True
+
+    @invariant()
+    def never_two_exchanges_at_once(self) -> None:
+        assert self.world.most_under_way <= 1
+
+    @invariant()
+    def no_reader_hangs(self) -> None:
+        assert not self.readers or (self.world.asked and not self.closed)
+
+    @invariant()
+    def a_valid_token_is_there_and_is_read_without_suspending(self) -> None:
+        if not hasattr(self, "tokens"):
+            return
+        token = self.tokens.peek()
+        if self.clock.monotonic() < self.world.valid_until and not self.token_refused:
+            assert token is not None, "a valid token was lost"
+        if token is not None:
+            self._handed_out(token)
+            with pytest.raises(StopIteration) as returned:
+                self.tokens.get().send(None)
+            assert returned.value.value is token
+
+    @invariant()
+    def exchanges_are_bounded(self) -> None:
+        """Only what is forced comes out of turn, three at once and one in ten seconds, and what is killed."""
+        forced = min(self.drifts, 3 * self.lives + self.clock.monotonic() / 10)
+        assert self.world.out_of_turn <= forced + self.excuses
+
+    def teardown(self) -> None:
+        for reader in self.readers:
+            reader.cancel()
+        self.loop.run_until_complete(self.tokens.aclose())
+        self.run()
+        assert not asyncio.all_tasks(self.loop)
+        self.loop.close()
+
+
+# A task that is cancelled before its first step never awaits what anyio wrapped in it.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_the_promises_hold_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    run_state_machine_as_test(
+        TokenMachine,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=50,
+            deadline=None,
+            phases=[Phase.generate, Phase.shrink],  # the others look at files while the loop runs
+            report_multiple_bugs=False,
+            derandomize="SCOPE_TEST_EXAMPLES" not in os.environ,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    gc.collect()
