@@ -117,7 +117,7 @@ class ChainCredentials:
     providers: tuple[CredentialProvider, ...]
 
     def __init__(self, *providers: CredentialProvider) -> None:
-        self.__attrs_init__(providers)
+        object.__setattr__(self, "providers", providers)
 
     async def __call__(self) -> ApiKeyCredentials:
         reasons = []

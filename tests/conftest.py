@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _loop_factory(config: pytest.Config) -> LoopFactory:
     name = config.getoption("--loop")
     if name == "uvloop":
-        import uvloop  # noqa: PLC0415 - there is none on Windows
+        import uvloop  # there is none on Windows
 
         return uvloop.new_event_loop
     if name != "asyncio":
@@ -103,7 +103,7 @@ def _sessions() -> Iterator[weakref.WeakSet[aiohttp.ClientSession]]:
     opened = aiohttp.ClientSession.__init__
 
     def register(self: aiohttp.ClientSession, *args: object, **kwargs: object) -> None:
-        opened(self, *args, **kwargs)  # type: ignore[arg-type]
+        opened(self, *args, **kwargs)
         alive.add(self)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -155,7 +155,7 @@ async def _no_task_left_behind() -> AsyncIterator[None]:
 
 def _children() -> set[int]:
     """Return the processes started by this one (Linux), but for the tracker that multiprocessing keeps."""
-    tracker = getattr(resource_tracker._resource_tracker, "_pid", None)  # type: ignore[attr-defined]
+    tracker = getattr(resource_tracker._resource_tracker, "_pid", None)
     found: set[int] = set()
     for thread in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # the thread has ended meanwhile

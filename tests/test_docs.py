@@ -9,10 +9,10 @@ import shlex
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
+from itertools import dropwhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import click
 import pytest
 import typer
 
@@ -57,7 +57,7 @@ class Block(NamedTuple):
 
 
 def blocks() -> Iterator[Block]:
-    fence = re.compile(r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+    fence = re.compile(r"^ *```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
         for found in fence.finditer(text):
@@ -90,8 +90,8 @@ async def test_python_blocks_run_and_print_what_they_say(block, environment, tmp
     if re.search(r"^\s*(async )?def test_", block.text, re.MULTILINE):
         file = tmp_path / "test_block.py"
         file.write_text(block.text)
-        command = ["-m", "pytest", "-q", "-c", os.devnull, "-o", "asyncio_mode=auto", "--rootdir", str(tmp_path)]
-        command.append(str(file))
+        options = ["-q", "-c", os.devnull, "-o", "asyncio_mode=auto", "--rootdir", str(tmp_path)]
+        command = ["-m", "pytest", *options, str(file)]
     else:
         command = ["-W", "error", "-c", RUN, str(block)]
     process = await asyncio.create_subprocess_exec(
@@ -137,10 +137,9 @@ def told(program: str) -> list[tuple[str, list[str]]]:
     """Return the commands that call `program`, without the variables set before it."""
     found = []
     for place, words in commands():
-        while words and re.match(r"^[A-Za-z_]+=", words[0]):
-            words = words[1:]
-        if words and Path(words[0]).name == program:
-            found.append((place, words[1:]))
+        rest = list(dropwhile(re.compile(r"^[A-Za-z_]+=").match, words))
+        if rest and Path(rest[0]).name == program:
+            found.append((place, rest[1:]))
     return found
 
 
@@ -160,13 +159,12 @@ def test_commands_and_their_options_exist() -> None:
     calls = told("scope-async")
     assert calls
     for place, words in calls:
-        command: click.Command = typer.main.get_command(app)
-        context = click.Context(command)
+        command: Any = typer.main.get_command(app)
         for word in words:
-            if isinstance(command, click.Group) and not word.startswith("-"):
-                known = command.get_command(context, word)
-                assert known is not None, f"{place}: scope-async has no command {word}"
-                command = known
+            subcommands = getattr(command, "commands", None)
+            if subcommands is not None and not word.startswith("-"):
+                assert word in subcommands, f"{place}: scope-async has no command {word}"
+                command = subcommands[word]
             elif word.startswith("-"):
                 options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
                 assert word.split("=")[0] in options, f"{place}: {command.name} has no option {word}"

@@ -74,11 +74,11 @@ def read_variables(pairs: list[str]) -> dict[str, str]:
     Raises:
         ValidationError: an argument is not `NAME=VALUE`.
     """
-    found = dict(pair.partition("=")[::2] for pair in pairs)
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise ValidationError(f"--var takes NAME=VALUE, got {', '.join(wrong)}")
-    return found
+    split = (pair.partition("=") for pair in pairs)
+    return {name: value for name, _, value in split}
 
 
 async def _fetch(name: str, label: str | None, version: str | None) -> PromptVersion:

@@ -7,7 +7,7 @@ request: four times the CPU of the request itself, and a full executor would del
 
 from __future__ import annotations
 
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass
 
 import attrs
 from yarl import URL
@@ -21,6 +21,7 @@ class Proxies:
     """The proxies of one reading of the environment. Its `repr` shows no URL, which may hold a password."""
 
     _by_scheme: dict[str, str] = attrs.field(factory=getproxies_environment, repr=False)
+    _bypassed: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False)
 
     def choose(self, url: URL) -> URL | None:
         """Return the proxy for `url`, None to connect directly.
@@ -33,7 +34,7 @@ class Proxies:
         """
         host = url.host or ""
         proxy = self._by_scheme.get(url.scheme)
-        if proxy is None or is_loopback(host) or proxy_bypass_environment(host, self._by_scheme):
+        if proxy is None or is_loopback(host) or self._bypass(host):
             return None
         try:
             # As curl has it: a proxy without a scheme is an HTTP proxy.
@@ -44,3 +45,8 @@ class Proxies:
             # No value is shown: it may hold the proxy's password.
             raise ConfigurationError(f"{url.scheme.upper()}_PROXY is not a URL")
         return chosen
+
+    def _bypass(self, host: str) -> bool:
+        if host not in self._bypassed:
+            self._bypassed[host] = bool(proxy_bypass(host))  # reads the whole environment
+        return self._bypassed[host]

@@ -47,7 +47,7 @@ class AccessToken:
     renew_at: float = attrs.field(repr=False)
     dead_at: float = attrs.field(repr=False)
     expires_at: float = attrs.field(repr=False)
-    _monotonic: Callable[[], float] = attrs.field(repr=False)
+    _monotonic: Callable[[], float] = attrs.field(repr=False, alias="monotonic")
 
     def expires_in(self) -> float:
         """Return the seconds until the service stops accepting it; negative afterwards."""

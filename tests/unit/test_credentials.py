@@ -36,7 +36,7 @@ def test_all_three_parts_are_needed(position, value) -> None:
     parts: list[object] = ["org_1", "key_1", "secret_1"]
     parts[position] = value
     with pytest.raises(MissingApiKeyError, match=("org_id", "api_key", "api_secret")[position]) as caught:
-        ApiKeyCredentials(*parts)  # type: ignore[arg-type]
+        ApiKeyCredentials(*parts)
     assert "secret_1" not in str(caught.value)
 
 

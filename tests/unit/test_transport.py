@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import ssl
 import zlib
 from collections.abc import AsyncIterator
@@ -223,7 +224,7 @@ async def test_the_deadline_holds_over_all_attempts(transport, service, instant_
 
 FAILURES = [
     (TimeoutError, "open_timeout = 10 s", aiohttp.ConnectionTimeoutError("late")),
-    (TimeoutError, "no answer within 30 s", asyncio.TimeoutError()),
+    (TimeoutError, "no answer within 30 s", builtins.TimeoutError()),
     (TimeoutError, "no answer", aiohttp.SocketTimeoutError("late")),
     (ConnectionError, "refused", aiohttp.ClientConnectorError(CONNECTION, OSError(111, "refused"))),
     (ConnectionError, "cannot reach", aiohttp.ClientConnectorDNSError(CONNECTION, OSError(-2, "unknown"))),
