@@ -96,8 +96,8 @@ class Served:
         self.config = Config(base_url="http://localhost:1", auth_api_url="http://localhost:1", **options)
         self.api = PromptsApi(
             self.config,
-            transport=self.transport,  # type: ignore[arg-type]
-            auth=None,  # type: ignore[arg-type]
+            transport=self.transport,
+            auth=None,
             background=self.background,
             clock=self.clock,
             emit=self.events.append,

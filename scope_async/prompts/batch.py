@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 import anyio
 
@@ -17,11 +18,12 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     """Return the names, each once, in their order.
 
     Raises:
-        ValidationError: one string instead of several.
+        ValidationError: one string, or something that is not several strings.
     """
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ValidationError(f"names must be several names, got a {type(names).__name__}")
-    return list(dict.fromkeys(names))
+    if not isinstance(names, str):
+        with suppress(TypeError):
+            return list(dict.fromkeys(names))
+    raise ValidationError(f"names must be several names, got a {type(names).__name__}")
 
 
 async def versions_of(

@@ -57,7 +57,11 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     # Nothing but identifiers enters the source; the prompt's text is put in place of the
     # placeholders afterwards, and so is never read as code.
     exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102
-    made = namespace["made"](lambda mapping, given: template.fill(variables.bind(mapping, given)))
+
+    def general(mapping: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
+        return template.fill(variables.bind(mapping, given))
+
+    made = namespace["made"](general)
     text_of = dict(zip(placeholders, literals, strict=True))
     constants = tuple(
         text_of.get(constant, constant) if type(constant) is str else constant

@@ -19,7 +19,7 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
         ApiError: of the kind that fits, when the reply reports an error.
         ServerError: the reply is not a prompt version, whatever its status says.
     """
-    document = read_object(reply, "content", "status")
+    document = read_object(reply)
     try:
         return read_document(document, name=name, raw=reply.body, unknown_variables=unknown_variables)
     except ValidationError as error:
@@ -40,9 +40,9 @@ def read_document(
         prompt_id=_default(find("prompt_id"), ""),
         name=_default(find("name"), name),
         version_number=_spelled(document, "version", "version_number"),
-        content=find("content"),
+        content=_there(find("content"), "content"),
         variables=find("variables"),
-        status=find("status"),
+        status=_there(find("status"), "status"),
         is_production=_default(find("is_production"), False),
         type=_default(find("prompt_type"), "text"),
         metadata=find("metadata"),
@@ -58,10 +58,12 @@ def read_document(
 
 def _spelled(document: Mapping[str, Any], documented: str, seen: str) -> Any:
     value = document.get(documented)
+    return _there(document.get(seen) if value is None else value, f"{documented} and no {seen}")
+
+
+def _there(value: Any, name: str) -> Any:
     if value is None:
-        value = document.get(seen)
-    if value is None:
-        raise ValidationError(f"it has neither {documented} nor {seen}")
+        raise ValidationError(f"it has no {name}")
     return value
 
 

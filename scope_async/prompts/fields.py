@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from scope_async.errors import ValidationError
-from scope_async.prompts.frozen import frozen_mapping, thawed
+from scope_async.prompts.frozen import frozen_mapping, is_array, is_object, thawed
 
 Value = TypeVar("Value")
 
@@ -30,19 +31,19 @@ def one_of(name: str, value: Value, choices: tuple[str, ...]) -> Value:
 
 
 def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    if type(value) is not list and (isinstance(value, str) or not isinstance(value, Iterable)):
-        raise ValidationError(f"{name} must be a list of strings, got {type(value).__name__}")
-    items = tuple(value)
-    if not _TEXT.issuperset(map(type, items)):
-        raise ValidationError(f"{name} must be a list of strings, got something else in it")
-    return items
+    if not isinstance(value, str):
+        with suppress(TypeError):
+            items = tuple(value)
+            if _TEXT.issuperset(map(type, items)):
+                return items
+    raise ValidationError(f"{name} must be a list of strings, got {value!r:.100}")
 
 
 def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if value is None:
         return _NOTHING
-    if type(value) is not dict:
-        of_type(name, value, Mapping)
+    if not is_object(value):
+        raise ValidationError(f"{name} must be a mapping, got {type(value).__name__}")
     return frozen_mapping(value)
 
 
@@ -71,11 +72,11 @@ def chat_messages(content: str) -> list[tuple[str, str]] | None:
 
 
 def _messages(value: object) -> list[tuple[str, str]] | None:
-    if not isinstance(value, list | tuple):
+    if not is_array(value):
         return None
-    found = []
+    found: list[tuple[str, str]] = []
     for message in value:
-        if not isinstance(message, Mapping):
+        if not is_object(message):
             return None
         role, content = message.get("role"), message.get("content")
         if not isinstance(role, str) or not isinstance(content, str):

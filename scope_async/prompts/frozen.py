@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Tell whether `value` is a JSON object."""
+    return type(value) is dict or isinstance(value, Mapping)
+
+
+def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Tell whether `value` is a JSON array."""
+    return isinstance(value, list | tuple)
 
 
 def frozen(value: Any) -> Any:
     """Return a copy of a JSON value in which no caller can change anything."""
     if type(value) in _SCALARS:
         return value
-    if isinstance(value, list | tuple):
+    if is_array(value):
         return tuple([frozen(item) for item in value])
-    if isinstance(value, Mapping):
+    if is_object(value):
         return frozen_mapping(value)
     return value
 
@@ -29,8 +39,8 @@ def frozen_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def thawed(value: Any) -> Any:
     """Return a frozen JSON value as the plain dicts and lists that `json` writes."""
-    if isinstance(value, Mapping):
+    if is_object(value):
         return {key: thawed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if is_array(value):
         return [thawed(item) for item in value]
     return value

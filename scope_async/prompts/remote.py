@@ -7,7 +7,7 @@ from uuid import uuid4
 from aiohttp.client_middlewares import ClientMiddlewareType
 from yarl import URL
 
-from scope_async.config import Config
+from scope_async.config import Config, UnknownVariables
 from scope_async.errors import NoProductionVersionError, NotFoundError
 from scope_async.http.transport import Transport
 from scope_async.http.wire import USER_AGENT, Reply, Request, api_root, read_error
@@ -23,7 +23,7 @@ class RemotePrompts:
     """Asks the service for prompt versions, one request per call and its retries."""
 
     def __init__(self, config: Config, *, transport: Transport, auth: ClientMiddlewareType) -> None:
-        self._unknown_variables = config.unknown_variables
+        self._unknown_variables: UnknownVariables = config.unknown_variables
         self._transport = transport
         self._middlewares = (auth,)
         self._root = api_root(config.base_url, config.api_version)

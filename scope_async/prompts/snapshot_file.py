@@ -21,6 +21,7 @@ import attrs
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.prompts.decode import read_document
+from scope_async.prompts.frozen import is_array, is_object
 from scope_async.prompts.selection import Key, Selection
 from scope_async.prompts.version import PromptVersion
 
@@ -94,14 +95,14 @@ def write_snapshot(path: Path, prompts: Mapping[Key, Kept]) -> None:
 
 
 def _entries(content: Any) -> list[Any]:
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not is_object(content) or content.get("format") != FORMAT:
         raise ValueError("it is not a snapshot of prompts")
     if content.get("format_version") != FORMAT_VERSION:
         raise ValueError(f"its format version is {content.get('format_version')!r}, not {FORMAT_VERSION}")
     prompts = content.get("prompts")
-    if not isinstance(prompts, list):
-        raise ValueError("it has no list of prompts")  # noqa: TRY004 - one error for all that is foreign
-    return prompts
+    if not is_array(prompts):
+        raise ValueError("it has no list of prompts")
+    return list(prompts)
 
 
 def _entry(key: Key, kept: Kept) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def _read_entry(entry: Any, unknown_variables: UnknownVariables) -> tuple[Key, K
     name, by, wanted = entry["name"], entry["by"], entry["wanted"]
     selection = Selection.of(name, **{{"label": "label", "version": "version"}[by]: wanted})
     document = entry["document"]
-    if not isinstance(document, dict):
+    if not is_object(document):
         raise TypeError("its document is not an object")
     version = read_document(
         document, name=name, raw=json.dumps(document).encode(), unknown_variables=unknown_variables

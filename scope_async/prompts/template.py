@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from scope_async.errors import MissingVariableError, ValidationError
+from scope_async.prompts.frozen import is_object
 from scope_async.prompts.values import plain_text
 
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
@@ -61,7 +62,7 @@ class Variables:
         """
         given = keywords
         if variables is not None:
-            if type(variables) is not dict and not isinstance(variables, Mapping):
+            if not is_object(variables):
                 raise ValidationError(
                     f"variables must be a mapping of names to values, got a {type(variables).__name__}"
                 )
@@ -84,11 +85,12 @@ class Variables:
 
     def _unknown(self, given: Mapping[str, Any]) -> ValidationError:
         known = sorted(self._known)
-        described = []
+        described: list[str] = []
         for name in given:
             if name in self._known:
                 continue
-            close = get_close_matches(name, known, n=1) if isinstance(name, str) else []
+            # Keys of a caller's mapping may be anything.
+            close = get_close_matches(str(name), known, n=1)
             described.append(f"{name!r} (did you mean {close[0]!r}?)" if close else f"{name!r}")
         takes = f"the prompt takes {', '.join(known)}" if known else "the prompt takes none"
         return ValidationError(f"unknown variables: {', '.join(described)}; {takes}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
 from enum import Enum
 from numbers import Number
 from typing import Any
 from uuid import UUID
 
 from scope_async.errors import ValidationError
+from scope_async.prompts.frozen import is_array, is_object
 
 # `Decimal`, `Fraction` and numpy's numbers are all registered as `Number`.
 _PLAIN = (str, Number, dt.date, dt.time, UUID)
@@ -30,7 +30,7 @@ def plain_text(name: str, value: object) -> str:
     try:
         if type(value) is int or type(value) is float:  # the abstract classes below are slow to ask
             return str(value)
-        if isinstance(value, Mapping | list | tuple):
+        if is_object(value) or is_array(value):
             return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
         return str(_plain(value))
     except (TypeError, ValueError, RecursionError) as error:
@@ -50,9 +50,9 @@ def _plain(value: object) -> object:
 def _json_value(value: object) -> Any:
     if isinstance(value, str | bool | int | float) or value is None:
         return value
-    if isinstance(value, Mapping):
+    if is_object(value):
         return {_json_key(key): _json_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if is_array(value):
         return [_json_value(item) for item in value]
     plain = _plain(value)
     return plain if isinstance(plain, int | float) else str(plain)

@@ -82,7 +82,7 @@ class PromptVersion:
         text = fields.content_text(content)
         declared = None if variables is None else fields.strings("variables", variables)
         renderer = _renderer(text, type, declared or (), strict=unknown_variables == "error")
-        self.__attrs_init__(
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
             id=fields.of_type("id", id, str),
             prompt_id=fields.of_type("prompt_id", prompt_id, str),
             name=fields.of_type("name", name, str),

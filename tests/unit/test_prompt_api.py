@@ -200,7 +200,7 @@ async def test_a_fallback_that_raises_is_the_callers_own_affair():
         with pytest.raises(ZeroDivisionError):
             await served.api.get("p", fallback=broken)
         with pytest.raises(ValidationError, match="returned a int"):
-            await served.api.get("p", fallback=lambda: 5)  # type: ignore[arg-type]
+            await served.api.get("p", fallback=lambda: 5)
 
 
 async def test_many_are_fetched_a_few_at_a_time():
