@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -31,12 +30,14 @@ def one_of(name: str, value: Value, choices: tuple[str, ...]) -> Value:
 
 
 def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
-    if not isinstance(value, str):
-        with suppress(TypeError):
-            items = tuple(value)
-            if _TEXT.issuperset(map(type, items)):
-                return items
-    raise ValidationError(f"{name} must be a list of strings, got {value!r:.100}")
+    items: tuple[Any, ...] | None
+    try:
+        items = None if isinstance(value, str) else tuple(value)
+    except TypeError:
+        items = None
+    if items is None or not _TEXT.issuperset(map(type, items)):
+        raise ValidationError(f"{name} must be a list of strings, got {value!r:.100}")
+    return items
 
 
 def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
