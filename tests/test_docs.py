@@ -75,7 +75,7 @@ async def environment() -> AsyncIterator[dict[str, str]]:
         for name, content, prompt_type in PROMPTS:
             version = await local.add_prompt(name, content, prompt_type=prompt_type)
             await local.promote(name, version.id)
-        await local.add_prompt("greeting", "Hi {{name}}, this is {{app}}.")
+        await local.add_prompt("greeting", "Hi {{name}}, this is {{app}}.", publish=False)
         values = (local.org_id, local.credentials.api_key, local.credentials.api_secret)
         yield os.environ | {
             **{names[0]: value for names, value in zip(CREDENTIAL_VARIABLES.values(), values, strict=True)},
