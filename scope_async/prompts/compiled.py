@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from keyword import iskeyword
 from typing import Any, Protocol
 
-from scope_async.prompts.template import Template, Variables
+from scope_async.prompts.template import Template, Variables, filled
 
-_MOST_NAMES = 64
+# Beyond this the interpreter's search for each keyword costs more than the function saves.
+_MOST_NAMES = 16
 
 _SOURCE = """
 def made(_general):
@@ -57,11 +59,7 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     # Nothing but identifiers enters the source; the prompt's text is put in place of the
     # placeholders afterwards, and so is never read as code.
     exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102
-
-    def general(mapping: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
-        return template.fill(variables.bind(mapping, given))
-
-    made = namespace["made"](general)
+    made = namespace["made"](partial(filled, template, variables))
     text_of = dict(zip(placeholders, literals, strict=True))
     constants = tuple(
         text_of.get(constant, constant) if type(constant) is str else constant

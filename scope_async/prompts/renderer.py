@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scope_async.prompts.compiled import Render, compiled
-from scope_async.prompts.template import Template, Variables
+from scope_async.prompts.template import Template, Variables, filled
 
 Messages = list[dict[str, str]]
 
@@ -31,7 +31,7 @@ class TextRenderer:
         return self._template.names
 
     def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
-        text = self._template.fill(self._variables.bind(variables, kw))
+        text = filled(self._template, self._variables, variables, kw)
         self._renders += 1
         if self._renders == _COMPILED_AFTER:
             self.compiled = compiled(self._template, self._variables)

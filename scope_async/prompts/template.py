@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import Any
 
 from scope_async.errors import MissingVariableError, ValidationError
@@ -20,21 +21,27 @@ class Template:
     `names` are its variables, each once, in the order of their first appearance.
     """
 
-    __slots__ = ("_occurrences", "names", "parts")
+    __slots__ = ("_occurrences", "_pick", "names", "parts")
 
     def __init__(self, text: str) -> None:
         # With one group in the pattern, `split` returns literal, name, literal, … literal.
         self.parts = _VARIABLE.split(text)
         self._occurrences = self.parts[1::2]
         self.names = tuple(dict.fromkeys(self._occurrences))
+        # Called with one name it would return a value, not a tuple of values.
+        self._pick = itemgetter(*self._occurrences) if len(self._occurrences) > 1 else None
 
     def fill(self, texts: Mapping[str, str]) -> str:
         """Return the text with every variable replaced, in one pass.
 
-        `texts` has every name; nothing that looks like a variable in it is replaced again.
+        Nothing that looks like a variable in `texts` is replaced again.
+
+        Raises:
+            KeyError: a name has no text.
+            TypeError: something in `texts` that is used is not a string.
         """
         parts = self.parts.copy()
-        parts[1::2] = [texts[name] for name in self._occurrences]
+        parts[1::2] = self._pick(texts) if self._pick is not None else [texts[n] for n in self._occurrences]
         return "".join(parts)
 
 
@@ -101,3 +108,25 @@ def _merged(variables: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[s
     merged = {**keywords, **variables}
     merged.update((name, value) for name, value in keywords.items() if value is not None)
     return merged
+
+
+def filled(
+    template: Template,
+    variables: Variables,
+    mapping: Mapping[str, Any] | None,
+    keywords: dict[str, Any],
+) -> str:
+    """Return the rendered template; a string for each variable and no more is the quick way.
+
+    Raises:
+        ValidationError, MissingVariableError: as `Variables.bind`.
+    """
+    given: Any = keywords if mapping is None else mapping
+    # Another mapping may make up what it does not have, and both together need merging.
+    simple = type(given) is dict and (mapping is None or not keywords)
+    if simple and (not variables.strict or len(given) == len(template.names)):
+        try:
+            return template.fill(given)
+        except (KeyError, TypeError):
+            pass  # the slow way converts values, and tells what is wrong
+    return template.fill(variables.bind(mapping, keywords))
