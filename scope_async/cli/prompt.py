@@ -1,22 +1,27 @@
-"""`scope-async prompt get|render`."""
+"""`scope-async prompt get|render|pull`."""
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import attrs
 import typer
 from rich.markup import escape
 
-from scope_async.cli.screen import AsJson, print_json, run, stderr
+from scope_async.cli.screen import AsJson, fail, print_json, run, stderr
 from scope_async.client import ScopeClient
 from scope_async.errors import ValidationError
 from scope_async.prompts.api import Label
 from scope_async.prompts.frozen import thawed
+from scope_async.prompts.snapshot_file import Kept, write_snapshot
 from scope_async.prompts.version import PromptVersion
 
-app = typer.Typer(help="Prompt versions: show one, or fill in its variables.", no_args_is_help=True)
+app = typer.Typer(
+    help="Prompt versions: show one, fill in its variables, keep some in a file.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help="Name or id of the prompt.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="production (default) or latest.")]
@@ -66,6 +71,34 @@ def render(
         print_json(document)
     else:
         typer.echo(document["text"])
+
+
+@app.command()
+def pull(
+    names: Annotated[list[str], typer.Argument(help="Names or ids of prompts.")],
+    *,
+    out: Annotated[Path, typer.Option(help="The file to write; what was in it is replaced.")],
+    as_json: AsJson = False,
+) -> None:
+    """Keep the production versions of prompts in a file, for the option snapshot_path.
+
+    An image that has the file in it starts also while Scope is down.
+    """
+
+    async def fetch() -> dict[str, PromptVersion]:
+        async with ScopeClient.from_env() as scope:
+            return await scope.get_prompt_versions(names)
+
+    found = run(fetch())
+    now = time.time()
+    try:
+        write_snapshot(out, {name: Kept(version, now) for name, version in found.items()})
+    except OSError as error:
+        fail(f"cannot write {out}: {error.strerror}")
+    if as_json:
+        print_json({name: version.version_number for name, version in found.items()})
+    else:
+        typer.echo(f"{len(found)} prompts are in {out}", err=True)
 
 
 def read_variables(pairs: list[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,10 @@ def serve(
     path: Annotated[Path | None, typer.Option(help="SQLite file that keeps everything.")] = None,
     token_ttl: Annotated[float, typer.Option(help="Seconds that a token lives.")] = 3600.0,
     prompts: Annotated[Path | None, typer.Option(help="Folder of prompts: NAME.md or NAME.json.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FAULT", help="Such as prompt:status=503,times=5 or any:latency=0.1-0.3."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run Local Scope until SIGTERM or Ctrl-C.
@@ -35,18 +40,24 @@ def serve(
     this once. The output is a shell script that exports them; its last line says that
     connections are accepted. With --json all of it is one JSON object on one line.
     """
-    run(_serve(host, port, path, token_ttl, prompts, as_json=as_json))
+
+    def build() -> LocalScope:
+        from scope_async.local import Fault, LocalScope  # noqa: PLC0415 - the other commands do without it
+
+        faults = [Fault.parse(text) for text in fault or ()]
+        local = LocalScope(path, host=host, port=port, token_ttl=token_ttl, prompts=prompts)
+        for parsed in faults:
+            local.faults.add(parsed)
+        return local
+
+    run(_serve(build, host, path, as_json=as_json))
 
 
-async def _serve(
-    host: str, port: int, path: Path | None, token_ttl: float, prompts: Path | None, *, as_json: bool
-) -> None:
-    from scope_async.local import LocalScope  # noqa: PLC0415 - the other commands do without the extra
-
+async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, *, as_json: bool) -> None:
     told_to_stop = _stop_signals()
     if not is_loopback(host):
         typer.echo(f"scope-async: plain HTTP on {host}: secrets and tokens travel in the clear", err=True)
-    async with LocalScope(path, host=host, port=port, token_ttl=token_ttl, prompts=prompts) as local:
+    async with build() as local:
         if as_json:
             print_json(_ready(local))
         else:

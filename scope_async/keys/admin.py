@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self
 from uuid import uuid4
 
 import aiohttp
@@ -20,23 +20,16 @@ from scope_async.config import (
     Environment,
     check_option_names,
 )
-from scope_async.errors import ConfigurationError, ServerError
+from scope_async.errors import ConfigurationError
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Reply, Request, api_root, broken, new_headers, read_object, segment
+from scope_async.http.wire import Request, api_root, new_headers, segment
 from scope_async.keys.key import ApiKey, KeyEvent, NewApiKey
+from scope_async.keys.reading import Item, reading, reading_page
 from scope_async.telemetry.events import Event
 
 _MAX_CONNECTIONS = 10
 # RFC 6750 section 2.1, and anything else that is safe in a header.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-
-
-class _Readable(Protocol):
-    @classmethod
-    def from_fields(cls, data: Mapping[str, Any]) -> Self: ...
-
-
-_Item = TypeVar("_Item", bound=_Readable)
 
 
 class ApiKeyAdmin:
@@ -165,7 +158,7 @@ class ApiKeyAdmin:
             ScopeError: as every call.
         """
         request = self._request("get key", "GET", self._url_of(api_key))
-        return await self._transport.call(request, _reading(ApiKey))
+        return await self._transport.call(request, reading(ApiKey))
 
     async def revoke(self, api_key: str, *, reason: str | None = None) -> ApiKey:
         """Revoke an API key, at once and for good.
@@ -179,7 +172,7 @@ class ApiKeyAdmin:
         """
         body = {} if reason is None else {"reason": reason}
         request = self._request("revoke key", "POST", f"{self._url_of(api_key)}/revoke", body)
-        return await self._transport.call(request, _reading(ApiKey))
+        return await self._transport.call(request, reading(ApiKey))
 
     async def rotate(self, api_key: str, *, overlap: float = 86_400) -> NewApiKey:
         """Make a key with the old one's name and environment; the old one goes on `overlap` seconds.
@@ -223,17 +216,17 @@ class ApiKeyAdmin:
 
     async def _make(self, operation: str, url: str, fields: Mapping[str, Any]) -> NewApiKey:
         request = self._request(operation, "POST", url, fields, **{"Idempotency-Key": str(uuid4())})
-        return await self._transport.call(request, _reading(NewApiKey))
+        return await self._transport.call(request, reading(NewApiKey))
 
     async def _pages(
-        self, operation: str, url: str, query: Mapping[str, str | None], kind: type[_Item]
-    ) -> AsyncIterator[_Item]:
+        self, operation: str, url: str, query: Mapping[str, str | None], kind: type[Item]
+    ) -> AsyncIterator[Item]:
         wanted = {name: value for name, value in query.items() if value is not None}
         cursor: str | None = None
         while True:
             parameters = wanted if cursor is None else {**wanted, "cursor": cursor}
             request = self._request(operation, "GET", str(URL(url, encoded=True).with_query(parameters)))
-            items, following = await self._transport.call(request, _reading_page(kind, cursor))
+            items, following = await self._transport.call(request, reading_page(kind, cursor))
             for item in items:
                 yield item
             if following is None:
@@ -243,38 +236,3 @@ class ApiKeyAdmin:
 
 def _unheard(_: Event, /) -> None:
     """An admin client has no hooks."""
-
-
-def _reading(kind: type[_Item]) -> Callable[[Reply], _Item]:
-    def read(reply: Reply) -> _Item:
-        try:
-            return _item(reply, kind, read_object(reply))
-        except ServerError as error:
-            if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
-                raise
-            # A reply that claims success may hold an API secret, so its body goes nowhere.
-            raise ServerError(error.message, http_status=reply.status, request_id=reply.request_id) from None
-
-    return read
-
-
-def _reading_page(kind: type[_Item], asked: str | None) -> Callable[[Reply], tuple[list[_Item], str | None]]:
-    def read(reply: Reply) -> tuple[list[_Item], str | None]:
-        document = read_object(reply, "data")
-        data, following = document["data"], document.get("next_cursor")
-        if not isinstance(data, list) or not isinstance(following, str | None):
-            raise broken(reply, "the service's answer is not a page of a list")
-        if following is not None and following == asked:
-            raise broken(reply, "the service's next page is the one it has just given")
-        return [_item(reply, kind, fields) for fields in data], following
-
-    return read
-
-
-def _item(reply: Reply, kind: type[_Item], fields: object) -> _Item:
-    if not isinstance(fields, dict):
-        raise broken(reply, "the service's answer has something else where an object was expected")
-    try:
-        return kind.from_fields(fields)
-    except ValueError as error:
-        raise broken(reply, f"the service's answer is not what the contract says: {error}") from None

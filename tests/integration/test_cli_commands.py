@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from importlib.metadata import version
 
 import pytest
 
+from scope_async import ApiKeyCredentials, ScopeClient
 from tests.serve_process import COMMAND, ServeProcess, Shell, clean_environment
 
 
@@ -47,6 +49,24 @@ def test_render_fills_in_variables(shell):
 def test_render_as_json_has_the_messages(shell):
     rendered = shell.json("prompt", "render", "chat", "--var", "who=Bob")
     assert rendered["messages"] == [{"role": "system", "content": "You are Bob"}]
+
+
+async def _offline(path):
+    nobody = ApiKeyCredentials("org_1", "key_1", "secret_1")
+    addresses = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
+    async with ScopeClient(nobody, **addresses, max_retries=0, snapshot_path=path) as scope:
+        version = await scope.get_prompt_version("greeting")
+        return version.is_stale, version.render(name="Alice", app="Scope")
+
+
+def test_pull_makes_a_file_that_a_client_starts_from_while_scope_is_down(shell, tmp_path):
+    path = tmp_path / "prompts.json"
+    assert shell.json("prompt", "pull", "greeting", "chat", "--out", str(path)) == {"greeting": 1, "chat": 1}
+    assert asyncio.run(_offline(path)) == (True, "Hello, Alice! Welcome to Scope.")
+    refused = shell("prompt", "pull", "greeting", "nothing", "--out", str(tmp_path / "other.json"))
+    assert refused.exit_code == 1
+    assert not (tmp_path / "other.json").exists()
+    assert shell("prompt", "pull", "greeting", "--out", "/proc/nowhere/prompts.json").exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -121,6 +141,7 @@ def test_doctor_says_what_to_do(shell, variables, code, check, advice):
 def test_every_command_has_help_and_the_data_commands_speak_json(shell):
     for command in (
         *(("demo",), ("serve",), ("token",), ("doctor",), ("prompt", "get"), ("prompt", "render")),
+        ("prompt", "pull"),
         *(("keys", verb) for verb in ("create", "list", "revoke", "rotate", "audit")),
     ):
         result = shell(*command, "--help", COLUMNS="200", NO_COLOR="1", TERM="dumb")

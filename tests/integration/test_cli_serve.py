@@ -43,6 +43,13 @@ def test_a_folder_becomes_prompts_and_tokens_live_as_told(tmp_path):
         assert shell.json("token")["lifetime"] == 120
 
 
+def test_faults_are_prepared():
+    with ServeProcess("--fault", "prompt:status=418", "--fault", "exchange:latency=0.01") as local:
+        shell = Shell(local.variables)
+        assert shell("token").exit_code == 0
+        assert "418" in shell("prompt", "get", "greeting").stderr
+
+
 def test_its_output_is_a_shell_script_that_a_client_can_start_from(tmp_path):
     script = tmp_path / "env.sh"
     with script.open("w") as output:
@@ -66,9 +73,12 @@ def test_its_output_is_a_shell_script_that_a_client_can_start_from(tmp_path):
     assert json.loads(result.stdout)["dialect"] == "login"
 
 
-def test_what_cannot_be_served_is_one_line(tmp_path):
+@pytest.mark.parametrize(
+    "options", [("--prompts", "/nowhere"), ("--fault", "moon:status=5"), ("--token-ttl", "0")]
+)
+def test_what_cannot_be_served_is_one_line(options):
     result = subprocess.run(
-        [*COMMAND, "serve", "--prompts", str(tmp_path / "none")],
+        [*COMMAND, "serve", *options],
         capture_output=True,
         text=True,
         env=clean_environment(),

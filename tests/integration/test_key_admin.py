@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from scope_async import ScopeClient
@@ -75,6 +76,33 @@ async def test_revoking_is_immediate_final_and_idempotent(local, admin):
     assert (again.revoked_at, again.revoked_reason) == (revoked.revoked_at, "leaked")
     with pytest.raises(ConflictError):
         await admin.rotate(key.api_key)
+
+
+async def test_no_request_with_the_token_of_a_revoked_key_is_answered(local, admin):
+    key = await admin.create("billing")
+    async with _client(local, key) as scope:
+        token = await scope.tokens.get()
+    url = f"{local.url}/api/v1/prompts/greeting/production"
+    revoked = asyncio.Event()
+    late: list[int] = []
+    early: list[int] = []
+
+    async def ask(session: aiohttp.ClientSession) -> None:
+        for _ in range(40):
+            sent_after = revoked.is_set()
+            async with session.get(url, headers={"Authorization": token.authorization}) as reply:
+                (late if sent_after else early).append(reply.status)
+
+    async with aiohttp.ClientSession() as session:
+        workers = [asyncio.create_task(ask(session)) for _ in range(50)]
+        while len(early) < 100:
+            await asyncio.sleep(0)
+        await admin.revoke(key.api_key)
+        revoked.set()
+        await asyncio.gather(*workers)
+    assert early.count(200) >= 100
+    assert len(late) >= 1000
+    assert set(late) == {401}
 
 
 async def test_a_rotated_key_goes_on_for_the_overlap(local, admin):

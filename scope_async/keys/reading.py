@@ -1,0 +1,65 @@
+"""Replies about API keys, read into what an administrator's client returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, Self, TypeVar
+
+from scope_async.errors import ServerError
+from scope_async.http.wire import Reply, broken, read_object
+
+
+class Readable(Protocol):
+    """What can be made of a JSON object; `ValueError` when the object is not as agreed."""
+
+    @classmethod
+    def from_fields(cls, data: Mapping[str, Any]) -> Self: ...
+
+
+Item = TypeVar("Item", bound=Readable)
+
+
+def reading(kind: type[Item]) -> Callable[[Reply], Item]:
+    """Return a function that reads one `kind` from a reply.
+
+    It raises `ServerError` for a reply that is not what the contract says, without its body.
+    """
+
+    def read(reply: Reply) -> Item:
+        try:
+            return _item(reply, kind, read_object(reply))
+        except ServerError as error:
+            if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+                raise
+            # A reply that claims success may hold an API secret, so its body goes nowhere.
+            raise ServerError(error.message, http_status=reply.status, request_id=reply.request_id) from None
+
+    return read
+
+
+def reading_page(kind: type[Item], asked: str | None) -> Callable[[Reply], tuple[list[Item], str | None]]:
+    """Return a function that reads a page of `kind` and the next page's cursor, None at the end.
+
+    `asked` is the cursor that the page was asked for with: a service that gives the same one
+    again would be asked for ever.
+    """
+
+    def read(reply: Reply) -> tuple[list[Item], str | None]:
+        document = read_object(reply, "data")
+        data, following = document["data"], document.get("next_cursor")
+        if not isinstance(data, list) or not isinstance(following, str | None):
+            raise broken(reply, "the service's answer is not a page of a list")
+        if following is not None and following == asked:
+            raise broken(reply, "the service's next page is the one it has just given")
+        return [_item(reply, kind, fields) for fields in data], following
+
+    return read
+
+
+def _item(reply: Reply, kind: type[Item], fields: object) -> Item:
+    if not isinstance(fields, dict):
+        raise broken(reply, "the service's answer has something else where an object was expected")
+    try:
+        return kind.from_fields(fields)
+    except ValueError as error:
+        raise broken(reply, f"the service's answer is not what the contract says: {error}") from None
