@@ -13,6 +13,7 @@ SLICE = 30.0
 """Longest single sleep, in seconds: what a suspended machine oversleeps at most."""
 
 _SUSPENDED = 1.0
+"""How far the wall clock runs ahead, in seconds, before that is taken for a suspension."""
 
 
 class Clock(Protocol):
@@ -33,6 +34,23 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`, or within 30 s of the machine's return from suspension."""
         ...
+
+
+class SuspensionWatch:
+    """Tells whether the machine was suspended since the watch was made.
+
+    Its wall clock went on then and its monotonic one stood still. A wall clock that was
+    stepped forward looks the same.
+    """
+
+    __slots__ = ("_ahead", "_clock")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = clock.time() - clock.monotonic()
+
+    def suspended(self) -> bool:
+        return self._clock.time() - self._clock.monotonic() - self._ahead > _SUSPENDED
 
 
 class SystemClock:

@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
 from scope_async.errors import ApiError, InvalidCredentialsError, ScopeError, TokenRefreshError
+
+Result = TypeVar("Result")
+
+
+class CancelledInside(Exception):  # noqa: N818 - it is named after what happened
+    """The code of the user's own that was awaited, not the task that awaits it, was cancelled."""
+
+
+async def contained(call: Awaitable[Result]) -> Result:
+    """Return the result of `call`; a cancellation that nobody asked of this task is a failure.
+
+    A provider may await something of its own that was cancelled. Passed on, its
+    `CancelledError` would end the client's background tasks as if they had been killed, and
+    every caller would try again at once.
+
+    Raises:
+        CancelledInside: `call` raised `CancelledError` and this task is not being cancelled.
+    """
+    try:
+        return await call
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise CancelledInside from error
 
 
 def as_failure(error: Exception, *, limit: float) -> ScopeError:

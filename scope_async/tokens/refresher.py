@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from scope_async._clock import Clock
-
-_SUSPENDED = 1.0
+from scope_async._clock import Clock, SuspensionWatch
 
 
 class Refresher:
@@ -16,8 +14,8 @@ class Refresher:
 
     Ends when `due_at` says None: the source was closed.
 
-    When the wall clock ran more than a second ahead of the monotonic one during a sleep,
-    the machine was suspended and the token is older than it looks: `suspended` is called.
+    When the machine was suspended during a sleep, the token is older than it looks:
+    `suspended` is called.
     """
 
     def __init__(
@@ -48,10 +46,9 @@ class Refresher:
                 await self._renew()
 
     async def _rest(self, seconds: float) -> None:
-        clock = self._clock
-        drift = clock.time() - clock.monotonic()
+        watch = SuspensionWatch(self._clock)
         with anyio.CancelScope() as self._resting:
-            await clock.sleep(seconds)
+            await self._clock.sleep(seconds)
         self._resting = None
-        if clock.time() - clock.monotonic() - drift > _SUSPENDED:
+        if watch.suspended():
             self._suspended()

@@ -11,6 +11,7 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError, InvalidCredentialsError
 from scope_async.telemetry.events import CredentialsChanged, Emit
 from scope_async.tokens.exchange import Exchange, TokenGrant
+from scope_async.tokens.failure import contained
 
 _logger = logging.getLogger("scope_async.tokens")
 
@@ -63,12 +64,12 @@ class Renewal:
 
     async def _ask(self, credentials: ApiKeyCredentials) -> Granted:
         asked_at = self._monotonic()
-        return Granted(await self._exchange(credentials), credentials.api_key, asked_at)
+        return Granted(await contained(self._exchange(credentials)), credentials.api_key, asked_at)
 
     async def _load(self) -> ApiKeyCredentials:
         known = self._known
         try:
-            credentials = await self._provider()
+            credentials = await contained(self._provider())
         except Exception as error:
             if known is None:
                 raise

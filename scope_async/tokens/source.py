@@ -13,7 +13,7 @@ import anyio
 import attrs
 
 from scope_async._background import Background
-from scope_async._clock import Clock, SystemClock
+from scope_async._clock import Clock, SuspensionWatch, SystemClock
 from scope_async._flight import SingleFlight
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, StaticCredentials
@@ -73,7 +73,7 @@ class TokenSource:
         **options: Any,
     ) -> None:
         self.config = Config.resolve(config, options)
-        clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         self._monotonic = clock.monotonic
         self._draw = draw
         self._background = background or Background()
@@ -236,12 +236,15 @@ class TokenSource:
     async def _exchange(self) -> None:
         """Make one exchange and publish its token by one assignment; runs in the background."""
         started = self._monotonic()
+        watch = SuspensionWatch(self._clock)
         self._exchanges += 1
         self._schedule.started(started)
         try:
             with anyio.fail_after(self.config.timeout):
                 granted = await self._renewal()
             self._publish(granted, started)
+            if watch.suspended():
+                self._renew_early()
         except InvalidCredentialsError as error:
             self._failures += 1
             self._report.refused(error, self._schedule.refuse(error, now=self._monotonic()))
