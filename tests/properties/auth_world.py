@@ -28,7 +28,11 @@ class AuthWorld:
         tokens: the source that asks; set it before the first exchange.
         expiry: when the auth API stops accepting a token, by its value; monotonic seconds.
         valid_until: when the token in use dies, unless it is refused before.
-        out_of_turn: exchanges that began before the last outcome allows it.
+        excused: something has happened since the last exchange that calls for another at once.
+        next_from: when the next exchange may begin, without such an excuse.
+        answered_at: when the last exchange ended.
+        granted: it gave a token.
+        forced: exchanges that began before the last outcome allows it, without such an excuse.
     """
 
     tokens: TokenSource
@@ -42,13 +46,16 @@ class AuthWorld:
         self._answer: asyncio.Future[TokenGrant] | None = None
         self._attempting = False
         self._asking_again = False
-        self._next_from = _NEVER
+        self.next_from = _NEVER
         self._under_way = 0
         self._last_value = ""
         self.provider_error: Callable[[], BaseException] | None = None
         self.expiry: dict[str, float] = {}
         self.valid_until = _NEVER
-        self.out_of_turn = 0
+        self.answered_at = _NEVER
+        self.granted = False
+        self.excused = False
+        self.forced = 0
         self.most_under_way = 0
         self.change_credentials()
 
@@ -106,6 +113,7 @@ class AuthWorld:
             self.valid_until = dead_at(self._asked_at, lifetime)
             # The buffer takes at most half of the lifetime, the jitter at most a tenth.
             self._end(self._asked_at + 0.4 * lifetime)
+            self.granted = True
         self._reply().set_result(TokenGrant(self._last_value, lifetime))
 
     def fail(self, error: BaseException) -> None:
@@ -125,11 +133,14 @@ class AuthWorld:
 
     def _begin(self) -> None:
         self._attempting = True
-        self.out_of_turn += self._clock.monotonic() < self._next_from - _EPSILON
+        early = self._clock.monotonic() < self.next_from - _EPSILON
+        self.forced += early and not self.excused
+        self.excused = False
 
     def _end(self, next_from: float) -> None:
-        self._attempting = False
-        self._next_from = next_from
+        self._attempting = self.granted = False
+        self.answered_at = self._clock.monotonic()
+        self.next_from = next_from
 
     def _end_failed(self, retry_after: float | None) -> None:
         """Note a failure, which rests at least 0.5 s, 1 s without a token, or as long as it was told.

@@ -7,7 +7,8 @@ import gc
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ from scope_async._clock import TravelClock
 from tests.auth_double import ADDRESSES, settle
 from tests.properties.auth_world import AuthWorld
 
-EXAMPLES = int(os.environ.get("SCOPE_TEST_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("SCOPE_TEST_EXAMPLES", "200"))
 
 MONTH = 30 * 86400.0
 lifetimes = st.floats(1.0, 120.0) | st.floats(120.0, MONTH)
@@ -45,7 +46,9 @@ spans = st.floats(0.01, 10.0) | st.floats(10.0, 600.0) | st.floats(600.0, 2 * MO
 rounds = st.integers(0, 8)
 failures = st.one_of(
     st.just(lambda: ServerError("down", http_status=503)),
-    st.floats(0.0, 1e6).map(lambda after: lambda: RateLimitError("slow", http_status=429, retry_after=after)),
+    st.sampled_from([0.0, 5.0, 25.0, 100.0, 1e6]).map(
+        lambda after: lambda: RateLimitError("slow", http_status=429, retry_after=after)
+    ),
     st.just(lambda: ConnectionError("no route")),
     st.just(TimeoutError),
     st.just(lambda: ValueError("what the auth API sent")),
@@ -72,14 +75,16 @@ class TokenMachine(RuleBasedStateMachine):
         self.errors: list[BaseException] = []
         self.tokens_seen: list[AccessToken] = []
         self.generation = 0
-        self.excuses = 0
+        self.refusals = 0
         self.drifts = 0
         self.lives = 1
-        self.closed = False
+        self.closed = self.killed = False
         self.token_refused = True
 
-    @initialize(buffer=st.sampled_from([0.0, 60.0, 300.0, 7200.0]), seed=st.integers(0, 2**16))
-    def open(self, buffer: float, seed: int) -> None:
+    @initialize(
+        buffer=st.sampled_from([0.0, 60.0, 300.0, 7200.0]), seed=st.integers(0, 2**16), lifetime=lifetimes
+    )
+    def open(self, buffer: float, seed: int, lifetime: float) -> None:
         options: dict[str, Any] = {**ADDRESSES, "token_refresh_buffer": buffer}
         self.tokens = self.world.tokens = TokenSource(
             self.world.provider,
@@ -88,6 +93,8 @@ class TokenMachine(RuleBasedStateMachine):
             draw=random.Random(seed).random,
             **options,
         )
+        self.start()
+        self.grant(lifetime)
 
     def run(self, times: int = 30) -> None:
         self.loop.run_until_complete(settle(times))
@@ -120,6 +127,8 @@ class TokenMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def read(self, count: int) -> None:
+        if count and self.tokens.peek() is None:
+            self.killed = False
         self.readers += [self.loop.create_task(self.tokens.get()) for _ in range(count)]
         self.run()
 
@@ -151,28 +160,29 @@ class TokenMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.asked)
     @rule(failure=failures)
     def fail(self, failure: Callable[[], BaseException]) -> None:
-        self._failing(lambda: self.world.fail(failure()))
+        with self._token_kept():
+            self.world.fail(failure())
+            self.run()
 
     @precondition(lambda self: self.world.asked)
     @rule()
     def refuse(self) -> None:
-        self._failing(self.world.refuse)
+        with self._token_kept():
+            self.world.refuse()
+            self.run()
 
-    def _failing(self, answer: Callable[[], None]) -> None:
+    @contextmanager
+    def _token_kept(self) -> Iterator[None]:
         before = self.tokens.peek()
-        answer()
-        self.run()
+        yield
         after = self.tokens.peek()
-        assert (before and before.value) == (after and after.value), (
-            "a failed renewal displaced a valid token"
-        )
+        kept = (before and before.value) == (after and after.value)
+        assert kept, "a failed renewal displaced a valid token"
 
-    @rule()
-    def change_credentials(self) -> None:
-        self.world.change_credentials()
-
-    @rule(error=provider_errors | st.none())
-    def break_or_mend_the_provider(self, error: Callable[[], BaseException] | None) -> None:
+    @rule(change=st.booleans(), error=st.none() | provider_errors)
+    def change_the_provider(self, change: bool, error: Callable[[], BaseException] | None) -> None:
+        if change:
+            self.world.change_credentials()
         self.world.provider_error = error
 
     @rule(seconds=spans)
@@ -180,40 +190,59 @@ class TokenMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
         self.run()
 
-    @rule(seconds=spans, sign=st.sampled_from([-1, 1]))
-    def step_the_wall_clock(self, seconds: float, sign: int) -> None:
-        self.clock.step_wall(sign * seconds)
-        self.drifts += 1
+    @precondition(lambda self: self.clock.monotonic() < self.world.valid_until)
+    @rule(share=st.floats(0.0, 1.0))
+    def advance_within_the_life_of_the_token(self, share: float) -> None:
+        self.clock.advance(share * (self.world.valid_until - self.clock.monotonic()))
         self.run()
 
-    @rule(seconds=spans)
-    def suspend(self, seconds: float) -> None:
-        self.clock.suspend(seconds)
+    @precondition(lambda self: self.clock.monotonic() < self.world.next_from)
+    @rule(count=st.integers(0, 2))
+    def read_until_just_before_the_next_exchange(self, count: int) -> None:
+        self.clock.advance(max(0.0, self.world.next_from - self.clock.monotonic() - 0.01))
+        self.read(count)
+
+    @rule(seconds=spans, how=st.sampled_from(["suspend", "forward", "back"]))
+    def disturb_the_clock(self, seconds: float, how: str) -> None:
+        if how == "suspend":
+            self.clock.suspend(seconds)
+        else:
+            self.clock.step_wall(seconds if how == "forward" else -seconds)
         self.drifts += 1
         self.run()
 
     @precondition(lambda self: self.tokens_seen)
     @rule(data=st.data())
     def invalidate(self, data: st.DataObject) -> None:
+        self._refuse_token(data.draw(st.sampled_from(self.tokens_seen[-3:])))
+
+    def _refuse_token(self, token: AccessToken) -> None:
         before = self.tokens.status().generation
-        token = data.draw(st.sampled_from(self.tokens_seen[-3:]))
         had = self.tokens.peek() is not None
         self.loop.run_until_complete(self._invalidate(token))
         if had and self.tokens.peek() is None:
             assert token.generation == before, "a late 401 touched a newer token"
-            self.token_refused = True
-            self.drifts += 1
+            self.token_refused = self.world.excused = True
+            self.refusals += 1
         self.run()
 
     async def _invalidate(self, token: AccessToken) -> None:
         self.tokens.invalidate(token)
 
+    @rule(count=st.integers(1, 6))
+    def refuse_every_token(self, count: int) -> None:
+        for _ in range(count):
+            if self.world.asked:
+                self.grant(1000.0)
+            if (token := self.tokens.peek()) is not None:
+                self._refuse_token(token)
+
     @precondition(lambda self: not self.closed)
-    @rule(start=st.booleans(), read=st.booleans(), wait=rounds, data=st.data())
-    def kill_a_task(self, start: bool, read: bool, wait: int, data: st.DataObject) -> None:
+    @rule(expire=st.booleans(), read=st.booleans(), wait=rounds, data=st.data())
+    def kill_a_task(self, expire: bool, read: bool, wait: int, data: st.DataObject) -> None:
         """Cancel a task of the background, its host included, perhaps before its first step."""
-        if start:
-            self.loop.run_until_complete(self.tokens.start())
+        if expire and self.tokens.peek() is not None:
+            self.clock.advance(self.world.valid_until - self.clock.monotonic() + 0.001)
         if read:
             self.readers.append(self.loop.create_task(self.tokens.get()))
         self.run(wait)
@@ -222,42 +251,46 @@ class TokenMachine(RuleBasedStateMachine):
         )
         if background:
             data.draw(st.sampled_from(background)).cancel()
-            self.excuses += 1
+            self.world.excused = self.killed = True
         self.run()
 
-    @rule()
+    @rule(how=st.sampled_from(["start", "close", "restart"]), wait=rounds, cancel=st.booleans())
+    def start_or_close(self, how: str, wait: int, cancel: bool) -> None:
+        if how == "start":
+            self.start()
+        elif how == "close":
+            self.close()
+        else:
+            self.close_and_start_at_once(wait, cancel)
+
     def start(self) -> None:
-        self.closed = False
+        self.closed = self.killed = False
         self.loop.run_until_complete(self.tokens.start())
         self.run()
 
-    @rule()
     def close(self) -> None:
         self._end_life()
-        self.closed = True
         self.loop.run_until_complete(self.tokens.aclose())
         self.run()
         assert not self.readers, "a reader outlived the source"
         assert not asyncio.all_tasks(self.loop), "a task outlived the source"
 
-    @rule(wait=rounds, again=st.booleans())
-    def close_and_start_at_once(self, wait: int, again: bool) -> None:
+    def close_and_start_at_once(self, wait: int, cancel: bool) -> None:
         self._end_life()
-        self.closed = True
         closing = self.loop.create_task(self.tokens.aclose())
         self.run(wait)
-        if again:
+        if cancel:
             closing.cancel()
         self.loop.run_until_complete(self.tokens.start())
         self.loop.run_until_complete(asyncio.wait([closing]))
         assert closing.cancelled() or closing.exception() is None
         self.run()
-        self.closed = False
+        self.closed = self.killed = False
+        assert self.world.asked or self.world.provider_error, "the source did not start again"
 
     def _end_life(self) -> None:
-        self.excuses += 1
         self.lives += 1
-        self.token_refused = True
+        self.closed = self.token_refused = self.world.excused = True
 
     @invariant()
     def never_two_exchanges_at_once(self) -> None:
@@ -269,11 +302,11 @@ class TokenMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_valid_token_is_there_and_is_read_without_suspending(self) -> None:
-        if not hasattr(self, "tokens"):
-            return
         token = self.tokens.peek()
         if self.clock.monotonic() < self.world.valid_until and not self.token_refused:
             assert token is not None, "a valid token was lost"
+        elif self.token_refused or self.clock.monotonic() > self.world.valid_until + 0.001:
+            assert token is None, "a token that is dead or was refused is handed out"
         if token is not None:
             self._handed_out(token)
             with pytest.raises(StopIteration) as returned:
@@ -281,10 +314,17 @@ class TokenMachine(RuleBasedStateMachine):
             assert returned.value.value is token
 
     @invariant()
+    def a_token_that_lived_its_life_is_renewed_in_the_background(self) -> None:
+        lived = self.clock.monotonic() >= max(self.world.valid_until, self.world.answered_at + 0.5)
+        if self.world.granted and lived and not self.closed and not self.killed:
+            assert self.world.asked or self.world.provider_error
+
+    @invariant()
     def exchanges_are_bounded(self) -> None:
-        """Only what is forced comes out of turn, three at once and one in ten seconds, and what is killed."""
-        forced = min(self.drifts, 3 * self.lives + self.clock.monotonic() / 10)
-        assert self.world.out_of_turn <= forced + self.excuses
+        """Renewals out of turn have a cause each, and there are three at once, then one in ten seconds."""
+        assert self.world.forced <= self.drifts
+        allowance = 3 * self.lives + self.clock.monotonic() / 10
+        assert self.world.forced + self.refusals <= allowance
 
     def teardown(self) -> None:
         for reader in self.readers:
