@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -20,8 +19,6 @@ from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.dispatch import Dispatcher
 from scope_async.telemetry.events import Hook
 from scope_async.tokens.source import TokenSource
-
-_logger = logging.getLogger("scope_async")
 
 
 class ScopeClient:
@@ -117,12 +114,16 @@ class ScopeClient:
         await self.tokens.start()
 
     async def aclose(self) -> None:
-        """Wake all waiters with `ClientClosedError`, end the tasks, close our sessions. Idempotent."""
+        """Wake all waiters with `ClientClosedError`, end the tasks, close our sessions. Idempotent.
+
+        With `snapshot_path`, returns when the last good versions are on disk.
+        """
         try:
             self._prompts.close()
             await self.tokens.aclose()
         finally:
             await self._transport.aclose()
+            await self._prompts.flush()
 
     async def __aenter__(self) -> Self:
         await self.start()
