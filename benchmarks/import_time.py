@@ -1,6 +1,6 @@
 """What `import scope_async` costs beyond the packages it is made of; the goal is 15 ms.
 
-    python benchmarks/import_time.py --runs 20
+    python -m benchmarks.import_time --runs 20
 
 Each run is a new process that finds the bytecode written, as an installed package's is. The
 two kinds take turns, so that a busy moment of the machine falls on both.

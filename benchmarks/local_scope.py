@@ -1,0 +1,159 @@
+"""How fast Local Scope starts and answers, next to a bare aiohttp.web handler.
+
+    python -m benchmarks.local_scope
+
+The servers run in processes of their own. The client writes the same bytes to both over
+plain sockets and parses nothing but the length, so that the servers are what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from scope_async import ApiKeyCredentials, TokenSource
+from scope_async.local import LocalScope
+
+CONNECTIONS = 50
+PROMPT = "Hello, {{name}}! Welcome to {{app}}."
+PATH = "/api/v1/prompts/greeting/production"
+
+BARE = """
+import asyncio, sys
+from aiohttp import web
+
+async def main():
+    body = sys.stdin.buffer.read()
+    async def handler(request):
+        return web.Response(body=body, content_type="application/json")
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def start_in_process(runs: int) -> list[float]:
+    """Return the milliseconds until a `LocalScope()` accepts connections, of each run."""
+    taken = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        async with LocalScope():
+            taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+@contextmanager
+def process(command: Sequence[str], body: bytes = b"") -> Iterator[str]:
+    """Run a server, and give the first line that it prints."""
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own words
+    assert child.stdin is not None  # noqa: S101 - asked for above
+    assert child.stdout is not None  # noqa: S101 - as above
+    try:
+        child.stdin.write(body)
+        child.stdin.close()
+        yield child.stdout.readline().decode()
+    finally:
+        child.terminate()
+        child.wait()
+        child.stdout.close()
+
+
+def serve_command(folder: str) -> list[str]:
+    return [sys.executable, "-m", "scope_async.cli", "serve", "--json", "--prompts", folder]
+
+
+def start_serve(runs: int, folder: str) -> list[float]:
+    """Return the milliseconds until `scope-async serve` prints that it is ready, of each run."""
+    taken = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        with process(serve_command(folder)):
+            taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+async def requests_per_second(url: str, headers: str, requests: int) -> float:
+    """Return how many replies a second came over `CONNECTIONS` busy connections."""
+    address = urlsplit(url)
+    message = f"GET {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\n{headers}\r\n".encode()
+    left = iter(range(requests))
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        for _ in left:
+            writer.write(message)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(head.decode())
+            length = head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
+            await reader.readexactly(int(length))
+        writer.close()
+        await writer.wait_closed()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    return requests / (time.perf_counter() - started)
+
+
+async def throughput(rounds: int, requests: int, folder: str) -> list[tuple[float, float]]:
+    """Return requests per second of Local Scope and of the bare handler, of each round."""
+    with process(serve_command(folder)) as line:
+        ready = json.loads(line)
+        url = ready["url"]
+        credentials = ApiKeyCredentials(ready["org_id"], ready["api_key"], ready["api_secret"])
+        async with TokenSource(credentials, base_url=url, auth_api_url=url) as tokens:
+            authorization = f"Authorization: {(await tokens.get()).authorization}\r\n"
+        headers = {"Authorization": authorization.split(": ", 1)[1].strip()}
+        async with aiohttp.ClientSession() as session, session.get(url + PATH, headers=headers) as response:
+            body = await response.read()
+        with process([sys.executable, "-c", BARE], body) as bare:
+            pairs = []
+            for _ in range(rounds):
+                ours = await requests_per_second(url, authorization, requests)
+                pairs.append((ours, await requests_per_second(bare.strip(), authorization, requests)))
+    return pairs
+
+
+def line(name: str, values: Sequence[float], unit: str, goal: str) -> str:
+    low, high = min(values), max(values)
+    return f"{name:44} {statistics.median(values):9.2f} {unit:5} ({low:.2f} to {high:.2f}; goal: {goal})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure Local Scope.")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--requests", type=int, default=4000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "greeting.md").write_text(PROMPT)
+        starts = asyncio.run(start_in_process(arguments.rounds))
+        serves = start_serve(arguments.rounds, folder)
+        pairs = asyncio.run(throughput(arguments.rounds, arguments.requests, folder))
+    print(line("start of LocalScope() in process", starts, "ms", "at most 50"))
+    print(line("start of scope-async serve", serves, "ms", "at most 600"))
+    print(line("prompts endpoint", [ours for ours, _ in pairs], "req/s", "see the ratio"))
+    print(line("bare aiohttp.web handler, same bytes", [bare for _, bare in pairs], "req/s", "the floor"))
+    print(line("ratio within one round", [ours / bare for ours, bare in pairs], "", "at least 0.7"))
+
+
+if __name__ == "__main__":
+    main()
