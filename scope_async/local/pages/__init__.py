@@ -1,0 +1,1 @@
+"""Settings > API Keys: the page of Local Scope for people."""

@@ -1,0 +1,86 @@
+"""Templates, stylesheet and script: read and compiled when the first page is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import web
+from attrs import frozen
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
+
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+STATIC = "/settings/static"
+
+
+@frozen
+class StaticFile:
+    """A file that goes out as it is."""
+
+    content: bytes
+    content_type: str
+
+    @property
+    def version(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()[:12]
+
+
+@frozen
+class _Assets:
+    templates: Mapping[str, Template]
+    static: Mapping[str, StaticFile]
+
+
+class Renderer:
+    """Makes pages; what they are made of is read once, off the event loop.
+
+    Whoever runs Local Scope for its APIs alone pays nothing for the pages.
+    """
+
+    def __init__(self) -> None:
+        self._assets: _Assets | None = None
+        self._loading = asyncio.Lock()
+
+    async def page(self, name: str, *, status: int = 200, **context: Any) -> web.Response:
+        """Return the page that the template `name` makes of `context`.
+
+        Raises:
+            jinja2.UndefinedError: the template uses a name that `context` lacks.
+        """
+        template = (await self._load()).templates[name]
+        return web.Response(
+            text=template.render(context), status=status, content_type="text/html", charset="utf-8"
+        )
+
+    async def static(self, name: str) -> StaticFile | None:
+        return (await self._load()).static.get(name)
+
+    async def _load(self) -> _Assets:
+        if self._assets is None:
+            async with self._loading:
+                if self._assets is None:
+                    self._assets = await asyncio.to_thread(_read)
+        return self._assets
+
+
+def _read() -> _Assets:
+    package = files(__package__)
+    sources = {file.name: file.read_text("utf-8") for file in package.joinpath("templates").iterdir()}
+    static = {
+        file.name: StaticFile(file.read_bytes(), _TYPES[file.name.rpartition(".")[2]])
+        for file in package.joinpath("static").iterdir()
+    }
+    environment = Environment(
+        loader=DictLoader(sources),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    # The version in the address: a browser may keep a file, and never the one of an older release.
+    environment.globals["static"] = {name: f"{STATIC}/{name}?v={file.version}" for name, file in static.items()}
+    return _Assets({name: environment.get_template(name) for name in sources}, static)

@@ -1,0 +1,167 @@
+"""The table of API keys: which rows, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Self
+from urllib.parse import urlencode
+
+import attrs
+from attrs import frozen
+
+from scope_async.local.key_record import ENVIRONMENTS, STATUSES, KeyRecord, KeyStatus
+from scope_async.local.pages.instant import Instant, instant
+
+PAGE = 100
+"""Rows on one page."""
+SORTS = (
+    ("-created", "Newest first"),
+    ("created", "Oldest first"),
+    ("name", "Name"),
+    ("-used", "Last used"),
+    ("expires", "Expires first"),
+    ("environment", "Environment"),
+    ("status", "Status"),
+)
+"""Orders offered where the table has no heads to click on."""
+_SEARCH_LIMIT = 100
+_NEWEST_FIRST = "-created"
+_PAGE_DIGITS = 6
+_SOON = 7 * 86_400
+
+
+@frozen
+class Row:
+    """One API key as the table shows it."""
+
+    record: KeyRecord
+    status: KeyStatus
+    created: Instant
+    last_used: Instant | None
+    expires: Instant | None
+    revoked: Instant | None
+    expires_soon: bool
+
+    @classmethod
+    def of(cls, record: KeyRecord, *, now: float, last_used_at: float | None) -> Self:
+        status = record.status_at(now)
+        ends = record.expires_at
+        return cls(
+            record,
+            status,
+            instant(record.created_at, now),
+            instant(last_used_at, now),
+            instant(ends, now),
+            instant(record.revoked_at, now),
+            status == "active" and ends is not None and ends - now < _SOON,
+        )
+
+
+_ORDERS: dict[str, Callable[[Row], str | float | None]] = {
+    "name": lambda row: row.record.name.casefold(),
+    "environment": lambda row: ENVIRONMENTS.index(row.record.environment),
+    "created": lambda row: row.record.created_at,
+    "used": lambda row: row.last_used and row.last_used.at,
+    "expires": lambda row: row.record.expires_at,
+    "status": lambda row: STATUSES.index(row.status),
+}
+
+
+@frozen
+class View:
+    """What a person has asked to see; it travels in the address, so that every link can keep it."""
+
+    status: str = ""
+    environment: str = ""
+    search: str = ""
+    sort: str = _NEWEST_FIRST
+    page: int = 1
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Self:
+        """Return the view that an address asks for; what makes no sense counts as not asked for."""
+        status, environment = query.get("status", ""), query.get("environment", "")
+        sort, page = query.get("sort", ""), query.get("page", "")
+        usable = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
+        return cls(
+            status if status in STATUSES else "",
+            environment if environment in ENVIRONMENTS else "",
+            query.get("q", "").strip()[:_SEARCH_LIMIT],
+            sort if sort.removeprefix("-") in _ORDERS else _NEWEST_FIRST,
+            max(1, int(page)) if usable else 1,
+        )
+
+    @property
+    def narrows(self) -> bool:
+        """True when it may leave keys out."""
+        return bool(self.status or self.environment or self.search)
+
+    def link(self, path: str) -> str:
+        """Return the address of `path` that keeps this view."""
+        asked = {
+            "status": self.status,
+            "environment": self.environment,
+            "q": self.search,
+            "sort": "" if self.sort == _NEWEST_FIRST else self.sort,
+            "page": "" if self.page == 1 else str(self.page),
+        }
+        query = urlencode({name: value for name, value in asked.items() if value})
+        return f"{path}?{query}" if query else path
+
+    def sorted_by(self, column: str) -> View:
+        """Return the view that a click on the head of `column` leads to: the other way round, if it is that."""
+        return attrs.evolve(self, sort=f"-{column}" if self.sort == column else column, page=1)
+
+    def direction(self, column: str) -> str:
+        """Return the `aria-sort` of a column."""
+        if self.sort.removeprefix("-") != column:
+            return "none"
+        return "descending" if self.sort.startswith("-") else "ascending"
+
+    def turned(self, by: int) -> View:
+        return attrs.evolve(self, page=self.page + by)
+
+
+@frozen
+class Table:
+    """The rows of one page, and how many there are besides."""
+
+    rows: Sequence[Row]
+    matching: int
+    total: int
+    view: View
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], view: View) -> Self:
+        every = list(rows)
+        matching = _sorted([row for row in every if _matches(row, view)], view.sort)
+        last = max(1, -(-len(matching) // PAGE))
+        view = attrs.evolve(view, page=min(view.page, last))
+        begin = (view.page - 1) * PAGE
+        return cls(matching[begin : begin + PAGE], len(matching), len(every), view)
+
+    @property
+    def first(self) -> int:
+        return (self.view.page - 1) * PAGE + 1
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1
+
+
+def _matches(row: Row, view: View) -> bool:
+    wanted = view.search.casefold()
+    return (
+        view.status in {"", row.status}
+        and view.environment in {"", row.record.environment}
+        and (wanted in row.record.name.casefold() or wanted in row.record.api_key.casefold())
+    )
+
+
+def _sorted(rows: list[Row], sort: str) -> list[Row]:
+    order = _ORDERS[sort.removeprefix("-")]
+    # Those that have no such instant come last in either direction.
+    known = [row for row in rows if order(row) is not None]
+    unknown = [row for row in rows if order(row) is None]
+    known.sort(key=order, reverse=sort.startswith("-"))  # type: ignore[arg-type] # no None among them
+    return known + unknown
