@@ -50,13 +50,17 @@ class Access:
             Refusal: 403 for the token of an API key, 401 for anything else.
         """
         token = _bearer(call)
-        if hmac.compare_digest(digest(token), self._admin_digest):
+        if self.is_admin_token(token):
             return
         try:
             call.api_key = self._signer.verify(token).api_key
         except BadTokenError as error:
             raise _unauthorized("invalid_token", "this needs the admin token") from error
         raise Refusal(403, "forbidden", "an API key cannot do this: it needs the admin token")
+
+    def is_admin_token(self, token: str) -> bool:
+        """Compare in a time that says nothing about the admin token."""
+        return hmac.compare_digest(digest(token), self._admin_digest)
 
 
 def _bearer(call: Call) -> str:

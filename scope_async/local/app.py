@@ -12,6 +12,7 @@ from scope_async.local.call import Call, Route, reply
 from scope_async.local.control_api import ControlApi, Controlled
 from scope_async.local.front import Front
 from scope_async.local.keys_api import KeysApi
+from scope_async.local.pages.site import Site
 from scope_async.local.prompts_api import PromptsApi
 from scope_async.local.signer import Signer
 from scope_async.local.store import Store
@@ -20,9 +21,9 @@ _BODY_LIMIT = 1024 * 1024
 
 
 def build_app(
-    store: Store, signer: Signer, attempts: Attempts, *, admin_token: str, scope: Controlled
+    store: Store, signer: Signer, attempts: Attempts, *, admin_token: str, scope: Controlled, host: str
 ) -> web.Application:
-    """Return the application that serves `store`, and lets an administrator control `scope`."""
+    """Return the application that serves `store` on `host`, and lets an administrator control `scope`."""
     access = Access(store, signer, admin_token)
     front = Front(scope.faults, scope.journal)
     app = web.Application(client_max_size=_BODY_LIMIT)
@@ -30,6 +31,7 @@ def build_app(
     front.add(app, *AuthApi(store, signer, attempts).routes())
     front.add(app, *KeysApi(store, access).routes())
     front.add(app, *ControlApi(access, scope).routes())
+    front.add(app, *Site(store, access, host).routes())
     front.add(app, Route("GET", "/healthz", "health", _healthz))
     front.add_rest(app)
     return app

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from scope_async.local.fault import Fault
 
-Operation = Literal["exchange", "prompt", "keys", "health", "control", "unknown"]
+Operation = Literal["exchange", "prompt", "keys", "health", "control", "page", "unknown"]
 
 _REQUEST_ID_LIMIT = 128
 _JSON = "application/json"

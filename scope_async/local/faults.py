@@ -208,8 +208,8 @@ class Faults:
 
     def close(self) -> None:
         """Let every call go that is held back; none is held from now on."""
+        # The faults stay: a call that is still coming in must not be answered as if there were none.
         self._closed = True
-        self.clear()
         for held in self._held:
             held.cancel()
 

@@ -34,7 +34,7 @@ class Listener:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG).start()
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise ConfigurationError(f"cannot listen on {self._host} port {self._port}: {error}") from error
         port = self._runner.addresses[0][1]
         host = _REACHABLE.get(self._host, self._host)

@@ -25,6 +25,7 @@ from scope_async.local.key_request import (
 )
 from scope_async.local.key_store import Act
 from scope_async.local.listener import Listener
+from scope_async.local.pages.site import settings_link
 from scope_async.local.secrets import new_secret
 from scope_async.local.seed import Prompts, read_prompts
 from scope_async.local.signer import Signer
@@ -63,6 +64,8 @@ class LocalScope:
     ) -> None:
         if not token_ttl > 0:
             raise ConfigurationError(f"token_ttl: seconds, more than 0, got {token_ttl!r}")
+        if port not in range(65_536):
+            raise ConfigurationError(f"port: 0 to 65535, got {port!r}")
         self.clock = TravelClock()
         self.faults = Faults(self.clock)
         self.journal = Journal(self.clock)
@@ -74,6 +77,7 @@ class LocalScope:
         self._state = State(self._store, self._signer)
         self._attempts = Attempts(self.clock)
         self._first: NewKey | None = None
+        self._host = host
         self._listener = Listener(host, port)
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -122,7 +126,12 @@ class LocalScope:
             self._first = await self._store.open()
             await self._store.prompts.add(*self._drafts, unless_same=True)
             app = build_app(
-                self._store, self._signer, self._attempts, admin_token=self.admin_token, scope=self
+                self._store,
+                self._signer,
+                self._attempts,
+                admin_token=self.admin_token,
+                scope=self,
+                host=self._host,
             )
             await self._listener.start(app)
         except BaseException:
@@ -145,6 +154,11 @@ class LocalScope:
     def url(self) -> str:
         """Base URL of both APIs, without a slash at the end."""
         return self._known(self._listener.url)
+
+    @property
+    def settings_url(self) -> str:
+        """Link to Settings > API Keys that signs its reader in: it carries the admin token."""
+        return settings_link(self.url, self.admin_token)
 
     @property
     def org_id(self) -> str:

@@ -74,7 +74,9 @@ class Door:
                 response = await self._problem(visit, refusal.status, refusal.message)
             except ApiError as error:
                 call.code = error.error_code
-                response = await self._problem(visit, error.http_status or 500, f"{error.message.capitalize()}.")
+                response = await self._problem(
+                    visit, error.http_status or 500, f"{error.message.capitalize()}."
+                )
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
             return response

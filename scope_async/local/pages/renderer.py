@@ -82,5 +82,7 @@ def _read() -> _Assets:
         auto_reload=False,
     )
     # The version in the address: a browser may keep a file, and never the one of an older release.
-    environment.globals["static"] = {name: f"{STATIC}/{name}?v={file.version}" for name, file in static.items()}
+    environment.globals["static"] = {
+        name: f"{STATIC}/{name}?v={file.version}" for name, file in static.items()
+    }
     return _Assets({name: environment.get_template(name) for name in sources}, static)

@@ -67,16 +67,16 @@ class Visit:
             raise Refusal(415, "unsupported_media_type", f"Forms come as {_FORM_TYPE}.")
         try:
             body = await request.clone(client_max_size=_FORM_LIMIT).read()
-            pairs = parse_qsl(
-                body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS
-            )
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
         except web.HTTPRequestEntityTooLarge:
             raise Refusal(413, "body_too_large", "The form is larger than this service reads.") from None
         except ValueError:
             raise Refusal(400, "invalid_form", "The form cannot be read.") from None
         self.form = dict(pairs)
         if not self._sessions.is_form_token(self.session_id, self.form.pop("form_token", "")):
-            raise Refusal(403, "invalid_form_token", "This form is out of date. Go back, reload, and try again.")
+            raise Refusal(
+                403, "invalid_form_token", "This form is out of date. Go back, reload, and try again."
+            )
 
 
 Page = Callable[[Visit], Awaitable[web.Response]]
