@@ -31,8 +31,8 @@ from scope_async.local.pages.visit import Visit
 from scope_async.local.store import Store
 
 _KEY = f"{KEYS}/{{api_key:[^/]+}}"
-_DIALOGS = {name: "plain" for name in ("create.html", "gone.html", "rotate.html", "revoke.html")}
-_DIALOGS |= {name: "broad" for name in ("secret.html", "history.html")}
+_DIALOGS = dict.fromkeys(("create.html", "gone.html", "rotate.html", "revoke.html"), "plain")
+_DIALOGS |= dict.fromkeys(("secret.html", "history.html"), "broad")
 _EVENTS = 100
 """Newest lines of the audit trail that the history shows."""
 

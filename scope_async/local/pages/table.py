@@ -61,7 +61,7 @@ _ORDERS: dict[str, Callable[[Row], str | float | None]] = {
     "name": lambda row: row.record.name.casefold(),
     "environment": lambda row: ENVIRONMENTS.index(row.record.environment),
     "created": lambda row: row.record.created_at,
-    "used": lambda row: row.last_used and row.last_used.at,
+    "used": lambda row: None if row.last_used is None else row.last_used.at,
     "expires": lambda row: row.record.expires_at,
     "status": lambda row: STATUSES.index(row.status),
 }
@@ -109,7 +109,7 @@ class View:
         return f"{path}?{query}" if query else path
 
     def sorted_by(self, column: str) -> View:
-        """Return the view that a click on the head of `column` leads to: the other way round, if it is that."""
+        """Return the view that a click on the head of `column` leads to; the second click turns it round."""
         return attrs.evolve(self, sort=f"-{column}" if self.sort == column else column, page=1)
 
     def direction(self, column: str) -> str:

@@ -75,7 +75,7 @@ class Visit:
         self.form = dict(pairs)
         if not self._sessions.is_form_token(self.session_id, self.form.pop("form_token", "")):
             raise Refusal(
-                403, "invalid_form_token", "This form is out of date. Go back, reload, and try again."
+                403, "invalid_form_token", "This form is out of date. Go back, reload it, and try again."
             )
 
 
