@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from scope_async.telemetry import events
+from scope_async.telemetry.events import Event, RenewalFailed, TokenWaited
+
+EVENTS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+def test_every_event_is_a_frozen_value(kind) -> None:
+    values = {field.name: "x" for field in attrs.fields(kind)}
+    event = kind(**values)
+    assert event == kind(**values)
+    assert hash(event) == hash(kind(**values))
+    assert event != "x"
+    for name in values:
+        assert f"{name}='x'" in repr(event)
+        assert event != kind(**values | {name: "y"})
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(event, name, "y")
+
+
+def test_events_of_two_kinds_are_never_equal() -> None:
+    class Other(TokenWaited):
+        pass
+
+    assert TokenWaited(duration_ms=1.0) != Other(duration_ms=1.0)
+
+
+def test_an_event_shows_what_it_is() -> None:
+    event = RenewalFailed(error="ServerError", failures=2, retry_in_ms=500.0)
+    assert repr(event) == "RenewalFailed(error='ServerError', failures=2, retry_in_ms=500.0)"
