@@ -7,7 +7,7 @@ import hmac
 from scope_async.local.call import Call, Refusal
 from scope_async.local.key_record import KeyRecord
 from scope_async.local.secrets import digest
-from scope_async.local.signer import BadTokenError, Signer
+from scope_async.local.signer import BadTokenError, Grant, Signer
 from scope_async.local.store import Store
 
 
@@ -27,10 +27,8 @@ class Access:
         Raises:
             Refusal: 401, with a code that says why.
         """
-        try:
-            grant = self._signer.verify(_bearer(call))
-        except BadTokenError as error:
-            raise _unauthorized("invalid_token", "the access token is not valid") from error
+        header = call.request.headers.get("Authorization", "")
+        grant = self._signer.granted(header) or self._verified(header)
         call.api_key = grant.api_key
         now = self._clock.time()
         if now >= grant.expires_at:
@@ -43,13 +41,21 @@ class Access:
         self._activity.used(record.api_key, now)
         return record
 
+    def _verified(self, header: str) -> Grant:
+        try:
+            grant = self._signer.verify(_bearer(header))
+        except BadTokenError as error:
+            raise _unauthorized("invalid_token", "the access token is not valid") from error
+        self._signer.keep(header, grant)
+        return grant
+
     def administrator(self, call: Call) -> None:
         """Let an administrator in; a key can never manage keys.
 
         Raises:
             Refusal: 403 for the token of an API key, 401 for anything else.
         """
-        token = _bearer(call)
+        token = _bearer(call.request.headers.get("Authorization", ""))
         if self.is_admin_token(token):
             return
         try:
@@ -63,14 +69,14 @@ class Access:
         return hmac.compare_digest(digest(token), self._admin_digest)
 
 
-def _bearer(call: Call) -> str:
-    header = call.request.headers.get("Authorization")
-    if header is None:
+def _bearer(header: str) -> str:
+    if not header:
         raise _unauthorized("missing_token", "the Authorization header is missing", error=False)
     # RFC 9110, 11.1: the scheme is case-insensitive.
-    if header[:7].lower() != "bearer ":
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
         raise _unauthorized("invalid_token", "the Authorization header has to be 'Bearer <token>'")
-    return header[7:].strip()
+    return token.strip()
 
 
 def _unauthorized(code: str, message: str, *, error: bool = True) -> Refusal:

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from attrs import frozen
 
@@ -65,6 +66,10 @@ class JournalEntry:
         }
 
 
+# Made for every request and read for few: the fields of a JournalEntry before they are made readable.
+_Line = tuple[str, str | None, int | None, str, float, str, str, str | None, str | None]
+
+
 @frozen
 class _Waiter:
     counter: Counter[str]
@@ -82,7 +87,7 @@ class Journal:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: deque[JournalEntry] = deque(maxlen=KEPT)
+        self._lines: deque[_Line] = deque(maxlen=KEPT)
         self._arrived: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
         self._waiters: list[_Waiter] = []
@@ -90,12 +95,12 @@ class Journal:
     @property
     def entries(self) -> tuple[JournalEntry, ...]:
         """The last 10,000 requests, oldest first."""
-        return tuple(self._entries)
+        return tuple(map(_entry, self._lines))
 
     @property
     def unexpected(self) -> tuple[JournalEntry, ...]:
         """Those for which nothing had been prepared."""
-        return tuple(entry for entry in self._entries if entry.is_unexpected)
+        return tuple(entry for entry in self.entries if entry.is_unexpected)
 
     def count(self, operation: str = "any", *, status: int | None = None, api_key: str | None = None) -> int:
         """Return how many requests were answered; with a status or a key, among the last 10,000."""
@@ -103,7 +108,7 @@ class Journal:
             return _total(self._answered, operation)
         return sum(
             (status is None or entry.status == status) and (api_key is None or entry.api_key == api_key)
-            for entry in self._entries
+            for entry in self.entries
             if entry.operation == operation or (operation == "any" and entry.operation in _API)
         )
 
@@ -125,7 +130,7 @@ class Journal:
         """
         await self._wait(self._answered, operation, n, timeout)
         wanted = _API if operation == "any" else (operation,)
-        return next(entry for entry in reversed(self._entries) if entry.operation in wanted)
+        return _entry(next(line for line in reversed(self._lines) if line[0] in wanted))
 
     async def wait_for_arrival(
         self,
@@ -150,10 +155,10 @@ class Journal:
         Raises:
             AssertionError: it was; the message lists the requests.
         """
-        before = len(self._entries)
+        before = len(self._lines)
         dropped = _total(self._answered, "all") - before
         yield self
-        gone = _total(self._answered, "all") - len(self._entries) - dropped
+        gone = _total(self._answered, "all") - len(self._lines) - dropped
         for entry in self.entries[max(0, before - gone) :]:
             wrong = entry.operation not in operations if operations else entry.is_unexpected
             if wrong:
@@ -161,7 +166,7 @@ class Journal:
 
     def clear(self) -> None:
         """Forget every entry and start counting from 0."""
-        self._entries.clear()
+        self._lines.clear()
         self._arrived.clear()
         self._answered.clear()
 
@@ -177,15 +182,15 @@ class Journal:
             return
         call.journaled = True
         request = call.request
-        self._entries.append(
-            JournalEntry(
+        self._lines.append(
+            (
                 call.operation,
                 call.api_key,
                 status,
                 call.request_id,
                 self._clock.time(),
                 request.method,
-                _masked(request.path),
+                request.raw_path,
                 call.code,
                 call.fault,
             )
@@ -222,8 +227,14 @@ def _total(counter: Counter[str], operation: str) -> int:
     return counter.total() if operation == "all" else counter[operation]
 
 
-def _masked(path: str) -> str:
-    # Someone will put a secret into an address one day; the usual path has neither letter pair.
-    if "_" in path or "eyJ" in path:
-        path = _PRIVATE.sub("(masked)", path)
-    return path[:_PATH_LIMIT]
+def _entry(line: _Line) -> JournalEntry:
+    operation, api_key, status, request_id, at, method, raw_path, code, fault = line
+    path = unquote(raw_path.partition("?")[0])
+    return JournalEntry(
+        operation, api_key, status, _masked(request_id), at, method, _masked(path), code, fault
+    )
+
+
+def _masked(text: str) -> str:
+    # Someone will put a secret into an address one day.
+    return _PRIVATE.sub("(masked)", text)[:_PATH_LIMIT]

@@ -8,22 +8,22 @@ from collections.abc import Iterable
 import attrs
 
 from scope_async._clock import Clock
-from scope_async.errors import ConflictError, NotFoundError
+from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local.database import Change, Database, Statement
 from scope_async.local.prompt_rows import VERSION_COLUMNS, prompt_row, read_version, version_row
 from scope_async.local.secrets import new_identifier
-from scope_async.local.stored_prompt import Draft, StoredPrompt, StoredVersion
+from scope_async.local.stored_prompt import NAME_LIMIT, Draft, StoredPrompt, StoredVersion
 
 
 class PromptStore:
-    """Every prompt is in memory, with the reply's bytes of each version that was asked for."""
+    """Every prompt is in memory, with the bytes of the replies that are asked for most."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._by_name: dict[str, StoredPrompt] = {}
         self._names: dict[str, str] = {}
-        self._bodies: dict[str, bytes] = {}
+        self._bodies: dict[tuple[str, str], bytes] = {}
 
     async def load(self) -> None:
         """Read the index from the disk."""
@@ -57,8 +57,11 @@ class PromptStore:
         """Return the prompt of this name or id.
 
         Raises:
+            ValidationError: no prompt could have this name.
             NotFoundError: there is none.
         """
+        if len(name) > NAME_LIMIT:
+            raise ValidationError(f"name: 1 to {NAME_LIMIT} characters, got {len(name)}")
         if (prompt := self.find(name)) is None:
             raise _not_found("prompt_not_found", f"there is no prompt {name!r}")
         return prompt
@@ -69,15 +72,20 @@ class PromptStore:
         Raises:
             NotFoundError: no such prompt, or no such version of it; the codes differ.
         """
+        return self._bodies.get((name, label)) or self._labelled(name, label)
+
+    def _labelled(self, name: str, label: str) -> bytes:
         prompt = self.get(name)
         if label == "production":
-            if prompt.production_id is None:
+            version = None if prompt.production_id is None else prompt.version(prompt.production_id)
+            if version is None:
                 raise _not_found("no_production_version", f"prompt {name!r} has no production version")
-            return self._bodies.get(prompt.production_id) or self._body(prompt, prompt.production_id)
-        latest = prompt.latest
-        if latest is None:
-            raise _not_found("no_published_version", f"prompt {name!r} has no published version")
-        return self._bodies.get(latest.id) or self._body(prompt, latest.id)
+        else:
+            version = prompt.latest
+            if version is None:
+                raise _not_found("no_published_version", f"prompt {name!r} has no published version")
+        body = self._bodies[name, label] = _body(prompt, version)
+        return body
 
     def versioned(self, name: str, version_id: str) -> bytes:
         """Return the reply's body for a version in any status.
@@ -85,15 +93,8 @@ class PromptStore:
         Raises:
             NotFoundError: no such prompt, or the prompt has no such version; the codes differ.
         """
-        return self._body(self.get(name), version_id)
-
-    def _body(self, prompt: StoredPrompt, version_id: str) -> bytes:
-        version = _version_of(prompt, version_id)
-        body = self._bodies.get(version_id)
-        if body is None:
-            document = version.document(is_production=version_id == prompt.production_id)
-            body = self._bodies[version_id] = json.dumps(document, ensure_ascii=False).encode()
-        return body
+        prompt = self.get(name)
+        return _body(prompt, _version_of(prompt, version_id))
 
     async def add(
         self, *drafts: Draft, by: str = "local", unless_same: bool = False
@@ -208,8 +209,12 @@ class PromptStore:
     def _keep(self, prompt: StoredPrompt) -> None:
         self._by_name[prompt.name] = prompt
         self._names[prompt.id] = prompt.name
-        for version in prompt.versions:
-            self._bodies.pop(version.id, None)
+        self._bodies.clear()
+
+
+def _body(prompt: StoredPrompt, version: StoredVersion) -> bytes:
+    document = version.document(is_production=version.id == prompt.production_id)
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _version_of(prompt: StoredPrompt, version_id: str) -> StoredVersion:

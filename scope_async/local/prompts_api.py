@@ -5,10 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from scope_async.local.access import Access
-from scope_async.local.call import Call, Refusal, Route
+from scope_async.local.call import Call, Route
 from scope_async.local.store import Store
 
-_NAME_LIMIT = 255
 # A percent-encoded slash or brace is part of the name, so everything but a plain slash fits.
 _PROMPT = "/api/v1/prompts/{name:[^/]+}"
 
@@ -29,22 +28,16 @@ class PromptsApi:
 
     async def _production(self, call: Call) -> web.Response:
         self._access.key_of(call)
-        return _reply(self._prompts.labelled(_name(call), "production"))
+        return _reply(self._prompts.labelled(call.request.match_info["name"], "production"))
 
     async def _latest(self, call: Call) -> web.Response:
         self._access.key_of(call)
-        return _reply(self._prompts.labelled(_name(call), "latest"))
+        return _reply(self._prompts.labelled(call.request.match_info["name"], "latest"))
 
     async def _version(self, call: Call) -> web.Response:
         self._access.key_of(call)
-        return _reply(self._prompts.versioned(_name(call), call.request.match_info["version_id"]))
-
-
-def _name(call: Call) -> str:
-    name = call.request.match_info["name"]
-    if len(name) > _NAME_LIMIT:
-        raise Refusal(422, "validation_error", f"name: 1 to {_NAME_LIMIT} characters, got {len(name)}")
-    return name
+        match = call.request.match_info
+        return _reply(self._prompts.versioned(match["name"], match["version_id"]))
 
 
 def _reply(body: bytes) -> web.Response:

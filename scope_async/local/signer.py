@@ -14,7 +14,7 @@ from scope_async.local.store import Store
 
 _ALGORITHM = "HS256"
 _ISSUER = "scope-async-local"
-_VERIFIED_KEPT = 16_384
+_GRANTS_KEPT = 16_384
 
 
 class BadTokenError(Exception):
@@ -42,7 +42,7 @@ class Signer:
         self.token_ttl = token_ttl
         self._store = store
         self._clock = clock
-        self._verified: dict[str, Grant] = {}
+        self._granted: dict[str, Grant] = {}
 
     def issue(self, key: KeyRecord, *, lifetime: float | None = None) -> IssuedToken:
         """Return a new token for `key`.
@@ -69,24 +69,26 @@ class Signer:
         value = jwt.encode(claims, self._store.signing_key, _ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
         return IssuedToken(value, expires_at)
 
+    def granted(self, authorization: str) -> Grant | None:
+        """Return what `keep` was told of this `Authorization` header."""
+        return self._granted.get(authorization)
+
+    def keep(self, authorization: str, grant: Grant) -> None:
+        """Remember that this header holds this grant, so that its token is verified once."""
+        self._granted[authorization] = grant
+        if len(self._granted) > _GRANTS_KEPT:
+            self._granted.pop(next(iter(self._granted)))
+
+    def forget(self) -> None:
+        """Verify every token anew: what it is measured by has changed."""
+        self._granted.clear()
+
     def verify(self, token: str) -> Grant:
         """Return what the token says, also when it has expired: the caller looks at the clock.
 
         Raises:
             BadTokenError: it is not one of ours.
         """
-        grant = self._verified.get(token)
-        if grant is None:
-            grant = self._verified[token] = self._decode(token)
-            if len(self._verified) > _VERIFIED_KEPT:
-                self._verified.pop(next(iter(self._verified)))
-        return grant
-
-    def forget(self) -> None:
-        """Verify every token anew: what it is measured by has changed."""
-        self._verified.clear()
-
-    def _decode(self, token: str) -> Grant:
         # Expiry follows the travelling clock, which pyjwt does not know.
         options: Any = {
             "verify_exp": False,

@@ -15,7 +15,7 @@ from scope_async.local.moment import iso
 # The contract's template syntax (1.3), written here once more on purpose: if the service
 # shared the client's pattern, a mistake in it would cancel itself out.
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
-_NAME_LIMIT = 255
+NAME_LIMIT = 255
 
 VersionStatus = Literal["draft", "published", "archived"]
 Content = str | Sequence[Mapping[str, Any]]
@@ -141,8 +141,8 @@ class Draft:
 
 
 def _check_labels(name: Any, prompt_type: Any, tags: Any, *flags: Any) -> None:
-    if not isinstance(name, str) or not 1 <= len(name) <= _NAME_LIMIT:
-        raise ValidationError(f"name: 1 to {_NAME_LIMIT} characters, got {name!r}")
+    if not isinstance(name, str) or not 1 <= len(name) <= NAME_LIMIT:
+        raise ValidationError(f"name: 1 to {NAME_LIMIT} characters, got {name!r}")
     if prompt_type not in ("text", "chat"):
         raise ValidationError(f"prompt_type: 'text' or 'chat', got {prompt_type!r}")
     if not isinstance(tags, list | tuple) or not all(isinstance(tag, str) for tag in cast("list[Any]", tags)):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from collections import deque
 
 import pytest
 
 from scope_async.errors import TimeoutError
-from scope_async.local import journal
 from tests.integration.local.local_caller import Caller
 
 
@@ -86,9 +86,8 @@ async def test_an_error_in_the_block_comes_out_as_itself(caller: Caller):
         raise KeyError((await caller.send("GET", "/v2/nothing")).status)
 
 
-async def test_old_entries_go_and_the_count_stays(caller: Caller, monkeypatch):
-    monkeypatch.setattr(journal, "KEPT", 5)
-    caller.local.journal._entries = type(caller.local.journal._entries)(maxlen=5)
+async def test_old_entries_go_and_the_count_stays(caller: Caller):
+    caller.local.journal._lines = deque(maxlen=5)
     with caller.local.journal.only("health"):
         for _ in range(12):
             await caller.send("GET", "/healthz")
