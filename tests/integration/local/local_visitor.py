@@ -1,0 +1,110 @@
+"""Visits the pages of Local Scope as a browser without script does."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from attrs import define, field, frozen
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from scope_async.local import LocalScope
+
+KEYS = "/settings/api-keys"
+
+
+@define
+class Form:
+    """A form as it stands in a page."""
+
+    method: str
+    action: str
+    fields: dict[str, str] = field(factory=dict)
+
+
+@frozen
+class SeenPage:
+    status: int
+    headers: CIMultiDictProxy[str]
+    path: str
+    source: str
+
+    @property
+    def forms(self) -> list[Form]:
+        return _Forms.of(self.source)
+
+    def form(self, action: str) -> Form:
+        """Return the form that posts to `action`, whatever its query."""
+        posted = [form for form in self.forms if form.method == "post"]
+        return next(form for form in posted if urlsplit(form.action).path == action)
+
+
+class Visitor:
+    """One browser: it has one cookie at most, and follows redirects with GET."""
+
+    def __init__(self, local: LocalScope, session: aiohttp.ClientSession) -> None:
+        self.local = local
+        self.cookies: dict[str, str] = {}
+        self._session = session
+
+    async def send(self, method: str, path: str, *, follow: bool = False, **options: Any) -> SeenPage:
+        headers = dict(options.pop("headers", {}))
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        url = URL(self.local.url + path, encoded=True)
+        async with self._session.request(
+            method, url, headers=headers, allow_redirects=False, **options
+        ) as response:
+            for name, cookie in response.cookies.items():
+                if cookie.value:
+                    self.cookies[name] = cookie.value
+                else:
+                    self.cookies.pop(name, None)
+            page = SeenPage(response.status, response.headers, path, await response.text())
+        if follow and page.status == 303:
+            return await self.get(page.headers["Location"].partition("#")[0])
+        return page
+
+    async def get(self, path: str, **options: Any) -> SeenPage:
+        return await self.send("GET", path, follow=True, **options)
+
+    async def submit(self, form: Form, **filled: str) -> SeenPage:
+        """Send a form with these fields filled in."""
+        return await self.send(form.method.upper(), form.action, follow=True, data={**form.fields, **filled})
+
+    async def sign_in(self) -> Self:
+        page = await self.get(f"{KEYS}?token={self.local.admin_token}")
+        assert (page.status, page.path) == (200, KEYS)
+        return self
+
+    async def create(self, name: str = "billing-service-prod", **filled: str) -> SeenPage:
+        form = (await self.get(f"{KEYS}/new")).form(KEYS)
+        return await self.submit(form, **{"name": name, "environment": "production", **filled})
+
+
+class _Forms(HTMLParser):
+    @classmethod
+    def of(cls, source: str) -> list[Form]:
+        parser = cls()
+        parser.feed(source)
+        return parser.found
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Form] = []
+        self._select = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        name, value = given.get("name") or "", given.get("value") or ""
+        if tag == "form":
+            self.found.append(Form(given.get("method") or "get", given.get("action") or ""))
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and ("selected" in given or self._select not in self.found[-1].fields):
+            self.found[-1].fields[self._select] = value
+        elif tag == "input" and name and (given.get("type") != "radio" or "checked" in given):
+            self.found[-1].fields[name] = value
