@@ -22,7 +22,7 @@ LAYERS = [
     "_version errors",
     "_clock telemetry.events",
     f"config credentials {DATA}",
-    "http.wire http.retry http.proxy http.pool _background _flight telemetry.dispatch",
+    "http.wire http.retry http.proxy http.turns http.pool _background _flight telemetry.dispatch",
     "http.transport",
     "tokens",
     "http.auth",

@@ -10,6 +10,7 @@ import attrs
 
 from scope_async.errors import ClientClosedError
 from scope_async.http.proxy import Proxies
+from scope_async.http.turns import Turns
 
 
 @attrs.frozen
@@ -22,7 +23,7 @@ class Opened:
     """
 
     session: aiohttp.ClientSession
-    turns: asyncio.Semaphore
+    turns: Turns
     proxies: Proxies | None
 
 
@@ -60,7 +61,7 @@ class Pool:
         if self._opened is not None and self._owner is not None and self._owner[0] != here[0]:
             # Closing it in a forked child would unregister the parent's sockets.
             self._abandoned.append(self._opened)
-        turns = asyncio.Semaphore(self._limit)
+        turns = Turns(self._limit)
         if self._given is not None:
             self._opened = Opened(self._given, turns, None)
         else:

@@ -19,8 +19,9 @@ from aiohttp.client_middlewares import ClientMiddlewareType
 from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ConnectionError, ScopeError, ServerError, TimeoutError
-from scope_async.http.pool import Opened, Pool
+from scope_async.http.pool import Pool
 from scope_async.http.retry import is_passing, retry_delay
+from scope_async.http.turns import Turns
 from scope_async.http.wire import Reply, Request
 from scope_async.telemetry.events import Emit, RequestRetried
 
@@ -117,9 +118,24 @@ class Transport:
         middlewares: Sequence[ClientMiddlewareType] | None,
     ) -> Reply:
         here = self._pool.here()
-        left = await _take_turn(here.turns, limits)
+        if not here.turns.take():
+            limits = await self._wait_for_turn(here.turns, limits)
         try:
-            return await self._send(here, request, left, middlewares)
+            # What a passed-in session may have set otherwise is said again here.
+            async with here.session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                auto_decompress=True,
+                raise_for_status=False,
+                timeout=limits,
+                proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
+                middlewares=middlewares,
+            ) as response:
+                body = await _read_capped(response)
+                return Reply(status=response.status, headers=response.headers, body=body)
         except ScopeError:
             raise
         except Exception as error:
@@ -127,32 +143,23 @@ class Transport:
                 raise ClientClosedError("the client was closed during the call") from error
             raise map_exception(error, limits) from error
         finally:
-            here.turns.release()
+            here.turns.give_back()
 
-    async def _send(
-        self,
-        here: Opened,
-        request: Request,
-        limits: ClientTimeout,
-        middlewares: Sequence[ClientMiddlewareType] | None,
-    ) -> Reply:
+    async def _wait_for_turn(self, turns: Turns, limits: ClientTimeout) -> ClientTimeout:
+        """Wait for a turn, and return the limits that are left for the request."""
+        total = limits.total or 0.0
+        loop = asyncio.get_running_loop()
+        arrived = loop.time()
+        try:
+            async with asyncio.timeout(total):
+                await turns.wait()
+        except builtins.TimeoutError as error:
+            raise TimeoutError(f"no free connection within {total:g} s") from error
         if self._pool.closed:
+            turns.give_back()
             raise ClientClosedError("the client was closed before the call's turn came")
-        # What a passed-in session may have set otherwise is said again here.
-        async with here.session.request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            data=request.body,
-            allow_redirects=False,
-            auto_decompress=True,
-            raise_for_status=False,
-            timeout=limits,
-            proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
-            middlewares=middlewares,
-        ) as response:
-            body = await _read_capped(response)
-            return Reply(status=response.status, headers=response.headers, body=body)
+        left = max(0.001, total - (loop.time() - arrived))
+        return ClientTimeout(total=left, sock_connect=limits.sock_connect)
 
     def open(self) -> None:
         """Accept calls (again)."""
@@ -161,23 +168,6 @@ class Transport:
     async def aclose(self) -> None:
         """Refuse further calls and close the session, if it is our own. Idempotent."""
         await self._pool.aclose()
-
-
-async def _take_turn(turns: asyncio.Semaphore, limits: ClientTimeout) -> ClientTimeout:
-    """Wait for a turn, and return the limits that are left for the request."""
-    if not turns.locked():
-        await turns.acquire()
-        return limits
-    total = limits.total or 0.0
-    loop = asyncio.get_running_loop()
-    arrived = loop.time()
-    try:
-        async with asyncio.timeout(total):
-            await turns.acquire()
-    except builtins.TimeoutError as error:
-        raise TimeoutError(f"no free connection within {total:g} s") from error
-    left = max(0.001, total - (loop.time() - arrived))
-    return ClientTimeout(total=left, sock_connect=limits.sock_connect)
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
@@ -199,7 +189,7 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def map_exception(error: Exception, limits: ClientTimeout) -> ScopeError:  # noqa: PLR0911 - a table
+def map_exception(error: Exception, limits: ClientTimeout) -> ScopeError:
     """Return the package's error for anything that aiohttp or the network raised."""
     # A subclass of both TimeoutError and ClientError, so it is looked at first.
     if isinstance(error, aiohttp.ConnectionTimeoutError):

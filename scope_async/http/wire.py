@@ -42,7 +42,8 @@ _ERRORS: dict[int, type[ApiError]] = {
 _BAD_REQUEST = 400
 
 
-@attrs.frozen(kw_only=True)
+# Freezing these two would more than double what they cost, once per request.
+@attrs.define(kw_only=True)
 class Request:
     """One call, ready to be sent as often as needed. Its `repr` shows no header and no body."""
 
@@ -57,7 +58,7 @@ class Request:
         return self.headers["X-Request-ID"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Reply:
     """What came back; header names are case-insensitive. Its `repr` shows no body."""
 

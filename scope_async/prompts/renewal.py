@@ -65,7 +65,9 @@ class Renewals:
         started = self._clock.monotonic()
         ticket = self._order.begin()
         try:
-            version = await self._remote.fetch(selection, max_retries=max_retries)
+            there = self._cache.find(selection.key)
+            known = None if there is None else there.version
+            version = await self._remote.fetch(selection, known=known, max_retries=max_retries)
             self._answered(selection, version, started=started, ttl=ttl, ticket=ticket)
         except ScopeError as error:
             self._failed(selection, error, ticket)

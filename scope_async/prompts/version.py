@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import attrs
@@ -54,7 +55,6 @@ class PromptVersion:
     is_stale: bool
     is_fallback: bool
     unknown_variables: UnknownVariables = attrs.field(eq=False)
-    _renderer: TextRenderer | ChatRenderer = attrs.field(init=False, eq=False)
 
     def __init__(
         self,
@@ -81,14 +81,13 @@ class PromptVersion:
     ) -> None:
         text = fields.content_text(content)
         declared = None if variables is None else fields.strings("variables", variables)
-        renderer = _renderer(text, type, declared or (), strict=unknown_variables == "error")
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
             id=fields.of_type("id", id, str),
             prompt_id=fields.of_type("prompt_id", prompt_id, str),
             name=fields.of_type("name", name, str),
             version_number=fields.of_type("version_number", version_number, int),
             content=text,
-            variables=renderer.names if declared is None else declared,
+            variables=declared if declared is not None else _renderer(text, type, ()).names,
             status=fields.one_of("status", status, _STATUSES),
             is_production=fields.of_type("is_production", is_production, bool),
             type=fields.one_of("type", type, _TYPES),
@@ -103,7 +102,11 @@ class PromptVersion:
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
         )
-        object.__setattr__(self, "_renderer", renderer)
+
+    @cached_property
+    def _renderer(self) -> TextRenderer | ChatRenderer:
+        # Made when it is needed: many a version is fetched only to find that nothing changed.
+        return _renderer(self.content, self.type, self.variables, strict=self.unknown_variables == "error")
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -117,6 +120,10 @@ class PromptVersion:
         """The service's answer as JSON."""
         raw = self._raw
         return raw if isinstance(raw, bytes) else json.dumps(thawed(raw)).encode()
+
+    def is_answer(self, body: bytes) -> bool:
+        """Tell whether it was read from these very bytes."""
+        return self._raw == body
 
     @property
     def is_draft(self) -> bool:
@@ -164,6 +171,7 @@ class PromptVersion:
     def marked(self, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
         """Return this version with other flags; what was compiled is shared."""
         copy = object.__new__(PromptVersion)
+        object.__setattr__(copy, "_renderer", self._renderer)
         for field in _FIELDS:
             object.__setattr__(copy, field.name, getattr(self, field.name))
         object.__setattr__(copy, "is_stale", is_stale)
@@ -184,11 +192,11 @@ class PromptVersion:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be pickled, and the renderer is made anew.
-        return _restored, ({field.alias: thawed(getattr(self, field.name)) for field in _FIELDS[:-1]},)
+        return _restored, ({field.alias: thawed(getattr(self, field.name)) for field in _FIELDS},)
 
 
 def _renderer(
-    content: str, type: PromptType, declared: Sequence[str], *, strict: bool
+    content: str, type: PromptType, declared: Sequence[str], *, strict: bool = True
 ) -> TextRenderer | ChatRenderer:
     messages = fields.chat_messages(content) if type == "chat" else None
     if messages is None:
