@@ -147,7 +147,8 @@ async def test_nothing_acknowledged_is_lost_to_a_kill_in_the_middle_of_writes(tm
     path = tmp_path / "scope.db"
     victims = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(Path(__file__).with_name("local_victims.py")),
+        "-m",
+        "tests.integration.local.local_victims",
         str(path),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
