@@ -73,6 +73,7 @@ async def open_page(browser, local) -> AsyncIterator[Callable[..., Awaitable[obj
         page = await context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if _matters(message) else None)
+        page.on("dialog", lambda dialog: dialog.accept())
         await page.goto(local.settings_url)
         if path is not None:
             await page.goto(local.url + path)

@@ -104,6 +104,8 @@ async def test_a_secret_is_gone_after_the_page_was_left(open_page, local, way, s
     await create(page)
     secret = await page.locator("#api_secret").text_content()
     address = page.url
+    questions = []
+    page.on("dialog", lambda dialog: questions.append(dialog.type))
     if way == "reload":
         await page.reload()
     elif way == "back":
@@ -116,6 +118,8 @@ async def test_a_secret_is_gone_after_the_page_was_left(open_page, local, way, s
     else:
         page = await page.context.new_page()
         await page.goto(address)
+    asks = script and way != "new window"
+    assert questions == ["beforeunload"] * asks
     await expect(page.get_by_role("dialog", name="This secret was shown once")).to_be_visible()
     assert secret not in await page.content()
 

@@ -75,7 +75,7 @@ class Door:
             except ApiError as error:
                 call.code = error.error_code
                 response = await self._problem(
-                    visit, error.http_status or 500, f"{error.message.capitalize()}."
+                    visit, error.http_status or 500, f"{error.message[:1].upper()}{error.message[1:]}."
                 )
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)

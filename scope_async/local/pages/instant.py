@@ -20,6 +20,8 @@ _UNITS = (
 )
 _NOW = 5.0
 """Seconds on either side that are told apart by nobody."""
+_NEARLY = 0.99
+"""What was made to last a day begins with "in 1 day", not with "in 24 hours"."""
 _DAYS_SAID = 60 * _DAY
 """Up to here days say more than months do: 45 days are neither 1 month nor 2."""
 
@@ -57,8 +59,8 @@ def relative(seconds: float) -> str:
     for size, unit in _UNITS:
         if unit in {"year", "month"} and distance < _DAYS_SAID:
             continue
-        # 23 hours and 50 minutes are a day: what was made to last 30 days begins with "in 30 days".
-        if (count := round(distance / size)) >= 1:
+        if distance >= _NEARLY * size:
+            count = round(distance / size)
             said = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
             return f"in {said}" if seconds > 0 else f"{said} ago"
     return "just now"

@@ -14,15 +14,15 @@ from scope_async.local.pages.instant import Instant, instant
 
 PAGE = 100
 """Rows on one page."""
-SORTS = (
-    ("-created", "Newest first"),
-    ("created", "Oldest first"),
-    ("name", "Name"),
-    ("-used", "Last used"),
-    ("expires", "Expires first"),
-    ("environment", "Environment"),
-    ("status", "Status"),
-)
+SORTS = {
+    "-created": "Newest first",
+    "created": "Oldest first",
+    "name": "Name",
+    "-used": "Last used",
+    "expires": "Expires first",
+    "environment": "Environment",
+    "status": "Status",
+}
 """Orders offered where the table has no heads to click on."""
 _SEARCH_LIMIT = 100
 _NEWEST_FIRST = "-created"
@@ -32,36 +32,45 @@ _SOON = 7 * 86_400
 
 @frozen
 class Row:
-    """One API key as the table shows it."""
+    """One API key as somebody sees it `now`."""
 
     record: KeyRecord
+    last_used_at: float | None
+    now: float
     status: KeyStatus
-    created: Instant
-    last_used: Instant | None
-    expires: Instant | None
-    revoked: Instant | None
-    expires_soon: bool
 
     @classmethod
     def of(cls, record: KeyRecord, *, now: float, last_used_at: float | None) -> Self:
-        status = record.status_at(now)
-        ends = record.expires_at
-        return cls(
-            record,
-            status,
-            instant(record.created_at, now),
-            instant(last_used_at, now),
-            instant(ends, now),
-            instant(record.revoked_at, now),
-            status == "active" and ends is not None and ends - now < _SOON,
-        )
+        return cls(record, last_used_at, now, record.status_at(now))
+
+    # Words for instants are made for the rows that are shown, not for all that are sorted.
+    @property
+    def created(self) -> Instant:
+        return instant(self.record.created_at, self.now)
+
+    @property
+    def last_used(self) -> Instant | None:
+        return instant(self.last_used_at, self.now)
+
+    @property
+    def expires(self) -> Instant | None:
+        return instant(self.record.expires_at, self.now)
+
+    @property
+    def revoked(self) -> Instant | None:
+        return instant(self.record.revoked_at, self.now)
+
+    @property
+    def expires_soon(self) -> bool:
+        ends = self.record.expires_at
+        return self.status == "active" and ends is not None and ends - self.now < _SOON
 
 
 _ORDERS: dict[str, Callable[[Row], str | float | None]] = {
     "name": lambda row: row.record.name.casefold(),
     "environment": lambda row: ENVIRONMENTS.index(row.record.environment),
     "created": lambda row: row.record.created_at,
-    "used": lambda row: None if row.last_used is None else row.last_used.at,
+    "used": lambda row: row.last_used_at,
     "expires": lambda row: row.record.expires_at,
     "status": lambda row: STATUSES.index(row.status),
 }

@@ -367,6 +367,13 @@ async def test_filter_search_sort_and_pages(admin, local):
     assert names(await admin.get(f"{KEYS}?q={gone.api_key[4:]}")) == ["zz-gone"]
     assert names(await admin.get(f"{KEYS}?sort=-name"))[0] == "zz-gone"
     assert names(await admin.get(f"{KEYS}?sort=expires"))[0] == "service-003"
+    turned = await admin.get(f"{KEYS}?sort=-name&q=service")
+    assert next(form for form in turned.forms if form.action == KEYS and form.method == "get").fields == {
+        "q": "service",
+        "status": "",
+        "environment": "",
+        "sort": "-name",
+    }
     none = await admin.get(f"{KEYS}?q=nothing")
     assert "No API key matches" in none.source
     for nonsense in ("status=moon", "environment=%00", "sort=__class__", "page=-1", "page=%C2%B2", "x=1"):

@@ -1,4 +1,4 @@
-// Copying, and two comforts; all else works without this file.
+// Copying, and a few comforts; all else works without this file.
 "use strict";
 
 const said = document.getElementById("said");
@@ -46,6 +46,12 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.defaultPrevented) document.querySelector("[data-cancel]")?.click();
+});
+
+// Leaving by accident would lose the secret for good.
+addEventListener("beforeunload", (event) => {
+  const stored = document.getElementById("stored");
+  if (stored && !stored.checked) event.preventDefault();
 });
 
 // A browser may keep a page it has left, to go back to: not with a secret on it.

@@ -1,0 +1,41 @@
+"""How pages word instants."""
+
+from __future__ import annotations
+
+import pytest
+
+from scope_async.local.pages.instant import instant, relative
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "just now"),
+        (-4.9, "just now"),
+        (4.9, "just now"),
+        (-5, "5 seconds ago"),
+        (-60, "1 minute ago"),
+        (-40 * 60, "40 minutes ago"),
+        (-3599, "1 hour ago"),
+        (-13 * 3600, "13 hours ago"),
+        (3 * 3600, "in 3 hours"),
+        (DAY - 600, "in 1 day"),
+        (30 * DAY - 1, "in 30 days"),
+        (90 * DAY - 1, "in 3 months"),
+        (-45 * DAY, "45 days ago"),
+        (365 * DAY - 1, "in 1 year"),
+        (-1000 * DAY, "3 years ago"),
+    ],
+)
+def test_words(seconds, words):
+    assert relative(seconds) == words
+
+
+def test_the_exact_time_is_at_hand():
+    shown = instant(1_793_664_000.5, 1_793_664_060.5)
+    assert shown.words == "1 minute ago"
+    assert shown.iso == "2026-11-03T00:00:00.500Z"
+    assert shown.exact == "3 November 2026, 00:00:00 UTC"
+    assert instant(None, 0) is None
