@@ -114,7 +114,7 @@ class TravelClock:
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         heappush(self._sleepers, (self.monotonic() + seconds, next(self._order), woken))
-        timer = loop.call_later(seconds, self._wake_due) if self._ticking else None
+        timer = loop.call_later(seconds, self._ring, woken) if self._ticking else None
         try:
             await woken
         finally:
@@ -144,9 +144,15 @@ class TravelClock:
         self._stepped += seconds
         self._wake(before=float("inf"))
 
+    def _ring(self, woken: asyncio.Future[None]) -> None:
+        # Not by the deadline: a loop counts time more coarsely than the clock (uvloop in
+        # milliseconds), and a sleep whose only timer fired a hair too early would never end.
+        if not woken.done():
+            woken.set_result(None)
+        self._wake_due()
+
     def _wake_due(self) -> None:
-        # A loop timer may fire a hair before the clock reads the deadline.
-        self._wake(before=self.monotonic() + 0.001)
+        self._wake(before=self.monotonic())
 
     def _wake(self, before: float) -> None:
         while self._sleepers and self._sleepers[0][0] <= before:

@@ -299,7 +299,7 @@ def test_closing_in_another_event_loop_does_not_wait_for_the_first(new_loop) -> 
 def test_the_child_of_a_fork_starts_anew() -> None:
     # In a process of its own: forking one with threads, as a test worker has, is not safe.
     script = """
-        import asyncio, os
+        import asyncio, gc, os
         from scope_async._background import Background
 
         background, ends, starts = Background(), [], []
@@ -323,6 +323,7 @@ def test_the_child_of_a_fork_starts_anew() -> None:
             assert not background.running
             await use()
             await background.aclose()
+            gc.collect()
             assert ends == [os.getpid()], "the parent's tasks ended in the child"
 
         async def main():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 
@@ -74,6 +75,19 @@ async def test_a_ticking_clock_needs_nobody_to_advance_it() -> None:
     before = clock.monotonic()
     await asyncio.gather(*(clock.sleep(seconds / 1000) for seconds in range(20)))
     assert clock.monotonic() >= before + 0.018
+
+
+async def test_a_timer_that_fires_early_ends_its_sleep_all_the_same(monkeypatch) -> None:
+    clock = TravelClock()
+    loop = asyncio.get_running_loop()
+    # As coarse as a loop's clock can be. uvloop's own methods cannot be replaced.
+    monkeypatch.setattr(
+        "scope_async._clock.asyncio.get_running_loop",
+        lambda: Mock(
+            create_future=loop.create_future, call_later=lambda _, ring, *args: loop.call_soon(ring, *args)
+        ),
+    )
+    await asyncio.wait_for(clock.sleep(3600.0), 10)
 
 
 async def test_a_cancelled_sleep_is_cancelled_and_later_moves_do_not_mind() -> None:
