@@ -84,6 +84,19 @@ async def test_axe_finds_nothing(open_page, local, scheme, viewport):
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
 
 
+async def test_the_table_fits_every_window(open_page, local):
+    await local.create_key("search-indexer-" + "x" * 80, environment="development", expires_in=40 * 86_400)
+    local.clock.advance(58 * 60)
+    local._store.activity.used(local._store.keys.all()[0].api_key, local.clock.time() - 58 * 60)
+    page = await open_page()
+    for width in (320, 360, 640, 641, 1024, 1216, 1217, 1280, 1312, 1313, 1920):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, width
+        assert (
+            await page.evaluate("document.querySelector('table').getBoundingClientRect().right") < width - 10
+        )
+
+
 async def test_nothing_is_wider_than_360_pixels(open_page, local):
     await local.create_key("y" * 100)
     page = await open_page(viewport=NARROW)
