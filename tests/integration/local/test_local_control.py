@@ -90,6 +90,7 @@ async def test_everything_moves_from_one_local_scope_to_another(caller: Caller, 
         there = Caller(target, session)
         own = target.credentials
         old_token = await there.token()
+        assert (await there.prompt(old_token, "other/latest")).status == 200
         assert (await there.admin("PUT", "/local/state", json=state)).status == 200
         token = await there.token(credentials_of(key))
         body = (await there.prompt(token)).json

@@ -9,6 +9,7 @@ import pytest
 
 from scope_async.errors import ClientClosedError, ConfigurationError, ServerError
 from scope_async.local import LocalScope
+from scope_async.local.attempts import PER_KEY
 from tests.integration.local.local_caller import Caller
 
 
@@ -101,6 +102,14 @@ async def test_closing_cuts_the_calls_that_a_fault_holds_back(caller: Caller, fa
     assert all(isinstance(result, aiohttp.ClientConnectionError) for result in results)
 
 
+async def test_a_call_that_comes_while_it_closes_is_cut_as_well(local: LocalScope):
+    local.faults.hang("any")
+    local.faults.close()
+    assert local.faults.active
+    assert not await local.faults.hold(3600)
+    assert not await local.faults.hold(None)
+
+
 async def test_closing_answers_what_is_under_way(caller: Caller):
     creating = [asyncio.create_task(caller.new_key(f"k{n}")) for n in range(20)]
     await caller.local.journal.wait_for_arrival("keys", 20)
@@ -162,6 +171,8 @@ async def test_reset_begins_anew_at_the_same_url_with_the_same_credentials(sessi
         await local.add_prompt("greeting", "changed")
         await local.add_prompt("more", "x")
         await local.revoke_key(credentials.api_key)
+        for _ in range(PER_KEY):
+            await caller.exchange(client_secret="wrong")
         local.faults.status("any", 503)
         await local.reset()
         assert (local.url, local.credentials, local.admin_token) == (url, credentials, admin_token)

@@ -61,6 +61,20 @@ async def test_everything_is_there_after_a_restart(tmp_path, session):
         assert (await caller.exchange()).status == 200
 
 
+async def test_the_last_uses_and_refusals_are_written_when_it_closes(tmp_path, session):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        api_key = local.credentials.api_key
+        await Caller(local, session).exchange()
+        await Caller(local, session).exchange(client_secret="wrong")
+        at = local._store.activity.last_used_at(api_key)
+    async with LocalScope(path) as local:
+        assert at is not None
+        assert local._store.activity.last_used_at(api_key) == at
+        events = [event["event"] for event in await local._store.keys.events(api_key)]
+    assert events == ["created", "used", "refused"]
+
+
 async def test_each_start_has_an_admin_token_of_its_own(tmp_path, session):
     path = tmp_path / "scope.db"
     async with LocalScope(path) as local:
