@@ -157,6 +157,7 @@ async def test_a_write_that_fails_changes_nothing(caller: Caller):
     await caller.new_key("a")
 
 
+@pytest.mark.timeout(180)  # a hundred processes, on a machine that may be busy
 async def test_nothing_acknowledged_is_lost_to_a_kill_in_the_middle_of_writes(tmp_path):
     path = tmp_path / "scope.db"
     victims = await asyncio.create_subprocess_exec(
