@@ -146,6 +146,15 @@ def _is_seconds(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _without(secret: str, text: str) -> str:
+    """Return `text` without the secret, as it is and as JSON has it, whole or cut off at the end."""
+    for written in {secret, json.dumps(secret)[1:-1]}:
+        text = text.replace(written, "[api secret]")
+        begun = next((n for n in range(len(written) - 1, 3, -1) if text.endswith(written[:n])), 0)
+        text = text[: len(text) - begun]
+    return text
+
+
 def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     """Return the error to raise: of the right kind, and without what must not be shown.
 
@@ -164,7 +173,7 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
         message = error.message
 
     def without_secret(text: str | None) -> str | None:
-        return text.replace(credentials.api_secret, "[api secret]") if text is not None else None
+        return _without(credentials.api_secret, text) if text is not None else None
 
     succeeded = isinstance(error, ServerError) and status is not None and status < 300  # noqa: PLR2004
     return kind(

@@ -102,6 +102,20 @@ async def test_a_reply_that_repeats_the_secret_does_not_leak_it() -> None:
         error = error.__cause__ or error.__context__
 
 
+@pytest.mark.parametrize("before", [1900, 1985, 1995, 2100])
+async def test_a_secret_that_is_cut_off_with_the_body_does_not_leak_either(before: int) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        data = await request.json()
+        return web.Response(status=401, text="x" * before + data["client_secret"])
+
+    async with _server(echo) as url:
+        credentials = ApiKeyCredentials("org", "key", "secret_that_is_repeated")
+        async with TokenSource(credentials, base_url=url, auth_api_url=url) as tokens:
+            with pytest.raises(InvalidCredentialsError) as refused:
+                await tokens.get()
+    assert "secr" not in (refused.value.http_body or "").replace("[api secret]", "")
+
+
 async def test_a_broken_success_does_not_leak_the_token() -> None:
     async def broken(_: web.Request) -> web.Response:
         return web.json_response({"access_token": "the-token-itself", "expires_in": "soon"})
