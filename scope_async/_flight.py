@@ -13,30 +13,44 @@ Result = TypeVar("Result")
 
 
 class Flight(Generic[Result]):
-    """One shared call: its outcome, and the event that is set however it ends.
+    """One shared call: its outcome, and those who wait for its end, whatever that is.
 
     Exactly one of three things is true once `wait` has returned: `result` holds what the
     call returned, `error` what it raised, or `landed` is False since it was killed.
     """
 
-    __slots__ = ("_ended", "_loop", "error", "landed", "result")
+    __slots__ = ("_ended", "_loop", "_waiters", "error", "landed", "result")
 
     result: Result
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._ended = False
         self.landed = False
         self.error: Exception | None = None
 
-    async def wait(self) -> None:
-        """Wait for the end; cancelling the waiter leaves the call alone."""
-        await self._ended.wait()
+    def wait(self) -> asyncio.Future[None]:
+        """Return a future of the caller's own that is done at the end; cancelling it leaves the call alone.
+
+        Not an `asyncio.Event`, whose `wait` is one more coroutine for each of ten thousand waiters.
+        """
+        waiter = self._loop.create_future()
+        if self._ended:
+            waiter.set_result(None)
+        else:
+            self._waiters.append(waiter)
+        return waiter
 
     def end(self) -> None:
         """Wake all waiters, whatever the outcome; in a closed event loop there are none."""
-        if not self._loop.is_closed():
-            self._ended.set()
+        self._ended = True
+        waiters, self._waiters = self._waiters, []
+        if self._loop.is_closed():
+            return
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class SingleFlight(Generic[Key, Result]):

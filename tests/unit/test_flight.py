@@ -154,7 +154,7 @@ async def test_a_failure_does_not_touch_the_other_flights(flights, service) -> N
 @pytest.mark.parametrize("steps", [0, 1, 2, 10])
 async def test_a_killed_call_wakes_everybody(flights, service, steps) -> None:
     joined = [flights.join("greeting", service) for _ in range(3)]
-    waiters = [asyncio.create_task(flight.wait()) for flight in joined]
+    waiters = [asyncio.ensure_future(flight.wait()) for flight in joined]
     for _ in range(steps):
         await asyncio.sleep(0)
     host_task().cancel()
@@ -192,7 +192,7 @@ async def test_the_end_of_a_killed_call_leaves_its_successor_alone(flights, serv
 @pytest.mark.parametrize("steps", [0, 10])
 async def test_closing_wakes_everybody(flights, service, background, steps) -> None:
     flight = flights.join("greeting", service)
-    waiter = asyncio.create_task(flight.wait())
+    waiter = asyncio.ensure_future(flight.wait())
     for _ in range(steps):
         await asyncio.sleep(0)
     await background.aclose()
