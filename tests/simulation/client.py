@@ -41,7 +41,9 @@ class SimulatedClient:
         self.tally = tally
         self.clock = MachineClock(loop, random)
         reuses_above = random.uniform(0.002, 0.3) if random.random() < 0.1 else 1.0
-        self.auth = AuthApi(weather, self.clock, random, random.uniform(1.0, 3.0) * HOUR, reuses_above)
+        # Half of the fleet has the same lifetime, so that nothing but the jitter spreads it.
+        lifetime = 2.0 if number % 2 else random.uniform(1.0, 3.0)
+        self.auth = AuthApi(weather, self.clock, random, lifetime * HOUR, reuses_above)
         self.credentials = ApiKeyCredentials(f"org_{number}", "key_0", "secret_0")
         self.auth.keys.add("key_0")
         self.keys = 1
@@ -56,6 +58,8 @@ class SimulatedClient:
         self.key_bad_until = 0.0
         self.refused_at = -HOUR
         self.untended = False
+        self.rests_until = 0.0
+        self._asked_with: ApiKeyCredentials | None = None
         self._under_way = 0
         self._generation = 0
         self._dies_at = 0.0
@@ -67,9 +71,12 @@ class SimulatedClient:
 
     def check(self, holds: bool, complaint: str) -> None:
         if not holds:
-            raise AssertionError(
+            # Kept as well as raised: a source survives an exchange that raises anything.
+            error = AssertionError(
                 f"client {self.number} after {self.now() / HOUR:.4f} h: {complaint}; {self.tokens.status()}"
             )
+            self.tally.complaints.append(error)
+            raise error
 
     async def _provider(self) -> ApiKeyCredentials:
         return self.credentials
@@ -79,12 +86,13 @@ class SimulatedClient:
         self.check(self._under_way == 1, "two exchanges at once")
         self.tally.exchange(self.now())
         asked_at, before = self.now(), self.tokens.peek()
+        rested = asked_at >= self.rests_until or credentials != self._asked_with
+        self.check(rested, f"an exchange {self.rests_until - asked_at:.3f} s too early")
+        self._asked_with = credentials
         try:
             grant = await self.auth.exchange(credentials)
-        except (ScopeError, asyncio.CancelledError):
-            self.failed_at = self.now()
-            self.tally.failures += 1
-            self._after(self._check_kept, before)
+        except (ScopeError, asyncio.CancelledError) as error:
+            self._note_failure(error, before)
             raise
         finally:
             self._under_way -= 1
@@ -98,6 +106,35 @@ class SimulatedClient:
     def _after(self, look: Callable[[Argument], None], argument: Argument) -> None:
         """Look a moment later, when the source has done what it does with the answer."""
         self._loop.call_later(0.001, look, argument)
+
+    def _note_failure(self, error: BaseException, before: AccessToken | None) -> None:
+        now = self.failed_at = self.now()
+        self.tally.failures += 1
+        if isinstance(error, InvalidCredentialsError):
+            self.rests_until = now + 29.99
+        elif self.tokens.peek() is None:
+            self.rests_until = now + 0.99
+        self._after(self._check_kept, before)
+        if self._dies_at > now:
+            self._loop.call_later(self._dies_at - now - 0.01, self._check_alive, self._dies_at)
+
+    def _check_alive(self, dies_at: float) -> None:
+        """Look whether a token was renewed in time, if the auth API could be asked before its death.
+
+        An attempt that began in an outage may end 30 s later, and the last call is 5 s before.
+        """
+        if dies_at == self._dies_at and self.weather.fair(dies_at - 36.0, dies_at) and not self._excused():
+            self.check(False, "the auth API was up again, and the token dies")
+        self._loop.call_later(_MARGIN + 0.02, self.look)
+
+    def _excused(self) -> bool:
+        return (
+            self.closed
+            or self.untended
+            or self.auth.slow
+            or self.refused_at > self.now() - HOUR
+            or self.key_bad_until > self._dies_at - HOUR
+        )
 
     def _check_kept(self, before: AccessToken | None) -> None:
         if before is None or before.expires_in() < 2 * _MARGIN or self.refused_at >= self.now() - HOUR:
@@ -149,7 +186,7 @@ class SimulatedClient:
             token = await self._read()
             for _ in range(2):
                 if self.auth.accepts(token):
-                    return
+                    break
                 self.refused_at = self.now()
                 self.tokens.invalidate(token)
                 if self.tokens.peek() is None:
@@ -158,6 +195,8 @@ class SimulatedClient:
                 token, refused = await self._read(), token
                 if token.generation == refused.generation:
                     break
+                self.tokens.invalidate(refused)
+                self.check(self.tokens.peek() is not None, "a late 401 touched a newer token")
             if not self.auth.accepts(token):
                 self.failed += 1
                 self._check_refusal()
@@ -179,9 +218,7 @@ class SimulatedClient:
             self.check(self.key_bad_until > now - 330.0, "the credentials are good, and probed too slowly")
             return
         self.check(self.failed_at > now - 60.5, f"no exchange has failed lately, yet {error!r}")
-        excused = self.untended or self.auth.slow or self.refused_at > now - HOUR
-        if self._dies_at and self._dies_at > self.key_bad_until and not excused:
-            # An attempt that began in an outage may end 30 s later.
+        if self._dies_at and not self._excused():
             down = not self.weather.fair(self._dies_at - 36.0, self._dies_at)
             self.check(down, f"the auth API was up when the token died, yet {error!r}")
 
@@ -190,4 +227,4 @@ class SimulatedClient:
         await self.tokens.aclose()
         self.check(self.tokens.peek() is None, "a token after the close")
         self._expiry.clear()
-        self._dies_at = 0.0
+        self._dies_at = self.rests_until = 0.0

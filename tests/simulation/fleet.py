@@ -76,8 +76,8 @@ def simulate(seed: int, *, clients: int, days: float, processes: int = 1) -> Out
 
 
 def _weather(seed: int, seconds: float) -> Weather:
-    """Draw the outages; the end is calm, so that the fleet's exchanges show the jitter alone."""
-    return Weather(Random(f"{seed}/weather"), calm_from=seconds - min(9 * DAY, seconds / 2))
+    """Draw the outages; the end is calm, since after one whoever missed it renews at once."""
+    return Weather(Random(f"{seed}/weather"), calm_from=0.4 * seconds)
 
 
 def _run_share(seed: int, seconds: float, numbers: Iterable[int]) -> Tally:

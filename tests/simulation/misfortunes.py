@@ -40,7 +40,7 @@ async def suspension(client: SimulatedClient) -> None:
     # Two exchanges: one may have been under way when the lid was closed.
     await asyncio.sleep(_SLICE + 2.5)
     token = client.tokens.peek()
-    fair = client.weather.fair(began - 31.0, client.now()) and not client.auth.slow
+    fair = client.weather.fair(began - 31.0, client.now()) and not client.auth.slow and not client.untended
     if fair and quiet and client.key_bad_until < began - 330.0:
         client.check(
             token is not None and client.auth.accepts(token), f"no good token after {seconds:.0f} s of sleep"
@@ -104,6 +104,7 @@ async def killed_tasks(client: SimulatedClient) -> None:
     client.disturbed += 1
     # Nobody renews the token until it is dead and a reader misses it.
     client.untended = True
+    client.rests_until = 0.0
     await busy(client, 60.0)
 
 
