@@ -31,8 +31,15 @@ from scope_async.local.pages.visit import Visit
 from scope_async.local.store import Store
 
 _KEY = f"{KEYS}/{{api_key:[^/]+}}"
-_DIALOGS = dict.fromkeys(("create.html", "gone.html", "rotate.html", "revoke.html"), "plain")
-_DIALOGS |= dict.fromkeys(("secret.html", "history.html"), "broad")
+_DIALOGS = {
+    "create.html": "plain",
+    "gone.html": "plain",
+    "revoke.html": "plain",
+    "rotate.html": "plain",
+    "history.html": "broad",
+    "secret.html": "broad",
+}
+"""Templates that are a dialog over the table, and how wide."""
 _EVENTS = 100
 """Newest lines of the audit trail that the history shows."""
 

@@ -67,7 +67,7 @@ class Renderer:
 
 
 def _read() -> _Assets:
-    package = files(__package__)
+    package = files("scope_async.local.pages")
     sources = {file.name: file.read_text("utf-8") for file in package.joinpath("templates").iterdir()}
     static = {
         file.name: StaticFile(file.read_bytes(), _TYPES[file.name.rpartition(".")[2]])
