@@ -170,6 +170,11 @@ class ScopeClient:
                 should, also after `max_retries` more attempts.
             ClientClosedError: the client was closed.
         """
+        # A fresh copy is what is asked for most by far; it pays for one coroutine, not for two.
+        if cache and cache_ttl is None:
+            found = self._prompts.peek(name, label, version)
+            if found is not None:
+                return found
         return await self._prompts.get(
             name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, fallback=fallback
         )

@@ -51,10 +51,12 @@ class Pool:
             raise ClientClosedError("the client is closed")
         here = (os.getpid(), asyncio.get_running_loop())
         opened = self._opened
-        if opened is None or self._owner != here or (opened.session.closed and self._given is None):
+        if opened is None or self._owner != here:
             opened = self._open(here)
         if opened.session.closed:
-            raise ClientClosedError("the aiohttp session that was passed in is closed")
+            if self._given is not None:
+                raise ClientClosedError("the aiohttp session that was passed in is closed")
+            opened = self._open(here)
         return opened
 
     def _open(self, here: tuple[int, asyncio.AbstractEventLoop]) -> Opened:

@@ -32,9 +32,11 @@ class Proxies:
         Raises:
             ConfigurationError: the variable holds no URL.
         """
-        host = url.host or ""
         proxy = self._by_scheme.get(url.scheme)
-        if proxy is None or is_loopback(host) or self._bypass(host):
+        if proxy is None:
+            return None
+        host = url.host or ""
+        if is_loopback(host) or self._bypass(host):
             return None
         try:
             # As curl has it: a proxy without a scheme is an HTTP proxy.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from aiohttp.client_middlewares import ClientMiddlewareType
@@ -20,7 +20,7 @@ from scope_async.prompts.outage import Outages
 from scope_async.prompts.reader import PromptReader
 from scope_async.prompts.remote import RemotePrompts
 from scope_async.prompts.renewal import Renewals
-from scope_async.prompts.selection import Key, Label, Selection
+from scope_async.prompts.selection import Label, Selection, key_of
 from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
@@ -53,6 +53,7 @@ class PromptsApi:
         self._observed = getattr(emit, "observed", True) if observed is None else observed
         self._caching = config.cache_enabled and config.cache_ttl > 0
         self._closed = False
+        self._selections = lru_cache(config.cache_max_entries)(Selection.of)
         self._cache = PromptCache(
             max_entries=config.cache_max_entries,
             stale_while_revalidate=config.stale_while_revalidate,
@@ -84,6 +85,17 @@ class PromptsApi:
             observed=self._observed,
         )
 
+    def peek(self, name: str, label: str | None = None, version: str | None = None) -> PromptVersion | None:
+        """Return the version if a fresh copy is in memory; never waits, and checks nothing else."""
+        key = name if label is None and version is None else key_of(name, label, version)
+        try:
+            found = self._cache.fresh(key)
+        except TypeError:  # not hashable, so no name either
+            return None
+        if found is not None and self._observed:
+            self._emit(CacheHit(prompt=name, wanted=version or label or "production", fresh=True))
+        return found
+
     async def get(
         self,
         name: str,
@@ -102,26 +114,10 @@ class PromptsApi:
             ScopeError: the service said no, or could not answer and nothing stands in.
         """
         if cache and cache_ttl is None:
-            key: Key
-            if label is None and version is None:
-                key = name
-            elif version is None:
-                key = name if label == "production" else (name, "label", label or "")
-            else:
-                key = (name, "version", version) if label is None else ""
-            try:
-                found = self._cache.fresh(key)
-            except TypeError:  # not hashable, so no name either
-                found = None
+            found = self.peek(name, label, version)
             if found is not None:
-                if self._observed:
-                    self._emit(CacheHit(prompt=name, wanted=version or label or "production", fresh=True))
                 return found
-        return await self._get(Selection.of(name, label, version), cache, cache_ttl, fallback)
-
-    async def _get(
-        self, selection: Selection, cache: bool, cache_ttl: float | None, fallback: Fallback | None
-    ) -> PromptVersion:
+        selection = self._selection(name, label, version)
         check_fallback(fallback)
         _check_ttl(cache_ttl)
         self._check_open()
@@ -132,6 +128,12 @@ class PromptsApi:
         if not cache:
             return await self._reader.ask(selection, cache_ttl, fallback)
         return await self._reader.read(selection, cache_ttl, fallback)
+
+    def _selection(self, name: str, label: str | None, version: str | None) -> Selection:
+        try:
+            return self._selections(name, label, version)
+        except TypeError:  # not hashable: let it be named
+            return Selection.of(name, label, version)
 
     async def render(
         self,

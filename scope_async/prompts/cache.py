@@ -16,7 +16,7 @@ class Entry:
 
     __slots__ = ("_stale", "fresh_until", "stored_at", "ticket", "ttl", "version")
 
-    def __init__(self, version: PromptVersion, *, stored_at: float, ttl: float, ticket: int) -> None:
+    def __init__(self, version: PromptVersion, stored_at: float, ttl: float, ticket: int) -> None:
         self.version = version
         self.stored_at = stored_at
         self.ttl = ttl
@@ -79,6 +79,11 @@ class PromptCache:
             return entry.version
         return None
 
+    def known(self, key: Key) -> PromptVersion | None:
+        """Return the version last stored for `key`, whatever its age."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.version
+
     def find(self, key: Key) -> Entry | None:
         """Return the entry for `key` while it is good for anything."""
         entry = self._entries.get(key)
@@ -106,16 +111,17 @@ class PromptCache:
         """Return the seconds since the service was asked for it."""
         return self._monotonic() - entry.stored_at
 
-    def put(self, key: Key, entry: Entry) -> None:
-        """Store `entry`, unless what is there was asked for later."""
+    def put(self, key: Key, entry: Entry) -> Entry | None:
+        """Store `entry`, unless what is there was asked for later; return what was there."""
         there = self._entries.get(key)
         if there is not None and there.ticket > entry.ticket:
-            return
+            return there
         self._entries[key] = entry
         self._entries.move_to_end(key)
-        self._sweep()
+        self._sweep(entry.stored_at)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
+        return there
 
     def drop(self, key: Key, *, before: int) -> None:
         """Forget the version for `key` if it was asked for before the ticket `before`."""
@@ -143,9 +149,8 @@ class PromptCache:
         longest = max(self._while_revalidate, self._if_error)
         return self._monotonic() >= entry.stored_at + entry.ttl + longest
 
-    def _sweep(self) -> None:
+    def _sweep(self, now: float) -> None:
         """Drop what is good for nothing; at most once a minute, since it looks at every entry."""
-        now = self._monotonic()
         if now - self._swept_at < _SWEEP_EVERY:
             return
         self._swept_at = now

@@ -13,17 +13,17 @@ class FetchOrder:
         self._last = 0
         self._everything = 0
         self._prompts: dict[str, int] = {}
-        self._under_way: set[int] = set()
+        self._under_way = 0
 
     def begin(self) -> int:
-        """Return the ticket of a fetch that starts now; give it back with `end`."""
+        """Return the ticket of a fetch that starts now; call `end` once when it has ended."""
         self._last += 1
-        self._under_way.add(self._last)
+        self._under_way += 1
         return self._last
 
-    def end(self, ticket: int) -> None:
-        self._under_way.discard(ticket)
-        if not self._under_way:
+    def end(self) -> None:
+        self._under_way -= 1
+        if self._prompts and not self._under_way:
             # Only fetches under way can be too old, so there is nothing left to remember.
             self._prompts.clear()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from os import urandom
 
 from aiohttp.client_middlewares import ClientMiddlewareType
 from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
-from scope_async.errors import NoProductionVersionError, NotFoundError
+from scope_async.errors import ApiError, NoProductionVersionError
 from scope_async.http.transport import Transport
 from scope_async.http.wire import USER_AGENT, Reply, Request, api_root, read_error
 from scope_async.prompts.decode import read_prompt_version
@@ -29,6 +30,7 @@ class RemotePrompts:
         self._transport = transport
         self._middlewares = (auth,)
         self._root = api_root(config.base_url, config.api_version)
+        self._url = lru_cache(config.cache_max_entries)(self._url_of)
         self._headers = {
             "Accept": "application/json",
             "User-Agent": USER_AGENT,
@@ -48,21 +50,18 @@ class RemotePrompts:
         """
 
         def read(reply: Reply) -> PromptVersion:
-            if known is not None and known.is_answer(reply.body) and reply.status == _OK:
+            if known is not None and reply.status == _OK and known.is_answer(reply.body):
                 return known
+            if reply.status == _NOT_FOUND and selection.is_production:
+                raise _no_production(selection.name, read_error(reply))
             return read_prompt_version(reply, name=selection.name, unknown_variables=self._unknown_variables)
 
-        try:
-            return await self._transport.call(
-                self._request("prompts.get", selection),
-                read,
-                middlewares=self._middlewares,
-                max_retries=max_retries,
-            )
-        except NotFoundError as error:
-            if selection.is_production:
-                raise _no_production(selection.name, error) from error
-            raise
+        return await self._transport.call(
+            self._request("prompts.get", selection),
+            read,
+            middlewares=self._middlewares,
+            max_retries=max_retries,
+        )
 
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.
@@ -80,9 +79,12 @@ class RemotePrompts:
         return Request(
             operation=operation,
             method="GET",
-            url=URL(self._root + selection.path, encoded=True),
+            url=self._url(selection.path),
             headers={**self._headers, "X-Request-ID": _uuid4()},
         )
+
+    def _url_of(self, path: str) -> URL:
+        return URL(self._root + path, encoded=True)
 
 
 def _uuid4() -> str:
@@ -97,7 +99,7 @@ def _read_ping(reply: Reply) -> None:
         raise read_error(reply)
 
 
-def _no_production(name: str, error: NotFoundError) -> NoProductionVersionError:
+def _no_production(name: str, error: ApiError) -> NoProductionVersionError:
     special = NoProductionVersionError(
         f"prompt {name!r} has no production version, or does not exist: {error.message}",
         http_status=error.http_status,

@@ -65,15 +65,15 @@ class Renewals:
         started = self._clock.monotonic()
         ticket = self._order.begin()
         try:
-            there = self._cache.find(selection.key)
-            known = None if there is None else there.version
-            version = await self._remote.fetch(selection, known=known, max_retries=max_retries)
+            version = await self._remote.fetch(
+                selection, known=self._cache.known(selection.key), max_retries=max_retries
+            )
             self._answered(selection, version, started=started, ttl=ttl, ticket=ticket)
         except ScopeError as error:
             self._failed(selection, error, ticket)
             raise
         finally:
-            self._order.end(ticket)
+            self._order.end()
         return version
 
     def start(self, selection: Selection, ttl: float) -> Flight[PromptVersion]:
@@ -141,10 +141,9 @@ class Renewals:
         if ticket <= self._order.oldest(selection.name):
             return
         if ttl > 0:
-            previous = self._cache.find(key)
+            previous = self._cache.put(key, Entry(version, started, ttl, ticket))
             if previous is not None and previous.ticket > ticket:
                 return
-            self._cache.put(key, Entry(version, stored_at=started, ttl=ttl, ticket=ticket))
             if previous is not None and self._observed:
                 changed = previous.version != version
                 self._emit(Revalidated(prompt=selection.name, wanted=selection.wanted, changed=changed))

@@ -17,6 +17,13 @@ frequent question; the others are `(name, "label", label)` and `(name, "version"
 no name or id can be mistaken for another one."""
 
 
+def key_of(name: str, label: str | None, version: str | None) -> Key:
+    """Return the key for a caller's arguments; for ones that are not acceptable, a key of nothing."""
+    if version is not None:
+        return (name, "version", version) if label is None else ""
+    return name if label is None or label == "production" else (name, "label", label)
+
+
 @attrs.frozen
 class Selection:
     """One prompt version to ask for, by its `key`; `path` is relative to the API's root."""
@@ -33,17 +40,16 @@ class Selection:
             ValidationError: the name or the version id cannot be one path segment, the label
                 is not `production` or `latest`, or a label and a version are given together.
         """
-        prompt = f"/prompts/{segment(name, 'name')}"
+        if version is not None and label is not None:
+            raise ValidationError("give a label or a version, not both")
+        if label not in (None, "production", "latest"):
+            raise ValidationError(f"label must be 'production' or 'latest', got {label!r}")
+        path = f"/prompts/{segment(name, 'name')}"
         if version is not None:
-            if label is not None:
-                raise ValidationError("give a label or a version, not both")
-            version_path = f"{prompt}/versions/{segment(version, 'version')}"
-            return cls(name, (name, "version", version), version_path)
-        if label is None or label == "production":
-            return cls(name, name, f"{prompt}/production")
-        if label == "latest":
-            return cls(name, (name, "label", label), f"{prompt}/latest")
-        raise ValidationError(f"label must be 'production' or 'latest', got {label!r}")
+            path += f"/versions/{segment(version, 'version')}"
+        else:
+            path += f"/{label or 'production'}"
+        return cls(name, key_of(name, label, version), path)
 
     @property
     def is_production(self) -> bool:

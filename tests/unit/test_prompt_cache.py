@@ -442,7 +442,7 @@ async def test_memory_stays_flat_with_many_names():
 
 
 def entry(name="p", *, stored_at=0.0, ttl=10.0, ticket=1):
-    return Entry(PromptVersion(name=name, content=""), stored_at=stored_at, ttl=ttl, ticket=ticket)
+    return Entry(PromptVersion(name=name, content=""), stored_at, ttl, ticket)
 
 
 class Ticks:
