@@ -9,6 +9,7 @@ import pytest
 
 from scope_async.local import LocalScope
 from tests.integration.local.local_caller import Caller
+from tests.integration.local.local_visitor import Visitor
 
 
 @pytest.fixture
@@ -26,3 +27,15 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def caller(local: LocalScope, session: aiohttp.ClientSession) -> Caller:
     return Caller(local, session)
+
+
+@pytest.fixture
+def stranger(local: LocalScope, session: aiohttp.ClientSession) -> Visitor:
+    """A browser that nobody has signed in with."""
+    return Visitor(local, session)
+
+
+@pytest.fixture
+async def admin(local: LocalScope, session: aiohttp.ClientSession) -> Visitor:
+    """A browser whose person is signed in to the settings page."""
+    return await Visitor(local, session).sign_in()

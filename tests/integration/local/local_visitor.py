@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -12,8 +13,10 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from scope_async.local import LocalScope
+from scope_async.local.key_record import KeyRecord
 
 KEYS = "/settings/api-keys"
+SECRET = re.compile(r"secret_[0-9A-Za-z]{49}")
 
 
 @define
@@ -108,3 +111,7 @@ class _Forms(HTMLParser):
             self.found[-1].fields[self._select] = value
         elif tag == "input" and name and (given.get("type") != "radio" or "checked" in given):
             self.found[-1].fields[name] = value
+
+
+def newest_key(local: LocalScope) -> KeyRecord:
+    return local._store.keys.all()[0]
