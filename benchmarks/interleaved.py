@@ -1,0 +1,67 @@
+"""Measures that take turns, so that a busy moment of the machine falls on all of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import attrs
+
+Measure = Callable[[], Awaitable[float]]
+
+
+async def take_turns(measures: Mapping[str, Measure], rounds: int) -> dict[str, list[float]]:
+    """Return what each measure says in each of `rounds` rounds; the first round is thrown away."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for number in range(rounds + 1):
+        for name, measure in measures.items():
+            value = await measure()
+            if number:
+                taken[name].append(value)
+    return taken
+
+
+@attrs.frozen
+class Spread:
+    """The median of some values, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high)
+
+    @classmethod
+    def of_ratios(cls, values: Sequence[float], floor: Sequence[float]) -> Spread:
+        """Return the spread of the ratios within the rounds."""
+        return cls.of([value / base for value, base in zip(values, floor, strict=True)])
+
+    def show(self, digits: int = 2) -> str:
+        return f"{self.median:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+@attrs.frozen
+class Figure:
+    """One line of a table: what was measured, what it must reach, and the evidence."""
+
+    name: str
+    goal: str
+    result: str
+    reached: bool
+    detail: str = ""
+
+    @classmethod
+    def at_most(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
+        """Return a figure whose median must not be above `goal` times the floor."""
+        return cls(
+            name, f"<= {goal:g} x {floor}", f"{ratios.show()} x", reached=ratios.median <= goal, detail=detail
+        )
+
+    def lines(self) -> str:
+        sign = "ok  " if self.reached else "MISS"
+        return f"{sign} {self.name:<46} {self.result:<28} goal {self.goal}" + (
+            f"\n     {self.detail}" if self.detail else ""
+        )
