@@ -60,7 +60,7 @@ class SimulatedClient:
         self.untended = False
         self.rests_until = 0.0
         self._asked_with: ApiKeyCredentials | None = None
-        self._under_way = 0
+        self._under_way = False
         self._generation = 0
         self._dies_at = 0.0
         self._expiry: dict[int, float] = {}
@@ -82,12 +82,12 @@ class SimulatedClient:
         return self.credentials
 
     async def _exchange(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
-        self._under_way += 1
-        self.check(self._under_way == 1, "two exchanges at once")
-        self.tally.exchange(self.now())
+        self.check(not self._under_way, "two exchanges at once")
         asked_at, before = self.now(), self.tokens.peek()
         rested = asked_at >= self.rests_until or credentials != self._asked_with
         self.check(rested, f"an exchange {self.rests_until - asked_at:.3f} s too early")
+        self.tally.exchange(asked_at)
+        self._under_way = True
         self._asked_with = credentials
         try:
             grant = await self.auth.exchange(credentials)
@@ -95,7 +95,7 @@ class SimulatedClient:
             self._note_failure(error, before)
             raise
         finally:
-            self._under_way -= 1
+            self._under_way = False
         self.untended = False
         self.granted += 1
         self.tally.granted += 1

@@ -39,4 +39,5 @@ def test_a_seed_repeats_exactly_however_the_clients_are_shared_out() -> None:
 
 
 def assert_as_predicted(outcome: Outcome) -> None:
-    assert abs(outcome.rate - 1) < 0.05
+    # Without jitter it would be 0.95.
+    assert abs(outcome.rate - 1) < 0.03
