@@ -6,6 +6,7 @@ from functools import lru_cache
 from os import urandom
 
 from aiohttp.client_middlewares import ClientMiddlewareType
+from multidict import CIMultiDict
 from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
@@ -31,11 +32,10 @@ class RemotePrompts:
         self._middlewares = (auth,)
         self._root = api_root(config.base_url, config.api_version)
         self._url = lru_cache(config.cache_max_entries)(self._url_of)
-        self._headers = {
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-            "X-Scope-Environment": config.environment,
-        }
+        # aiohttp's own kind of mapping is the one that it takes over at once.
+        self._headers = CIMultiDict(
+            {"Accept": "application/json", "User-Agent": USER_AGENT, "X-Scope-Environment": config.environment}
+        )
 
     async def fetch(
         self, selection: Selection, *, known: PromptVersion | None = None, max_retries: int | None = None
@@ -76,12 +76,9 @@ class RemotePrompts:
         )
 
     def _request(self, operation: str, selection: Selection) -> Request:
-        return Request(
-            operation=operation,
-            method="GET",
-            url=self._url(selection.path),
-            headers={**self._headers, "X-Request-ID": _uuid4()},
-        )
+        headers = self._headers.copy()
+        headers["X-Request-ID"] = _uuid4()
+        return Request(operation=operation, method="GET", url=self._url(selection.path), headers=headers)
 
     def _url_of(self, path: str) -> URL:
         return URL(self._root + path, encoded=True)
