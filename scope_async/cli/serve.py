@@ -91,6 +91,7 @@ def _ready(local: LocalScope) -> dict[str, Any]:
         "url": local.url,
         "org_id": local.org_id,
         "admin_token": local.admin_token,
+        "settings_url": local.settings_url,
         "api_key": first.api_key if first else None,
         "api_secret": first.api_secret if first else None,
     }
@@ -104,6 +105,8 @@ def _script(local: LocalScope, path: Path | None) -> list[str]:
         *export_lines(urls),
         "# For an administrator (scope-async keys):",
         *export_lines({ADMIN_TOKEN_VARIABLE: local.admin_token}),
+        "# Settings > API Keys in a browser; the link signs in, so it is as secret as the admin token:",
+        f"# {local.settings_url}",
     ]
     if first is None:
         lines += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(number):
         local.stop(number)
     assert local.returncode == 0
     assert local.errors == ""
+
+
+def test_its_link_signs_a_browser_in_to_the_settings_page():
+    with ServeProcess() as local:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(local.ready["settings_url"]) as page:
+            assert page.url == f"{local.ready['url']}/settings/api-keys"
+            assert "Create API Key" in page.read().decode()
 
 
 def test_a_store_keeps_keys_and_shows_their_secrets_once(tmp_path):
