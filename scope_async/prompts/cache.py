@@ -118,7 +118,8 @@ class PromptCache:
             return there
         self._entries[key] = entry
         self._entries.move_to_end(key)
-        self._sweep(entry.stored_at)
+        if entry.stored_at - self._swept_at >= _SWEEP_EVERY:
+            self._sweep(entry.stored_at)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
         return there
@@ -150,9 +151,7 @@ class PromptCache:
         return self._monotonic() >= entry.stored_at + entry.ttl + longest
 
     def _sweep(self, now: float) -> None:
-        """Drop what is good for nothing; at most once a minute, since it looks at every entry."""
-        if now - self._swept_at < _SWEEP_EVERY:
-            return
+        """Drop what is good for nothing; once a minute is often enough, since it looks at every entry."""
         self._swept_at = now
         for key in [key for key, entry in self._entries.items() if self._dead(entry)]:
             del self._entries[key]

@@ -13,12 +13,12 @@ from scope_async.prompts.template import Template, Variables, filled
 _MOST_NAMES = 16
 
 _SOURCE = """
-def made(_general):
+def made(_general, _not_text):
     def render(_mapping=None, /, *, {parameters}, **_other):
         if {accepted}:
             try:
                 return "".join(({parts}))
-            except TypeError:
+            except _not_text:
                 pass
         elif {nothing}:
             return _general(_mapping, _other)
@@ -59,7 +59,8 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     # Nothing but identifiers enters the source; the prompt's text is put in place of the
     # placeholders afterwards, and so is never read as code.
     exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102
-    made = namespace["made"](partial(filled, template, variables))
+    # A variable may be called `TypeError`, so the function knows the error by another name.
+    made = namespace["made"](partial(filled, template, variables), TypeError)
     text_of = dict(zip(placeholders, literals, strict=True))
     constants = tuple(
         text_of.get(constant, constant) if type(constant) is str else constant

@@ -40,4 +40,6 @@ class FetchOrder:
 
     def oldest(self, name: str) -> int:
         """Return the ticket that an answer for this prompt must be later than."""
+        if not self._prompts:
+            return self._everything
         return max(self._everything, self._prompts.get(name, 0))

@@ -218,6 +218,13 @@ def test_a_marked_copy_shares_what_was_compiled():
     assert version != stale
 
 
+@pytest.mark.parametrize("name", ["TypeError", "str", "None_", "match", "render", "made", "partial"])
+def test_a_variable_may_have_a_name_that_means_something_to_python(name):
+    version = read(content=f"a{{{{{name}}}}}b{{{{x}}}}", variables=[name, "x"])
+    for _ in range(4):
+        assert version.render(**{name: "v", "x": 5}) == "avb5"
+
+
 def test_the_repr_shows_no_content():
     shown = repr(read(content="SECRET " * 100).marked(is_stale=True))
     assert shown == "<PromptVersion 'greeting' v3 id='ver_1' published is_production is_stale>"
