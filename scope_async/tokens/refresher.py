@@ -8,6 +8,9 @@ import anyio
 
 from scope_async._clock import Clock, SuspensionWatch
 
+_EARLY = 0.1
+"""Seconds before its time at which a sleep ended early, and not by a timer's coarseness."""
+
 
 class Refresher:
     """Sleeps until the next exchange is due, has it made, and starts again.
@@ -46,9 +49,14 @@ class Refresher:
                 await self._renew()
 
     async def _rest(self, seconds: float) -> None:
-        watch = SuspensionWatch(self._clock)
+        clock = self._clock
+        watch, ends_at = SuspensionWatch(clock), clock.monotonic() + seconds
+        noticed = False
         with anyio.CancelScope() as self._resting:
-            await self._clock.sleep(seconds)
+            await clock.sleep(seconds)
+            # The clock ends a sleep early only when it noticed a suspension, also one that the
+            # watch does not see because the wall clock was set back earlier in this rest.
+            noticed = clock.monotonic() < ends_at - _EARLY
         self._resting = None
-        if watch.suspended():
+        if noticed or watch.suspended():
             self._suspended()

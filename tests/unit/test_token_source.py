@@ -349,6 +349,18 @@ async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
         assert len(auth.asked) < 10
 
 
+async def test_a_wall_clock_that_was_set_back_hides_no_suspension() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        await travel(clock, 10)
+        clock.step_wall(-86400)
+        await travel(clock, 10)
+        clock.suspend(7200)
+        await settle()
+        assert tokens.status().generation == 2
+
+
 async def test_a_token_that_was_asked_for_before_a_suspension_is_renewed_at_once() -> None:
     for reads in (True, False):
         auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
