@@ -217,7 +217,8 @@ class SimulatedClient:
             # Refused credentials are probed every 5 min at the latest.
             self.check(self.key_bad_until > now - 330.0, "the credentials are good, and probed too slowly")
             return
-        self.check(self.failed_at > now - 60.5, f"no exchange has failed lately, yet {error!r}")
+        # A rest of a minute, and a probe of half a minute that callers do not wait for.
+        self.check(self.failed_at > now - 90.5, f"no exchange has failed lately, yet {error!r}")
         if self._dies_at and not self._excused():
             down = not self.weather.fair(self._dies_at - 36.0, self._dies_at)
             self.check(down, f"the auth API was up when the token died, yet {error!r}")

@@ -77,7 +77,7 @@ def simulate(seed: int, *, clients: int, days: float, processes: int = 1) -> Out
 
 def _weather(seed: int, seconds: float) -> Weather:
     """Draw the outages; the end is calm, since after one whoever missed it renews at once."""
-    return Weather(Random(f"{seed}/weather"), calm_from=0.4 * seconds)
+    return Weather(Random(f"{seed}/weather"), calm_from=0.35 * seconds)
 
 
 def _run_share(seed: int, seconds: float, numbers: Iterable[int]) -> Tally:

@@ -32,16 +32,16 @@ class Outage:
 
 
 class Weather:
-    """An outage every three days or so, of seconds to three hours, and none from `calm_from` on."""
+    """An outage every day or so, of seconds to three hours, and none from `calm_from` on."""
 
     def __init__(self, random: Random, calm_from: float) -> None:
         self._outages: list[Outage] = []
-        at = random.expovariate(1 / (3 * DAY))
+        at = random.expovariate(1 / DAY)
         while at < calm_from:
             ends_at = min(at + 5 * (3 * HOUR / 5) ** random.random(), calm_from)
             kind: Kind = random.choice(("unreachable", "failing", "limiting", "hanging"))
             self._outages.append(Outage(at, ends_at, kind, random.uniform(0.0, 120.0)))
-            at = ends_at + random.expovariate(1 / (3 * DAY))
+            at = ends_at + random.expovariate(1 / DAY)
         self._starts = [outage.starts_at for outage in self._outages]
 
     @property
