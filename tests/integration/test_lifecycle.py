@@ -215,7 +215,7 @@ async def test_in_a_fastapi_lifespan_under_uvicorn(local: LocalScope) -> None:
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="on", ws="none"))
     serving = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:
