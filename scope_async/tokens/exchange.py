@@ -138,12 +138,19 @@ def _lifetime(value: str, expires_in: Any) -> float | None:
         exp, iat = claims.get("exp"), claims.get("iat")
         if not (_is_seconds(exp) and _is_seconds(iat)):
             return DEFAULT_LIFETIME
-        return float(exp - iat)
+        # The difference of two numbers need not be one: 1e308 - -1e308 is infinite.
+        lifetime = float(exp) - float(iat)
+        return lifetime if math.isfinite(lifetime) else None
     return float(expires_in) if _is_seconds(expires_in) else None
 
 
 def _is_seconds(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON has integers that no float holds
+        return False
 
 
 def _without(secret: str, text: str) -> str:

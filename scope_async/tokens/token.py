@@ -21,7 +21,8 @@ def read_claims(value: str) -> dict[str, Any]:
     """
     try:
         claims = jwt.decode(value, options={"verify_signature": False})
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        # Header and payload are whatever the server wrote, and not every pyjwt maps all of it.
         return {}
     return dict(claims)
 

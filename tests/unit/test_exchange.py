@@ -36,7 +36,17 @@ def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(
     assert read_grant(reply({"access_token": a_jwt(iat=1000, exp=1900), **expires_in})).lifetime == 900
 
 
-@pytest.mark.parametrize("token", [a_jwt(exp=99), a_jwt(iat=5), a_jwt(iat="x", exp="y"), "opaque", "a.b.c"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        a_jwt(exp=99),
+        a_jwt(iat=5),
+        a_jwt(iat="x", exp="y"),
+        a_jwt(iat=0, exp=10**400),
+        "opaque",
+        "a.b.c",
+    ],
+)
 def test_when_nothing_tells_the_lifetime_it_is_300_seconds(token: str) -> None:
     assert read_grant(reply({"access_token": token})).lifetime == DEFAULT_LIFETIME
 
@@ -61,11 +71,13 @@ def test_when_nothing_tells_the_lifetime_it_is_300_seconds(token: str) -> None:
         {"access_token": "t", "expires_in": -1},
         {"access_token": "t", "expires_in": 60, "token_type": "MAC"},
         {"access_token": a_jwt(iat=100, exp=50)},
+        {"access_token": a_jwt(iat=-1e308, exp=1e308)},
         {"error": {"code": "boom", "message": "not today"}},
         b"",
         b"<html>",
         b'{"access_token": "t", "expires_in": NaN}',
         b'{"access_token": "t", "expires_in": Infinity}',
+        b'{"access_token": "t", "expires_in": 1' + b"0" * 400 + b"}",
         b"\xff\xfe",
         b"[" * 100_000,
     ],
