@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import anyio
@@ -40,9 +41,10 @@ class ApiKeyCredentials:
             ConfigurationError: two spellings of one variable disagree.
         """
         environment = Environment(environ)
-        values = environment.credentials()
+        environment.credentials()
         environment.check()
-        return cls(**values)
+        # Read again, because values kept over `check` would be locals of its error's traceback.
+        return cls(**environment.credentials())
 
 
 @runtime_checkable
@@ -80,7 +82,8 @@ class FileCredentials:
 
     The file is a JSON object or lines of `KEY=value` (as Kubernetes and Vault agents mount
     it), with the keys `org_id`, `api_key`, `api_secret` or the environment's names for them.
-    Replace it atomically (write beside it, then rename): a half-written file is an error.
+    Replace it atomically (write beside it, then rename): a half-written file is an error. A
+    file system that hangs holds up one thread, not the exchange, which has its own time limit.
 
     Raises (when called):
         MissingApiKeyError: a key is missing; all such are named.
@@ -90,20 +93,27 @@ class FileCredentials:
     path: str | os.PathLike[str]
 
     async def __call__(self) -> ApiKeyCredentials:
-        try:
-            text = await anyio.Path(self.path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            # The decoder's error carries the bytes, which may hold the secret.
-            raise ConfigurationError(f"the credentials file {os.fspath(self.path)} is not UTF-8") from None
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            reason = getattr(error, "strerror", None) or error
-            raise ConfigurationError(
-                f"cannot read the credentials file {os.fspath(self.path)}: {reason}"
-            ) from error
-        try:
-            return ApiKeyCredentials.from_env(parse_credentials(text))
-        except ConfigurationError as error:
-            raise type(error)(f"credentials file {os.fspath(self.path)}: {error}") from None
+        found = await anyio.to_thread.run_sync(_read, os.fspath(self.path), abandon_on_cancel=True)
+        if isinstance(found, ConfigurationError):
+            raise found
+        return found
+
+
+def _read(path: str) -> ApiKeyCredentials | ConfigurationError:
+    """Return the credentials in a file, or the error to raise.
+
+    Not raised here and caused by nothing: what collects tracebacks with their locals would
+    find the file's text in the frames, and the decoders' errors carry it as well.
+    """
+    try:
+        return ApiKeyCredentials.from_env(parse_credentials(Path(path).read_text(encoding="utf-8")))
+    except UnicodeDecodeError:
+        return ConfigurationError(f"the credentials file {path} is not UTF-8")
+    except ConfigurationError as error:
+        return type(error)(f"credentials file {path}: {error}")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        return ConfigurationError(f"cannot read the credentials file {path}: {reason}")
 
 
 @attrs.frozen(init=False)

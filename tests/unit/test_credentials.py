@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import traceback
 
+import anyio
 import pytest
 
 from scope_async.credentials import (
@@ -22,7 +24,15 @@ LINES = "\n".join(f"{name}={value}" for name, value in VARIABLES.items())
 
 
 def everything_shown(error: BaseException) -> str:
-    return "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
+    """Return what a collector of tracebacks finds: locals, and contexts that `from None` hides.
+
+    The outermost frame is left out: it is the test's own, which knows the secret.
+    """
+    frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    found = traceback.TracebackException(type(error), error, frames, capture_locals=True)
+    shown = "".join(found.format())
+    hidden = [everything_shown(other) for other in (error.__cause__, error.__context__) if other is not None]
+    return "\n".join((shown, *hidden))
 
 
 def test_the_secret_is_not_shown() -> None:
@@ -124,6 +134,23 @@ async def test_a_file_that_cannot_be_used_names_itself_and_no_secret(tmp_path, c
     # The decoders' errors carry the whole document: they must not be the cause either.
     assert "secret_" not in everything_shown(caught.value).replace(str(file), "")
     assert caught.value.__cause__ is None
+
+
+async def test_no_local_of_an_error_holds_a_secret_from_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("SCOPE_API_SECRET", "secret_1")
+    with pytest.raises(MissingApiKeyError) as caught:
+        await EnvCredentials()()
+    assert "secret_1" not in everything_shown(caught.value)
+
+
+async def test_a_file_that_hangs_can_be_given_up(tmp_path) -> None:
+    pipe = tmp_path / "credentials"
+    os.mkfifo(pipe)
+    try:
+        with pytest.raises(TimeoutError), anyio.fail_after(0.05):
+            await FileCredentials(pipe)()
+    finally:
+        pipe.write_text(LINES)
 
 
 @pytest.mark.parametrize("path", ["absent", "", "a\0b"])
