@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import aiosqlite
 from attrs import frozen
 
-from scope_async.errors import ConfigurationError, ServerError
+from scope_async.errors import ConfigurationError, ServerError, ValidationError
 from scope_async.local import schema
 
 T = TypeVar("T")
@@ -118,6 +118,8 @@ class Database:
                 await self._run(change.statements)
             except sqlite3.Error as error:
                 raise ServerError(f"the store could not be written: {error}") from error
+            except (OverflowError, UnicodeEncodeError) as error:
+                raise ValidationError(f"this cannot be stored: {error}") from error
             return change.then()
 
     async def _run(self, statements: Iterable[Statement]) -> None:
@@ -127,7 +129,9 @@ class Database:
             for sql, parameters in statements:
                 await connection.execute(sql, parameters)
             await connection.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
+            # Not only SQLite refuses: what it has no type for is refused before it is asked, and
+            # a transaction that stays open would refuse every change after this one.
             if connection.in_transaction:
                 await connection.execute("ROLLBACK")
             raise
@@ -149,5 +153,6 @@ class Database:
 def _make_private(path: Path) -> None:
     # Only a file that is not there is opened: closing any descriptor of a file drops the
     # locks that this process holds on it (POSIX), those of another Local Scope included.
+    # Of a link it is its target: SQLite would make that with the mode that the umask leaves.
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scope_async.errors import ConfigurationError
+from scope_async.errors import ConfigurationError, ValidationError
 from scope_async.local import LocalScope
 from tests.integration.local.local_caller import Caller
 
@@ -96,6 +96,13 @@ async def test_the_store_is_its_owners_alone_and_durable(tmp_path):
         assert pragmas == ["wal", 2]
 
 
+async def test_the_store_is_its_owners_alone_also_behind_a_link_to_nothing(tmp_path):
+    link, target = tmp_path / "link.db", tmp_path / "target.db"
+    link.symlink_to(target)
+    async with LocalScope(link):
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
 async def test_two_at_once_on_one_store_would_answer_wrongly_so_the_second_is_refused(tmp_path):
     path = tmp_path / "scope.db"
     async with LocalScope(path):
@@ -158,6 +165,16 @@ async def test_a_write_that_fails_changes_nothing(caller: Caller):
 
 
 @pytest.mark.timeout(180)  # a hundred processes, on a machine that may be busy
+@pytest.mark.parametrize("value", [10**30, "\ud800"], ids=["too large", "no character"])
+async def test_what_no_store_can_hold_is_refused_and_later_changes_go_through(caller: Caller, value):
+    state = await caller.local.export_state()
+    field = "created_at" if isinstance(value, int) else "created_by"
+    state["api_keys"][0][field] = value
+    with pytest.raises(ValidationError):
+        await caller.local.import_state(state)
+    assert (await caller.new_key())["name"]
+
+
 async def test_nothing_acknowledged_is_lost_to_a_kill_in_the_middle_of_writes(tmp_path):
     path = tmp_path / "scope.db"
     victims = await asyncio.create_subprocess_exec(
