@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -104,8 +105,7 @@ class KeysApi:
         self._access.administrator(call)
         query = call.request.query
         events = await self._store.keys.events(call.request.match_info["api_key"])
-        start = _read_cursor(query.get("cursor")) or (0, "")
-        begin = int(start[0])
+        begin = _read_offset(query.get("cursor"))
         page, following = _page(events[begin:], _limit(query.get("limit")))
         cursor = _cursor((begin + len(page), "")) if following else None
         data: list[dict[str, Any]] = [{**event, "at": iso(event["at"])} for event in page]
@@ -154,9 +154,24 @@ def _read_cursor(text: str | None) -> tuple[float, str] | None:
         return None
     try:
         number, name = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return float(number), str(name)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValidationError("cursor: not one that this service gave out") from error
+        place = float(number), str(name)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise _not_ours() from error
+    if not math.isfinite(place[0]):
+        raise _not_ours()
+    return place
+
+
+def _read_offset(text: str | None) -> int:
+    number, name = _read_cursor(text) or (0.0, "")
+    # The cursor of another list, or a negative one, would give the same page for ever.
+    if name or number < 0 or not number.is_integer():
+        raise _not_ours()
+    return int(number)
+
+
+def _not_ours() -> ValidationError:
+    return ValidationError("cursor: not one that this service gave out")
 
 
 def _act(call: Call) -> Act:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from datetime import datetime
 from typing import Any
@@ -308,6 +309,17 @@ async def test_the_audit_trail_says_who_from_where_and_why(caller: Caller):
     rest = await caller.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=3&cursor={first['next_cursor']}")
     assert first["data"] + rest.json["data"] == trail
     assert rest.json["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[Infinity,""]', '[NaN,""]', '["inf",""]', '[-5,""]', '[1.5,""]', '[-1.7e9,"key_1"]', "[" * 4000],
+)
+async def test_a_cursor_that_was_made_up_is_refused(caller: Caller, text):
+    key = await caller.new_key()
+    cursor = base64.urlsafe_b64encode(text.encode()).decode()
+    answer = await caller.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=1&cursor={cursor}")
+    assert (answer.status, answer.code) == (422, "validation_error")
 
 
 async def test_the_audit_trail_cannot_be_rewritten(caller: Caller):
