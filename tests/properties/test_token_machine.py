@@ -6,10 +6,7 @@ import asyncio
 import gc
 import logging
 import os
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -24,19 +21,12 @@ from hypothesis.stateful import (
 )
 
 from scope_async import (
-    AccessToken,
-    ClientClosedError,
     ConfigurationError,
     ConnectionError,
-    InvalidCredentialsError,
     RateLimitError,
     ServerError,
-    TokenRefreshError,
-    TokenSource,
 )
-from scope_async._clock import TravelClock
-from tests.auth_double import ADDRESSES, settle
-from tests.properties.auth_world import AuthWorld
+from tests.properties.token_stage import TokenStage
 
 EXAMPLES = int(os.environ.get("SCOPE_TEST_EXAMPLES", "200"))
 
@@ -63,67 +53,16 @@ provider_errors = st.sampled_from(
 )
 
 
-class TokenMachine(RuleBasedStateMachine):
-    """The outside world of one source: readers, the auth API, clocks, whoever kills tasks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.clock = TravelClock(ticking=False)
-        self.world = AuthWorld(self.clock)
-        self.readers: list[asyncio.Task[AccessToken]] = []
-        self.errors: list[BaseException] = []
-        self.tokens_seen: list[AccessToken] = []
-        self.generation = 0
-        self.refusals = 0
-        self.drifts = 0
-        self.lives = 1
-        self.closed = self.killed = False
-        self.token_refused = True
+class TokenMachine(TokenStage, RuleBasedStateMachine):
+    """What the outside world does to a source: readers, the auth API, clocks, whoever kills tasks."""
 
     @initialize(
         buffer=st.sampled_from([0.0, 60.0, 300.0, 7200.0]), seed=st.integers(0, 2**16), lifetime=lifetimes
     )
     def open(self, buffer: float, seed: int, lifetime: float) -> None:
-        options: dict[str, Any] = {**ADDRESSES, "token_refresh_buffer": buffer}
-        self.tokens = self.world.tokens = TokenSource(
-            self.world.provider,
-            exchange=self.world.exchange,
-            clock=self.clock,
-            draw=random.Random(seed).random,
-            **options,
-        )
+        self.build(buffer, seed)
         self.start()
         self.grant(lifetime)
-
-    def run(self, times: int = 30) -> None:
-        self.loop.run_until_complete(settle(times))
-        self._collect()
-
-    def _collect(self) -> None:
-        """Take the outcome of every reader that has one."""
-        for reader in [reader for reader in self.readers if reader.done()]:
-            self.readers.remove(reader)
-            if reader.cancelled():
-                continue
-            error = reader.exception()
-            if error is None:
-                self._handed_out(reader.result())
-                continue
-            assert not any(error is other for other in self.errors), "one exception object for two callers"
-            self.errors.append(error)
-            if isinstance(error, ClientClosedError):
-                assert self.closed
-            else:
-                assert isinstance(error, TokenRefreshError | InvalidCredentialsError), repr(error)
-                assert error.retry_after is None or error.retry_after >= 0
-
-    def _handed_out(self, token: AccessToken) -> None:
-        assert self.clock.monotonic() < self.world.expiry[token.value], "a dead token was handed out"
-        assert token.generation >= self.generation, "an older token was handed out after a newer one"
-        if token.generation > self.generation:
-            self.generation = token.generation
-            self.tokens_seen.append(token)
 
     @rule(count=st.integers(1, 3))
     def read(self, count: int) -> None:
@@ -143,41 +82,27 @@ class TokenMachine(RuleBasedStateMachine):
     @rule(lifetime=lifetimes)
     def grant(self, lifetime: float) -> None:
         self.world.grant(lifetime)
-        self._answered()
+        self.answered()
 
     @precondition(lambda self: self.world.asked and self.world.can_grant_again)
     @rule()
     def grant_again(self) -> None:
         self.world.grant_again()
-        self._answered()
-
-    def _answered(self) -> None:
-        self.run()
-        if (token := self.tokens.peek()) is not None:
-            self._handed_out(token)
-            self.token_refused = False
+        self.answered()
 
     @precondition(lambda self: self.world.asked)
     @rule(failure=failures)
     def fail(self, failure: Callable[[], BaseException]) -> None:
-        with self._token_kept():
+        with self.token_kept():
             self.world.fail(failure())
             self.run()
 
     @precondition(lambda self: self.world.asked)
     @rule()
     def refuse(self) -> None:
-        with self._token_kept():
+        with self.token_kept():
             self.world.refuse()
             self.run()
-
-    @contextmanager
-    def _token_kept(self) -> Iterator[None]:
-        before = self.tokens.peek()
-        yield
-        after = self.tokens.peek()
-        kept = (before and before.value) == (after and after.value)
-        assert kept, "a failed renewal displaced a valid token"
 
     @rule(change=st.booleans(), error=st.none() | provider_errors)
     def change_the_provider(self, change: bool, error: Callable[[], BaseException] | None) -> None:
@@ -191,7 +116,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.run()
 
     @precondition(lambda self: self.clock.monotonic() < self.world.valid_until)
-    @rule(share=st.floats(0.0, 1.0))
+    @rule(share=st.floats(0.0, 1.0) | st.just(1.001))
     def advance_within_the_life_of_the_token(self, share: float) -> None:
         self.clock.advance(share * (self.world.valid_until - self.clock.monotonic()))
         self.run()
@@ -214,20 +139,7 @@ class TokenMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens_seen)
     @rule(data=st.data())
     def invalidate(self, data: st.DataObject) -> None:
-        self._refuse_token(data.draw(st.sampled_from(self.tokens_seen[-3:])))
-
-    def _refuse_token(self, token: AccessToken) -> None:
-        before = self.tokens.status().generation
-        had = self.tokens.peek() is not None
-        self.loop.run_until_complete(self._invalidate(token))
-        if had and self.tokens.peek() is None:
-            assert token.generation == before, "a late 401 touched a newer token"
-            self.token_refused = self.world.excused = True
-            self.refusals += 1
-        self.run()
-
-    async def _invalidate(self, token: AccessToken) -> None:
-        self.tokens.invalidate(token)
+        self.refuse_token(data.draw(st.sampled_from(self.tokens_seen[-3:])))
 
     @rule(count=st.integers(1, 6))
     def refuse_every_token(self, count: int) -> None:
@@ -235,7 +147,7 @@ class TokenMachine(RuleBasedStateMachine):
             if self.world.asked:
                 self.grant(1000.0)
             if (token := self.tokens.peek()) is not None:
-                self._refuse_token(token)
+                self.refuse_token(token)
 
     @precondition(lambda self: not self.closed)
     @rule(expire=st.booleans(), read=st.booleans(), wait=rounds, data=st.data())
@@ -262,35 +174,6 @@ class TokenMachine(RuleBasedStateMachine):
             self.close()
         else:
             self.close_and_start_at_once(wait, cancel)
-
-    def start(self) -> None:
-        self.closed = self.killed = False
-        self.loop.run_until_complete(self.tokens.start())
-        self.run()
-
-    def close(self) -> None:
-        self._end_life()
-        self.loop.run_until_complete(self.tokens.aclose())
-        self.run()
-        assert not self.readers, "a reader outlived the source"
-        assert not asyncio.all_tasks(self.loop), "a task outlived the source"
-
-    def close_and_start_at_once(self, wait: int, cancel: bool) -> None:
-        self._end_life()
-        closing = self.loop.create_task(self.tokens.aclose())
-        self.run(wait)
-        if cancel:
-            closing.cancel()
-        self.loop.run_until_complete(self.tokens.start())
-        self.loop.run_until_complete(asyncio.wait([closing]))
-        assert closing.cancelled() or closing.exception() is None
-        self.run()
-        self.closed = self.killed = False
-        assert self.world.asked or self.world.provider_error, "the source did not start again"
-
-    def _end_life(self) -> None:
-        self.lives += 1
-        self.closed = self.token_refused = self.world.excused = True
 
     @invariant()
     def never_two_exchanges_at_once(self) -> None:
@@ -325,14 +208,6 @@ class TokenMachine(RuleBasedStateMachine):
         assert self.world.forced <= self.drifts
         allowance = 3 * self.lives + self.clock.monotonic() / 10
         assert self.world.forced + self.refusals <= allowance
-
-    def teardown(self) -> None:
-        for reader in self.readers:
-            reader.cancel()
-        self.loop.run_until_complete(self.tokens.aclose())
-        self.run()
-        assert not asyncio.all_tasks(self.loop)
-        self.loop.close()
 
 
 # A task that is cancelled before its first step never awaits what anyio wrapped in it.
