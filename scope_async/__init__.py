@@ -1,5 +1,6 @@
 """Async-first Python SDK for the Scope prompt-management platform."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from scope_async._version import __version__
@@ -38,6 +39,9 @@ from scope_async.http.auth import BearerAuth
 from scope_async.prompts.version import PromptVersion
 from scope_async.tokens.source import TokenSource
 from scope_async.tokens.token import AccessToken, TokenStatus
+
+# Quiet until the application or SCOPE_LOG asks: without any handler Python would print warnings.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
     from scope_async.keys import ApiKey, ApiKeyAdmin, KeyEvent, NewApiKey

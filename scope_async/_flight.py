@@ -19,11 +19,12 @@ class Flight(Generic[Result]):
     call returned, `error` what it raised, or `landed` is False since it was killed.
     """
 
-    __slots__ = ("_ended", "_loop", "_waiters", "error", "landed", "result")
+    __slots__ = ("_ended", "_loop", "_waiters", "error", "landed", "name", "result")
 
     result: Result
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
         self._ended = False
@@ -69,8 +70,8 @@ class SingleFlight(Generic[Key, Result]):
     def under_way(self, key: Key) -> bool:
         return key in self._flights
 
-    def join(self, key: Key, call: Callable[[], Awaitable[Result]]) -> Flight[Result]:
-        """Return the flight for `key`, starting `call` when none is under way.
+    def join(self, key: Key, call: Callable[[], Awaitable[Result]], name: str = "") -> Flight[Result]:
+        """Return the flight for `key`, starting `call` when none is under way; it is then called `name`.
 
         Raises:
             ClientClosedError: the tasks were closed.
@@ -78,7 +79,7 @@ class SingleFlight(Generic[Key, Result]):
         self._background.ensure()
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = Flight()
+            flight = self._flights[key] = Flight(name)
             self._background.spawn(self._fly, key, call, flight)
         return flight
 

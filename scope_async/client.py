@@ -17,7 +17,8 @@ from scope_async.http.transport import Transport
 from scope_async.prompts.api import Fallback, Label, PromptsApi
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.dispatch import Dispatcher
-from scope_async.telemetry.events import Hook
+from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
+from scope_async.telemetry.logging import log_hooks
 from scope_async.tokens.source import TokenSource
 
 
@@ -54,7 +55,9 @@ class ScopeClient:
         self.config = Config.resolve(config, options)
         clock = clock or SystemClock()
         self._background = Background()
-        emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
+        hooks = (*hooks, *log_hooks())
+        self._emit = emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
+        self._told_of = False
         self.tokens = TokenSource(
             credentials,
             config=self.config,
@@ -111,19 +114,28 @@ class ScopeClient:
         The first token exchange begins at once, and the first call that needs it joins it.
         """
         self._transport.open()
+        fresh = not self._background.running
         await self.tokens.start()
+        if fresh and self._emit.observed:
+            self._told_of = True
+            self._emit(ClientStarted(base_url=self.config.base_url, environment=self.config.environment))
 
     async def aclose(self) -> None:
         """Wake all waiters with `ClientClosedError`, end the tasks, close our sessions. Idempotent.
 
         With `snapshot_path`, returns when the last good versions are on disk.
         """
+        opened, self._told_of = self._told_of or self._background.running, False
         try:
             self._prompts.close()
             await self.tokens.aclose()
         finally:
-            await self._transport.aclose()
+            # Started again meanwhile, it is in use; whoever comes last decides.
+            if not self._background.running:
+                await self._transport.aclose()
             await self._prompts.flush()
+            if opened:
+                await self._emit.last(ClientClosed())
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -30,6 +30,8 @@ OPTION_VARIABLES = {
     "environment": "SCOPE_ENVIRONMENT",
     "token_refresh_buffer": "SCOPE_TOKEN_REFRESH_BUFFER",
 }
+LOG_VARIABLE = "SCOPE_LOG"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
 
 _NOT_IN_URLS = re.compile(r"[\s\\\x00-\x20\x7f]")
@@ -72,6 +74,14 @@ class Environment:
         except ValueError:
             self._problems.append(f"{name} must be a number of seconds, got {value!r}")
             return None
+
+    def log_level(self) -> str | None:
+        """Return the level in `SCOPE_LOG`, in small letters; None when it is not set."""
+        value = self.text(LOG_VARIABLE)
+        if value is not None and value.lower() not in LOG_LEVELS:
+            self._problems.append(f"{LOG_VARIABLE} must be one of {', '.join(LOG_LEVELS)}, got {value!r}")
+            return None
+        return None if value is None else value.lower()
 
     def credentials(self) -> dict[str, str]:
         """Return organization ID, API key and API secret; note which are missing."""

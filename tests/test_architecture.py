@@ -22,7 +22,10 @@ LAYERS = [
     "_version errors",
     "_clock telemetry.events",
     f"config credentials {DATA}",
-    "http.wire http.retry http.proxy http.turns http.pool _background _flight telemetry.dispatch",
+    (
+        "http.wire http.witness http.retry http.proxy http.turns http.pool _background _flight "
+        "telemetry.dispatch telemetry.logging"
+    ),
     "http.transport",
     "tokens",
     "http.auth",

@@ -37,13 +37,9 @@ Version = Annotated[
 @app.callback()
 def options(*, verbose: Verbose = False, version: Version = False) -> None:  # noqa: ARG001 - its callback acts
     """Prompts, tokens and API keys of the Scope platform, from the shell."""
-    logger = logging.getLogger("scope_async")
     if verbose:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-        logger.setLevel(logging.DEBUG)
-    else:
-        # An error is one line on stderr; without a handler Python would print the warnings as well.
-        logger.addHandler(logging.NullHandler())
+        logging.getLogger("scope_async").setLevel(logging.DEBUG)
 
 
 app.command()(demo.demo)

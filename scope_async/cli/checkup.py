@@ -23,7 +23,6 @@ from scope_async.errors import (
 )
 from scope_async.http.transport import Transport
 from scope_async.http.wire import Reply, Request, new_headers
-from scope_async.telemetry.events import Event
 from scope_async.tokens.exchange import HttpExchange, TokenGrant
 from scope_async.tokens.windows import windows
 
@@ -60,7 +59,7 @@ class Checkup:
         if configured is None:
             return
         config, credentials = configured
-        transport = Transport(config, clock=SystemClock(), emit=_unheard, max_connections=2)
+        transport = Transport(config, clock=SystemClock(), max_connections=2)
         try:
             reached = [
                 await self._reach("auth API", config.auth_api_url, config, transport),
@@ -174,10 +173,6 @@ class Checkup:
 
 def _any_reply(reply: Reply) -> Reply:
     return reply
-
-
-def _unheard(_: Event, /) -> None:
-    """The checks have no hooks."""
 
 
 def _advice_to_reach(error: ScopeError, url: str) -> str:

@@ -13,7 +13,6 @@ from scope_async.cli.screen import AsJson, print_json, run, stdout
 from scope_async.config import Config, Environment
 from scope_async.credentials import EnvCredentials
 from scope_async.http.transport import Transport
-from scope_async.telemetry.events import Event
 from scope_async.tokens.exchange import HttpExchange
 from scope_async.tokens.source import TokenSource
 from scope_async.tokens.windows import windows
@@ -51,7 +50,7 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
     options = environment.options()
     environment.check()
     config = Config(**options)
-    transport = Transport(config, clock=SystemClock(), emit=_unheard, max_connections=1)
+    transport = Transport(config, clock=SystemClock(), max_connections=1)
     exchange = HttpExchange(config, transport)
     try:
         async with TokenSource(EnvCredentials(), config=config, exchange=exchange) as tokens:
@@ -71,10 +70,6 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
             return {**document, "token": found.value} if reveal else document
     finally:
         await transport.aclose()
-
-
-def _unheard(_: Event, /) -> None:
-    """One exchange has no hooks."""
 
 
 def _renewal(document: dict[str, Any]) -> str:

@@ -9,8 +9,8 @@ import asyncio
 import builtins
 import random
 import ssl
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import ClientTimeout
@@ -23,7 +23,8 @@ from scope_async.http.pool import Pool
 from scope_async.http.retry import is_passing, retry_delay
 from scope_async.http.turns import Turns
 from scope_async.http.wire import Reply, Request
-from scope_async.telemetry.events import Emit, RequestRetried
+from scope_async.http.witness import Witness
+from scope_async.telemetry.events import Emit
 
 MAX_REPLY_BYTES = 10 * 1024 * 1024
 
@@ -42,33 +43,47 @@ class Transport:
         config: Config,
         *,
         clock: Clock,
-        emit: Emit,
+        emit: Emit | None = None,
         session: aiohttp.ClientSession | None = None,
         max_connections: int,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
         self._clock = clock
-        self._emit = emit
+        observed = emit is not None and getattr(emit, "observed", True)
+        self._witness = Witness(emit, monotonic=clock.monotonic) if emit is not None and observed else None
         self._pool = Pool(limit=max_connections, session=session)
         self._draw = draw
         self._timeout = self._limits(config.timeout)
 
-    async def call(
+    def call(
         self,
         request: Request,
         read: Callable[[Reply], Result],
         *,
         middlewares: Sequence[ClientMiddlewareType] | None = None,
         max_retries: int | None = None,
-    ) -> Result:
+    ) -> Coroutine[Any, Any, Result]:
         """Send `request` until `read` makes something of the reply, within `timeout` seconds in all.
 
-        The first attempt is bare; the machinery for retries is entered only after a failure.
-
-        Raises:
+        Raises (when awaited):
             ScopeError: what the last attempt failed with; nothing else.
         """
+        # Not a coroutine itself, so that a call pays for the witness only when there is one.
+        if self._witness is None:
+            return self._call(request, read, middlewares, max_retries)
+        return self._witness.watch(
+            request, read, lambda look: self._call(request, look, middlewares, max_retries)
+        )
+
+    async def _call(
+        self,
+        request: Request,
+        read: Callable[[Reply], Result],
+        middlewares: Sequence[ClientMiddlewareType] | None,
+        max_retries: int | None,
+    ) -> Result:
+        """Make the first attempt bare; the machinery for retries is entered only after a failure."""
         started = self._clock.monotonic()
         try:
             return read(await self._attempt(request, self._timeout, middlewares))
@@ -97,15 +112,9 @@ class Transport:
         )
         if self._pool.closed or self._clock.monotonic() + delay >= deadline:
             raise failure
-        self._emit(
-            RequestRetried(
-                operation=request.operation,
-                request_id=request.request_id,
-                attempt=attempt,
-                delay_ms=delay * 1000,
-                error=type(failure).__name__,
-            )
-        )
+        if self._witness is not None:
+            self._witness.retried(request, failure, delay)
+        request.attempts = attempt + 1
         await self._clock.sleep(delay)
 
     def _limits(self, total: float) -> ClientTimeout:

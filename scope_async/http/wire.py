@@ -45,13 +45,20 @@ _BAD_REQUEST = 400
 # Freezing these two would more than double what they cost, once per request.
 @attrs.define(kw_only=True)
 class Request:
-    """One call, ready to be sent as often as needed. Its `repr` shows no header and no body."""
+    """One call, ready to be sent as often as needed. Its `repr` shows no header and no body.
+
+    For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
+    asked for, `attempts` how often it has been sent, the current time included.
+    """
 
     operation: str
     method: str
     url: URL
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    template: str = ""
+    prompt: str | None = None
+    attempts: int = 1
 
     @property
     def request_id(self) -> str:

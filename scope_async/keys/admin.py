@@ -25,7 +25,6 @@ from scope_async.http.transport import Transport
 from scope_async.http.wire import Request, api_root, new_headers, segment
 from scope_async.keys.key import ApiKey, KeyEvent, NewApiKey
 from scope_async.keys.reading import Item, reading, reading_page
-from scope_async.telemetry.events import Event
 
 _MAX_CONNECTIONS = 10
 # RFC 6750 section 2.1, and anything else that is safe in a header.
@@ -70,7 +69,6 @@ class ApiKeyAdmin:
         self._transport = Transport(
             self.config,
             clock=clock or SystemClock(),
-            emit=_unheard,
             session=session,
             max_connections=_MAX_CONNECTIONS,
         )
@@ -232,7 +230,3 @@ class ApiKeyAdmin:
             if following is None:
                 return
             cursor = following
-
-
-def _unheard(_: Event, /) -> None:
-    """An admin client has no hooks."""

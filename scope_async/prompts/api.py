@@ -61,7 +61,9 @@ class PromptsApi:
             monotonic=clock.monotonic,
         )
         self._snapshot = _snapshot(config, background, clock)
-        self._remote = RemotePrompts(config, transport=transport, auth=auth)
+        self._remote = RemotePrompts(
+            config, transport=transport, auth=auth, emit=emit if self._observed else None
+        )
         outages = Outages(limit=config.cache_max_entries)
         self._renewals = Renewals(
             self._remote,

@@ -6,7 +6,7 @@ import logging
 
 from scope_async._clock import Clock
 from scope_async.config import Config
-from scope_async.errors import ScopeError
+from scope_async.errors import ApiError, ScopeError
 from scope_async.prompts.cache import PromptCache
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.outage import Outage, Outages, is_outage
@@ -15,7 +15,8 @@ from scope_async.prompts.renewal import Renewals
 from scope_async.prompts.selection import Selection
 from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import CacheHit, CacheMiss, Emit, FallbackUsed, StaleServed
+from scope_async.prompts.wait import Wait
+from scope_async.telemetry.events import CacheHit, Emit, FallbackUsed, StaleServed
 
 _logger = logging.getLogger("scope_async.prompts")
 
@@ -69,15 +70,20 @@ class PromptReader:
             standing = await self._stand_in(selection, outage.error, fallback)
             if standing is not None:
                 return standing
-        if self._observed:
-            self._emit(CacheMiss(prompt=selection.name, wanted=selection.wanted))
+        wait = Wait(selection, self._emit, self._clock.monotonic) if self._observed else None
+        version = None
         try:
-            return await self._renewals.join(selection, self._lifetime(selection, ttl))
+            version = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
         except ScopeError as error:
-            standing = await self._stand_in(selection, error, fallback) if is_outage(error) else None
-            if standing is None:
+            if is_outage(error):
+                asked = None if wait is None else wait.request_id
+                version = await self._stand_in(selection, error, fallback, asked)
+            if version is None:
                 raise
-            return standing
+        finally:
+            if wait is not None:
+                wait.end(version)
+        return version
 
     def _from_memory(self, selection: Selection, ttl: float | None) -> PromptVersion | None:
         """Return the copy that may be served at once, and have it renewed when it is not fresh."""
@@ -89,11 +95,12 @@ class PromptReader:
         if not self._cache.may_revalidate(entry, ttl):
             return None
         outage = self._outages.find(selection.key)
+        request_id = None
         if outage is None or self._may_ask(selection, outage):
-            self._renewals.start(selection, self._lifetime(selection, ttl))
+            request_id = self._renewals.start(selection, self._lifetime(selection, ttl)).name
         if outage is None:
-            return self._hit(selection, entry.version, fresh=False)
-        return self._stale(selection, entry.stale_version, self._cache.age(entry), outage.error)
+            return self._hit(selection, entry.version, fresh=False, request_id=request_id)
+        return self._stale(selection, entry.stale_version, self._cache.age(entry), outage.error, request_id)
 
     async def ask(self, selection: Selection, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
         """Return what the service has now, and store it.
@@ -144,28 +151,44 @@ class PromptReader:
         return self._clock.monotonic() >= outage.retry_at and not self._renewals.under_way(selection)
 
     async def _stand_in(
-        self, selection: Selection, error: ScopeError, fallback: Fallback | None
+        self,
+        selection: Selection,
+        error: ScopeError,
+        fallback: Fallback | None,
+        request_id: str | None = None,
     ) -> PromptVersion | None:
         entry = self._cache.find(selection.key)
         if entry is not None:
             if self._cache.is_fresh(entry):
                 return entry.version
             if self._cache.may_stand_in(entry):
-                return self._stale(selection, entry.stale_version, self._cache.age(entry), error)
+                age = self._cache.age(entry)
+                return self._stale(selection, entry.stale_version, age, error, request_id)
         if self._snapshot is not None:
             kept = await self._snapshot.find(selection.key)
             if kept is not None:
                 age = max(0.0, self._clock.time() - kept.stored_at)
-                return self._stale(selection, kept.version, age, error)
-        return await self._fallback(selection, error, fallback) if fallback is not None else None
+                return self._stale(selection, kept.version, age, error, request_id)
+        if fallback is None:
+            return None
+        return await self._fallback(selection, error, fallback, request_id)
 
-    def _hit(self, selection: Selection, version: PromptVersion, *, fresh: bool) -> PromptVersion:
+    def _hit(
+        self, selection: Selection, version: PromptVersion, *, fresh: bool, request_id: str | None = None
+    ) -> PromptVersion:
         if self._observed:
-            self._emit(CacheHit(prompt=selection.name, wanted=selection.wanted, fresh=fresh))
+            self._emit(
+                CacheHit(prompt=selection.name, wanted=selection.wanted, fresh=fresh, request_id=request_id)
+            )
         return version
 
     def _stale(
-        self, selection: Selection, version: PromptVersion, age: float, error: ScopeError
+        self,
+        selection: Selection,
+        version: PromptVersion,
+        age: float,
+        error: ScopeError,
+        request_id: str | None,
     ) -> PromptVersion:
         self._report(selection, f"serving the last good version, {age:.0f} s old", error)
         if self._observed:
@@ -175,16 +198,24 @@ class PromptReader:
                     wanted=selection.wanted,
                     age_ms=age * 1000,
                     error=type(error).__name__,
+                    request_id=request_id or _request_id(error),
                 )
             )
         return version
 
-    async def _fallback(self, selection: Selection, error: ScopeError, fallback: Fallback) -> PromptVersion:
+    async def _fallback(
+        self, selection: Selection, error: ScopeError, fallback: Fallback, request_id: str | None = None
+    ) -> PromptVersion:
         self._report(selection, "using the caller's fallback", error)
         version = await fallback_version(fallback, selection.name, self._config.unknown_variables)
         if self._observed:
             self._emit(
-                FallbackUsed(prompt=selection.name, wanted=selection.wanted, error=type(error).__name__)
+                FallbackUsed(
+                    prompt=selection.name,
+                    wanted=selection.wanted,
+                    error=type(error).__name__,
+                    request_id=request_id or _request_id(error),
+                )
             )
         return version
 
@@ -195,3 +226,7 @@ class PromptReader:
             _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)
         if outage is not None:
             outage.reported = True
+
+
+def _request_id(error: ScopeError) -> str | None:
+    return error.request_id if isinstance(error, ApiError) else None

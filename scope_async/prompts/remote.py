@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from os import urandom
 
@@ -16,6 +17,7 @@ from scope_async.http.wire import USER_AGENT, Reply, Request, api_root, read_err
 from scope_async.prompts.decode import read_prompt_version
 from scope_async.prompts.selection import Selection
 from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.events import Emit, PromptFetched
 
 _OK = 200
 _NOT_FOUND = 404
@@ -26,19 +28,32 @@ _NOBODY = Selection.of("scope-async-ping")
 class RemotePrompts:
     """Asks the service for prompt versions, one request per call and its retries."""
 
-    def __init__(self, config: Config, *, transport: Transport, auth: ClientMiddlewareType) -> None:
+    def __init__(
+        self, config: Config, *, transport: Transport, auth: ClientMiddlewareType, emit: Emit | None = None
+    ) -> None:
         self._unknown_variables: UnknownVariables = config.unknown_variables
         self._transport = transport
         self._middlewares = (auth,)
+        self._emit = emit
         self._root = api_root(config.base_url, config.api_version)
+        self._root_path = URL(self._root, encoded=True).raw_path
         self._url = lru_cache(config.cache_max_entries)(self._url_of)
         # aiohttp's own kind of mapping is the one that it takes over at once.
         self._headers = CIMultiDict(
-            {"Accept": "application/json", "User-Agent": USER_AGENT, "X-Scope-Environment": config.environment}
+            {
+                "Accept": "application/json",
+                "User-Agent": USER_AGENT,
+                "X-Scope-Environment": config.environment,
+            }
         )
 
     async def fetch(
-        self, selection: Selection, *, known: PromptVersion | None = None, max_retries: int | None = None
+        self,
+        selection: Selection,
+        *,
+        known: PromptVersion | None = None,
+        max_retries: int | None = None,
+        request_id: str | None = None,
     ) -> PromptVersion:
         """Return the selected version; `known` itself when the service still says the very same.
 
@@ -56,12 +71,34 @@ class RemotePrompts:
                 raise _no_production(selection.name, read_error(reply))
             return read_prompt_version(reply, name=selection.name, unknown_variables=self._unknown_variables)
 
+        request = self._request("prompts.get", selection, request_id)
         return await self._transport.call(
-            self._request("prompts.get", selection),
-            read,
+            request,
+            read if self._emit is None else self._told(self._emit, read, selection, request.request_id),
             middlewares=self._middlewares,
             max_retries=max_retries,
         )
+
+    @staticmethod
+    def _told(
+        emit: Emit, read: Callable[[Reply], PromptVersion], selection: Selection, request_id: str
+    ) -> Callable[[Reply], PromptVersion]:
+        """Return `read` with an event for what it read."""
+
+        def read_and_tell(reply: Reply) -> PromptVersion:
+            version = read(reply)
+            emit(
+                PromptFetched(
+                    request_id=request_id,
+                    prompt=selection.name,
+                    wanted=selection.wanted,
+                    version_id=version.id,
+                    version_number=version.version_number,
+                )
+            )
+            return version
+
+        return read_and_tell
 
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.
@@ -75,16 +112,23 @@ class RemotePrompts:
             self._request("prompts.ping", _NOBODY), _read_ping, middlewares=self._middlewares
         )
 
-    def _request(self, operation: str, selection: Selection) -> Request:
+    def _request(self, operation: str, selection: Selection, request_id: str | None = None) -> Request:
         headers = self._headers.copy()
-        headers["X-Request-ID"] = _uuid4()
-        return Request(operation=operation, method="GET", url=self._url(selection.path), headers=headers)
+        headers["X-Request-ID"] = request_id or new_request_id()
+        return Request(
+            operation=operation,
+            method="GET",
+            url=self._url(selection.path),
+            headers=headers,
+            template=self._root_path + selection.template,
+            prompt=selection.name,
+        )
 
     def _url_of(self, path: str) -> URL:
         return URL(self._root + path, encoded=True)
 
 
-def _uuid4() -> str:
+def new_request_id() -> str:
     """Return a random UUID (RFC 9562 section 5.4), at a third of what the standard library takes."""
     digits = urandom(16).hex()
     variant = _VARIANTS[digits[16]]

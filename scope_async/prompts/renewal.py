@@ -13,10 +13,11 @@ from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, 
 from scope_async.prompts.cache import Entry, PromptCache
 from scope_async.prompts.order import FetchOrder
 from scope_async.prompts.outage import Outages, is_outage
-from scope_async.prompts.remote import RemotePrompts
+from scope_async.prompts.remote import RemotePrompts, new_request_id
 from scope_async.prompts.selection import Key, Selection
 from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion
+from scope_async.prompts.wait import Wait
 from scope_async.telemetry.events import Emit, Revalidated
 
 _logger = logging.getLogger("scope_async.prompts")
@@ -55,20 +56,29 @@ class Renewals:
         self._closings = 0
 
     async def fetch(
-        self, selection: Selection, ttl: float, *, max_retries: int | None = None
+        self,
+        selection: Selection,
+        ttl: float,
+        *,
+        max_retries: int | None = None,
+        request_id: str | None = None,
     ) -> PromptVersion:
         """Return what the service has now, asked by this caller alone; a `ttl` of 0 does not store it.
 
         Raises:
             ScopeError: as `RemotePrompts.fetch`.
         """
+        request_id = request_id or new_request_id()
         started = self._clock.monotonic()
         ticket = self._order.begin()
         try:
             version = await self._remote.fetch(
-                selection, known=self._cache.known(selection.key), max_retries=max_retries
+                selection,
+                known=self._cache.known(selection.key),
+                max_retries=max_retries,
+                request_id=request_id,
             )
-            self._answered(selection, version, started=started, ttl=ttl, ticket=ticket)
+            self._answered(selection, version, started=started, ttl=ttl, ticket=ticket, request_id=request_id)
         except ScopeError as error:
             self._failed(selection, error, ticket)
             raise
@@ -80,14 +90,22 @@ class Renewals:
         """Begin the shared fetch, unless it is under way; does not wait."""
         # With something to serve meanwhile, a service that failed is tried once per delay.
         known_down = self._outages.find(selection.key) is not None and self._has_copy(selection.key)
-        call = partial(self.fetch, selection, ttl, max_retries=0 if known_down else None)
-        return self._flights.join(self._flight_key(selection), call)
+        max_retries = 0 if known_down else None
+        if not self._observed:
+            call = partial(self.fetch, selection, ttl, max_retries=max_retries)
+            return self._flights.join(self._flight_key(selection), call)
+        # Known before anything is sent, so that a caller's events can name what it waits for.
+        request_id = new_request_id()
+        call = partial(self.fetch, selection, ttl, max_retries=max_retries, request_id=request_id)
+        return self._flights.join(self._flight_key(selection), call, request_id)
 
     def under_way(self, selection: Selection) -> bool:
         return self._flights.under_way(self._flight_key(selection))
 
-    async def join(self, selection: Selection, ttl: float) -> PromptVersion:
+    async def join(self, selection: Selection, ttl: float, wait: Wait | None = None) -> PromptVersion:
         """Return the outcome of the shared fetch. Cancelling a caller leaves it to the others.
+
+        `wait` is told which fetch is waited for.
 
         Raises:
             ScopeError: the shared failure, an object of this caller's own.
@@ -95,7 +113,12 @@ class Renewals:
         """
         closings = self._closings
         for _ in range(_TRIES_WHEN_KILLED):
-            flight = self.start(selection, ttl)
+            if wait is None:
+                flight = self.start(selection, ttl)
+            else:
+                shared = self.under_way(selection)
+                flight = self.start(selection, ttl)
+                wait.begin(flight.name, shared=shared)
             await flight.wait()
             if flight.error is not None:
                 raise _own(flight.error) from flight.error
@@ -132,7 +155,14 @@ class Renewals:
         )
 
     def _answered(
-        self, selection: Selection, version: PromptVersion, *, started: float, ttl: float, ticket: int
+        self,
+        selection: Selection,
+        version: PromptVersion,
+        *,
+        started: float,
+        ttl: float,
+        ticket: int,
+        request_id: str,
     ) -> None:
         key = selection.key
         outage = self._outages.end(key)
@@ -145,8 +175,14 @@ class Renewals:
             if previous is not None and previous.ticket > ticket:
                 return
             if previous is not None and self._observed:
-                changed = previous.version != version
-                self._emit(Revalidated(prompt=selection.name, wanted=selection.wanted, changed=changed))
+                self._emit(
+                    Revalidated(
+                        prompt=selection.name,
+                        wanted=selection.wanted,
+                        changed=previous.version != version,
+                        request_id=request_id,
+                    )
+                )
         if self._snapshot is not None:
             self._snapshot.keep(key, version)
 

@@ -26,11 +26,15 @@ def key_of(name: str, label: str | None, version: str | None) -> Key:
 
 @attrs.frozen
 class Selection:
-    """One prompt version to ask for, by its `key`; `path` is relative to the API's root."""
+    """One prompt version to ask for, by its `key`.
+
+    `path` is relative to the API's root, and `template` is what all paths of its kind have in common.
+    """
 
     name: str
     key: Key
     path: str
+    template: str
 
     @classmethod
     def of(cls, name: str, label: str | None = None, version: str | None = None) -> Selection:
@@ -44,12 +48,13 @@ class Selection:
             raise ValidationError("give a label or a version, not both")
         if label not in (None, "production", "latest"):
             raise ValidationError(f"label must be 'production' or 'latest', got {label!r}")
-        path = f"/prompts/{segment(name, 'name')}"
+        prompt = f"/prompts/{segment(name, 'name')}"
+        key = key_of(name, label, version)
         if version is not None:
-            path += f"/versions/{segment(version, 'version')}"
-        else:
-            path += f"/{label or 'production'}"
-        return cls(name, key_of(name, label, version), path)
+            path = f"{prompt}/versions/{segment(version, 'version')}"
+            return cls(name, key, path, "/prompts/{name}/versions/{version_id}")
+        last = f"/{label or 'production'}"
+        return cls(name, key, prompt + last, "/prompts/{name}" + last)
 
     @property
     def is_production(self) -> bool:

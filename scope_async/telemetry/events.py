@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -27,6 +27,35 @@ class Event:
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
+class ClientStarted(Event):
+    """The client's background tasks run; `environment` is the option of that name."""
+
+    base_url: str
+    environment: str
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ClientClosed(Event):
+    """The client has closed, and nothing follows; async hooks have a second for it."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RequestStarted(Event):
+    """A call begins, in the task that makes it; one of `ResponseReceived` and `RequestFailed` follows.
+
+    `operation` is `prompts.get`, `prompts.ping` or `exchange`; `template` is the URL's path
+    without what varies.
+    """
+
+    operation: str
+    request_id: str
+    method: str
+    url: str
+    template: str
+    prompt: str | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RequestRetried(Event):
     """An attempt failed and another one follows after `delay_ms`; `attempt` counts from 1."""
 
@@ -35,22 +64,60 @@ class RequestRetried(Event):
     attempt: int
     delay_ms: float
     error: str
+    status: int | None = None
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ResponseReceived(Event):
+    """A call was answered; `duration_ms` is that of all its `attempts`, with the pauses between."""
+
+    operation: str
+    request_id: str
+    status: int
+    attempts: int
+    duration_ms: float
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class RequestFailed(Event):
+    """A call failed for good, or was cancelled; `status` is None when no reply said one."""
+
+    operation: str
+    request_id: str
+    error: str
+    status: int | None
+    attempts: int
+    duration_ms: float
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class PromptFetched(Event):
+    """The reply to a request was read as this version of a prompt."""
+
+    request_id: str
+    prompt: str
+    wanted: str
+    version_id: str
+    version_number: int
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class TokenExchanged(Event):
-    """A token was obtained; `lifetime_ms` is what the service promised."""
+    """A token was obtained; it lives `lifetime_ms` in all, and `expires_in_ms` from now on."""
 
     generation: int
     lifetime_ms: float
+    expires_in_ms: float
     duration_ms: float
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class TokenWaited(Event):
-    """A caller had no valid token and waited for an exchange."""
+    """A caller had no valid token and waited for the exchange of `request_id`."""
 
     duration_ms: float
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -60,6 +127,7 @@ class RenewalFailed(Event):
     error: str
     failures: int
     retry_in_ms: float
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -68,6 +136,7 @@ class CredentialsRefused(Event):
 
     error: str
     retry_in_ms: float
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -89,20 +158,45 @@ class BufferClamped(Event):
 class CacheHit(Event):
     """A prompt version came from memory; when not `fresh`, it is being renewed meanwhile.
 
-    `prompt` is the name that was asked for, `wanted` is `production`, `latest` or a version id.
+    `prompt` is the name that was asked for, `wanted` is `production`, `latest` or a version
+    id, `request_id` that of the renewal.
     """
 
     prompt: str
     wanted: str
     fresh: bool
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class CacheMiss(Event):
-    """A caller waits for the service, alone or with others."""
+    """A caller begins to wait, in its own task, for the fetch of `request_id`.
 
+    `shared` when the fetch was under way already. `FetchWaited` of the same `call_id` follows.
+    """
+
+    call_id: str
     prompt: str
     wanted: str
+    request_id: str
+    shared: bool
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class FetchWaited(Event):
+    """A caller has waited for a fetch, and got what `outcome` says.
+
+    It is `fetched`, `stale`, `fallback` or `failed`; then `error` says with what.
+    """
+
+    call_id: str
+    prompt: str
+    wanted: str
+    request_id: str
+    outcome: str
+    duration_ms: float
+    version_number: int | None = None
+    error: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -112,6 +206,7 @@ class Revalidated(Event):
     prompt: str
     wanted: str
     changed: bool
+    request_id: str
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -122,6 +217,7 @@ class StaleServed(Event):
     wanted: str
     age_ms: float
     error: str
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -131,6 +227,7 @@ class FallbackUsed(Event):
     prompt: str
     wanted: str
     error: str
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -143,9 +240,24 @@ class PrefetchDone(Event):
 
 
 class Hook(Protocol):
-    """Anything that takes one event. A coroutine it returns runs in the background."""
+    """Anything that takes one event, in the task that it happens in.
+
+    A coroutine it returns runs in the background. A hook may have a method
+    `inject(request_id, headers)` as well (see `Propagator`).
+    """
 
     def __call__(self, event: Event, /) -> Coroutine[Any, Any, None] | None: ...
+
+
+@runtime_checkable
+class Propagator(Protocol):
+    """A hook's second side: headers for a request, such as `traceparent`.
+
+    Called right after the `RequestStarted` of `request_id`, with headers to add to. What the
+    client sends of its own cannot be replaced.
+    """
+
+    def inject(self, request_id: str, headers: dict[str, str], /) -> None: ...
 
 
 class Emit(Protocol):

@@ -36,6 +36,7 @@ class TokenGrant:
 
     value: str = attrs.field(repr=False)
     lifetime: float
+    request_id: str | None = None
 
 
 class Exchange(Protocol):
@@ -73,9 +74,8 @@ class HttpExchange:
         last: ApiError | None = None
         for dialect in tuple(self._dialects):
             try:
-                grant = await self._transport.call(
-                    self._request(dialect, credentials), read_grant, max_retries=0
-                )
+                request = self._request(dialect, credentials)
+                grant = await self._transport.call(request, read_grant, max_retries=0)
             except ApiError as error:
                 last = error
                 if error.http_status in _NOT_HERE:
@@ -83,7 +83,7 @@ class HttpExchange:
                 self._remember(dialect)
                 break
             self._remember(dialect)
-            return grant
+            return attrs.evolve(grant, request_id=request.request_id)
         assert last is not None  # noqa: S101 - there is at least one dialect
         raise _explained(last, credentials) from None
 

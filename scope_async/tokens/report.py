@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from scope_async.errors import ScopeError
+from scope_async.errors import ApiError, ScopeError
 from scope_async.telemetry.events import (
     BufferClamped,
     CredentialsRefused,
     Emit,
     RenewalFailed,
     TokenExchanged,
+    TokenWaited,
 )
 from scope_async.tokens.token import AccessToken
 from scope_async.tokens.windows import Windows
@@ -25,8 +26,12 @@ class Report:
         self._emit = emit
         self._wanted_buffer = wanted_buffer
         self._clamp_told = False
+        self._request_id: str | None = None
 
-    def exchanged(self, token: AccessToken, planned: Windows, duration: float) -> None:
+    def exchanged(
+        self, token: AccessToken, planned: Windows, duration: float, request_id: str | None
+    ) -> None:
+        self._request_id = request_id
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
         )
@@ -34,7 +39,9 @@ class Report:
             TokenExchanged(
                 generation=token.generation,
                 lifetime_ms=token.lifetime * 1000,
+                expires_in_ms=token.expires_in() * 1000,
                 duration_ms=duration * 1000,
+                request_id=request_id,
             )
         )
         if planned.clamped and not self._clamp_told:
@@ -47,10 +54,33 @@ class Report:
             )
             self._emit(BufferClamped(wanted_ms=self._wanted_buffer * 1000, used_ms=planned.buffer * 1000))
 
+    def waited(self, duration: float, error: BaseException | None) -> None:
+        """Tell that a caller has waited, for the last exchange or for the one that ended in `error`."""
+        request_id = self._request_id if error is None else _request_id(error)
+        self._emit(TokenWaited(duration_ms=duration * 1000, request_id=request_id))
+
     def failed(self, error: ScopeError, failures: int, retry_in: float) -> None:
         _logger.warning("the token could not be renewed: %s; trying again in %.1f s", error, retry_in)
-        self._emit(RenewalFailed(error=type(error).__name__, failures=failures, retry_in_ms=retry_in * 1000))
+        self._emit(
+            RenewalFailed(
+                error=type(error).__name__,
+                failures=failures,
+                retry_in_ms=retry_in * 1000,
+                request_id=_request_id(error),
+            )
+        )
 
     def refused(self, error: ScopeError, retry_in: float) -> None:
         _logger.error("%s; asking again in %.0f s", error, retry_in)
-        self._emit(CredentialsRefused(error=type(error).__name__, retry_in_ms=retry_in * 1000))
+        self._emit(
+            CredentialsRefused(
+                error=type(error).__name__,
+                retry_in_ms=retry_in * 1000,
+                request_id=_request_id(error),
+            )
+        )
+
+
+def _request_id(error: BaseException) -> str | None:
+    """Return the id of the request that failed, where the reply named it."""
+    return error.request_id if isinstance(error, ApiError) else None

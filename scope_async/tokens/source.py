@@ -17,15 +17,11 @@ from scope_async._clock import Clock, SuspensionWatch, SystemClock
 from scope_async._flight import SingleFlight
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, StaticCredentials
-from scope_async.errors import (
-    ClientClosedError,
-    InvalidCredentialsError,
-    ScopeError,
-    TokenRefreshError,
-)
+from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatch import Dispatcher
-from scope_async.telemetry.events import Hook, TokenWaited
+from scope_async.telemetry.events import Hook
+from scope_async.telemetry.logging import log_hooks
 from scope_async.tokens.exchange import Exchange, HttpExchange
 from scope_async.tokens.failure import as_failure, own_error
 from scope_async.tokens.refresher import Refresher
@@ -76,8 +72,10 @@ class TokenSource:
         self._clock = clock = clock or SystemClock()
         self._monotonic = clock.monotonic
         self._draw = draw
-        self._background = background or Background()
-        self._emit = Dispatcher(hooks, self._background)
+        if background is None:
+            background, hooks = Background(), (*hooks, *log_hooks())
+        self._background = background
+        self._emit = Dispatcher(hooks, background)
         self._transport = Transport(self.config, clock=clock, emit=self._emit, max_connections=4)
         provider = (
             StaticCredentials(credentials) if isinstance(credentials, ApiKeyCredentials) else credentials
@@ -127,26 +125,31 @@ class TokenSource:
         token = self._token
         if self._monotonic() < token.dead_at:
             return token
-        return await self._wait()
+        return await (self._wait_and_tell() if self._emit.observed else self._wait())
 
-    async def _wait(self) -> AccessToken:
+    async def _wait_and_tell(self) -> AccessToken:
         arrived = self._monotonic()
         try:
-            for _ in range(_MAX_FLIGHTS):
-                self._check_open()
-                if (verdict := self._schedule.verdict(self._monotonic())) is not None:
-                    self._background.ensure()
-                    raise self._own(verdict)
-                flight = self._flights.join("token", self._exchange)
-                await flight.wait()
-                if (token := self.peek()) is not None:
-                    return token
-                self._check_open()
-                if flight.error is not None:
-                    raise self._own(flight.error)
-        finally:
-            if self._emit.observed:
-                self._emit(TokenWaited(duration_ms=(self._monotonic() - arrived) * 1000))
+            token = await self._wait()
+        except BaseException as error:
+            self._report.waited(self._monotonic() - arrived, error)
+            raise
+        self._report.waited(self._monotonic() - arrived, None)
+        return token
+
+    async def _wait(self) -> AccessToken:
+        for _ in range(_MAX_FLIGHTS):
+            self._check_open()
+            if (verdict := self._schedule.verdict(self._monotonic())) is not None:
+                self._background.ensure()
+                raise self._own(verdict)
+            flight = self._flights.join("token", self._exchange)
+            await flight.wait()
+            if (token := self.peek()) is not None:
+                return token
+            self._check_open()
+            if flight.error is not None:
+                raise self._own(flight.error)
         raise TokenRefreshError(f"no valid token after {_MAX_FLIGHTS} exchanges")
 
     def invalidate(self, token: AccessToken) -> None:
@@ -207,7 +210,9 @@ class TokenSource:
         try:
             await self._background.aclose()
         finally:
-            await self._transport.aclose()
+            # Started again meanwhile, it is in use; whoever comes last decides.
+            if self._closed:
+                await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -278,7 +283,7 @@ class TokenSource:
             expires_at=asked_at + lifetime,
             monotonic=self._monotonic,
         )
-        self._report.exchanged(token, planned, now - started)
+        self._report.exchanged(token, planned, now - started, granted.grant.request_id)
 
     def _renew_early(self) -> None:
         now = self._monotonic()

@@ -31,5 +31,5 @@ def test_events_of_two_kinds_are_never_equal() -> None:
 
 
 def test_an_event_shows_what_it_is() -> None:
-    event = RenewalFailed(error="ServerError", failures=2, retry_in_ms=500.0)
-    assert repr(event) == "RenewalFailed(error='ServerError', failures=2, retry_in_ms=500.0)"
+    event = RenewalFailed(error="ServerError", failures=2, retry_in_ms=500.0, request_id="r")
+    assert repr(event) == "RenewalFailed(error='ServerError', failures=2, retry_in_ms=500.0, request_id='r')"

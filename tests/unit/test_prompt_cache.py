@@ -19,7 +19,14 @@ from scope_async.errors import (
 )
 from scope_async.prompts.cache import Entry, PromptCache
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import CacheHit, CacheMiss, Revalidated, StaleServed
+from scope_async.telemetry.events import (
+    CacheHit,
+    CacheMiss,
+    FetchWaited,
+    PromptFetched,
+    Revalidated,
+    StaleServed,
+)
 from tests.prompt_service import serving
 
 DOWN = ConnectionError("no route")
@@ -41,7 +48,8 @@ async def test_a_fresh_copy_is_served_without_suspending():
             call.send(None)
         assert done.value.value is first
         assert served.transport.paths == ["p/production"]
-        assert [type(event) for event in served.events] == [CacheMiss, CacheHit]
+        kinds = [type(event) for event in served.events]
+        assert kinds == [CacheMiss, PromptFetched, FetchWaited, CacheHit]
 
 
 async def test_keys_keep_labels_ids_and_names_apart():

@@ -28,7 +28,7 @@ from scope_async.errors import (
 )
 from scope_async.http.transport import MAX_REPLY_BYTES, Transport
 from scope_async.http.wire import Reply, Request, new_headers, read_json
-from scope_async.telemetry.events import Event, RequestRetried
+from scope_async.telemetry.events import Event, RequestRetried, RequestStarted, ResponseReceived
 
 ADDRESS = "https://scope.example/api/v1/prompts/greeting/production"
 SECRET = "secret_01DEF456"
@@ -74,7 +74,7 @@ async def test_a_success_takes_one_attempt_and_no_sleep(transport, service, inst
     assert await transport.call(request(), read_json) == {"id": "v1"}
     assert len(sent(service)) == 1
     assert not instant_clock.slept
-    assert not events
+    assert [type(event) for event in events] == [RequestStarted, ResponseReceived]
 
 
 async def test_the_request_is_sent_as_it_was_built(transport, service) -> None:
@@ -161,13 +161,14 @@ async def test_every_retry_is_an_event_without_a_secret(transport, service, even
     service.get(ADDRESS, payload={})
     built = request()
     await transport.call(built, read_json)
-    assert events == [
+    assert [event for event in events if isinstance(event, RequestRetried)] == [
         RequestRetried(
             operation="get_prompt_version",
             request_id=built.request_id,
             attempt=attempt,
             delay_ms=delay_ms,
             error="ServerError",
+            status=503,
         )
         for attempt, delay_ms in ((1, 500.0), (2, 1000.0))
     ]

@@ -1,0 +1,98 @@
+"""The log: quiet until the application or `SCOPE_LOG` asks for it, and structured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import attrs
+
+from scope_async.config import Environment
+from scope_async.telemetry.events import (
+    BufferClamped,
+    CacheHit,
+    CredentialsChanged,
+    CredentialsRefused,
+    Event,
+    FallbackUsed,
+    Hook,
+    RenewalFailed,
+    RequestFailed,
+    RequestRetried,
+    StaleServed,
+    TokenExchanged,
+)
+
+_ROOT = logging.getLogger("scope_async")
+_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+# What has a line of its own where it happens, once for each outage and in more words.
+_TOLD_ELSEWHERE = (
+    BufferClamped,
+    CredentialsChanged,
+    CredentialsRefused,
+    FallbackUsed,
+    RenewalFailed,
+    StaleServed,
+)
+_LEVELS: Mapping[type[Event], int] = {
+    CacheHit: logging.DEBUG,
+    RequestFailed: logging.WARNING,
+    RequestRetried: logging.INFO,
+    TokenExchanged: logging.INFO,
+}
+
+
+class LoggingHook:
+    """A hook that logs each event on `scope_async.events`: `RequestRetried operation=… attempt=…`.
+
+    For a formatter that writes JSON each record has `scope_event`, the event's name, and
+    `scope_facts`, its fields. What the client does is logged at debug, what it does because
+    something went wrong at info, and a call that failed as a warning.
+    """
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger("scope_async.events")
+
+    def __call__(self, event: Event, /) -> None:
+        level = _LEVELS.get(type(event), logging.DEBUG)
+        if isinstance(event, _TOLD_ELSEWHERE) or not self._logger.isEnabledFor(level):
+            return
+        facts = attrs.asdict(event)
+        words = " ".join(f"{name}={_word(value)}" for name, value in facts.items() if value is not None)
+        name = type(event).__name__
+        self._logger.log(level, "%s %s", name, words, extra={"scope_event": name, "scope_facts": facts})
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    text = str(value)
+    # Whatever is in a name or an address, an event stays one line of one word per field.
+    plain = text.isprintable() and not any(sign in text for sign in ' "=\\')
+    return text if plain and text else repr(text)
+
+
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """The handler that `SCOPE_LOG` adds; known by its class, so that there is never a second one."""
+
+
+def log_hooks() -> tuple[Hook, ...]:
+    """Return the hooks that `SCOPE_LOG` asks for, and have the package's log on stderr; else nothing.
+
+    Without the variable the package logs to nobody but the handlers of the application.
+
+    Raises:
+        ConfigurationError: the variable names no level.
+    """
+    environment = Environment()
+    level = environment.log_level()
+    environment.check()
+    if level is None:
+        return ()
+    if not any(isinstance(handler, _StderrHandler) for handler in _ROOT.handlers):
+        handler = _StderrHandler()
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        _ROOT.addHandler(handler)
+    _ROOT.setLevel(level.upper())
+    return (LoggingHook(),)
