@@ -168,6 +168,27 @@ class PromptVersion:
         """
         return self._renderer.messages(variables, **kw)
 
+    def otel_attributes(self) -> dict[str, str | bool]:
+        """Return attributes for the span of the LLM call that uses this version; never its text.
+
+        `gen_ai.prompt.name` and `gen_ai.prompt.version` are OpenTelemetry's names, the latter
+        being the version number as text; `scope.prompt.id`, `scope.prompt.version_id`,
+        `scope.prompt.is_stale` and `scope.prompt.is_fallback` are ours. What was made by hand
+        has no ids and no number.
+        """
+        attributes: dict[str, str | bool] = {
+            "gen_ai.prompt.name": self.name,
+            "scope.prompt.is_stale": self.is_stale,
+            "scope.prompt.is_fallback": self.is_fallback,
+        }
+        if self.version_number:
+            attributes["gen_ai.prompt.version"] = str(self.version_number)
+        if self.prompt_id:
+            attributes["scope.prompt.id"] = self.prompt_id
+        if self.id:
+            attributes["scope.prompt.version_id"] = self.id
+        return attributes
+
     def marked(self, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
         """Return this version with other flags; what was compiled is shared."""
         copy = object.__new__(PromptVersion)
