@@ -18,7 +18,7 @@ import uvicorn
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from scope_async import ClientClosedError, ScopeClient
+from scope_async import ApiKeyCredentials, ClientClosedError, ScopeClient
 from scope_async.local import LocalScope
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -78,6 +78,32 @@ async def test_used_again_after_it_was_closed(local: LocalScope) -> None:
         async with scope:
             assert await scope.get_prompt_version("greeting", cache=False)
     assert local.journal.count("exchange") == 3
+
+
+async def test_started_again_while_it_is_being_closed(local: LocalScope) -> None:
+    asked = 0
+
+    async def slow_to_end() -> ApiKeyCredentials:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+        return local.credentials
+
+    scope = ScopeClient(slow_to_end, base_url=local.url, auth_api_url=local.url)
+    await scope.start()
+    await asyncio.sleep(0.01)
+    closing = asyncio.create_task(scope.aclose())
+    await asyncio.sleep(0)
+    await scope.start()
+    await closing
+    assert await scope.get_prompt_version("greeting")
+    await scope.aclose()
+    with pytest.raises(ClientClosedError):
+        await scope.get_prompt_version("greeting")
 
 
 async def test_two_clients_closed_first_in_first_out(local: LocalScope) -> None:
