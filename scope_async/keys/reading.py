@@ -31,8 +31,10 @@ def reading(kind: type[Item]) -> Callable[[Reply], Item]:
         except ServerError as error:
             if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
                 raise
-            # A reply that claims success may hold an API secret, so its body goes nowhere.
-            raise ServerError(error.message, http_status=reply.status, request_id=reply.request_id) from None
+            message = error.message
+        # A reply that claims success may hold an API secret, so its body goes nowhere. Raised out
+        # here, because `from None` hides the error that has it and does not drop it.
+        raise ServerError(message, http_status=reply.status, request_id=reply.request_id)
 
     return read
 

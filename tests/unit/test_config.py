@@ -173,6 +173,13 @@ def test_a_password_in_a_url_is_refused_and_not_shown(scheme) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("separator", ["?token=", "#", "?a=1#"])
+def test_a_link_that_signs_in_is_refused_and_its_token_not_shown(separator) -> None:
+    with pytest.raises(ConfigurationError, match="query or a fragment") as caught:
+        Config(**URLS | {"base_url": f"https://scope.example/settings{separator}admin_hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_trailing_slash_is_dropped() -> None:
     assert Config(**URLS | {"base_url": "https://scope.example/api/v1/"}).base_url.endswith("/api/v1")
 

@@ -133,6 +133,8 @@ async def test_a_broken_reply_to_a_creation_leaks_no_secret(service, reply):
     for text in (shown, repr(vars(caught.value))):
         assert SECRET not in text
         assert TOKEN not in text
+    # Also `from None` keeps what it hides, for every collector of errors that looks.
+    assert caught.value.__context__ is None
 
 
 async def test_a_creation_that_is_tried_again_is_the_same_one(service):
