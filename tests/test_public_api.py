@@ -89,7 +89,7 @@ def test_a_name_says_where_to_import_it_from(name) -> None:
 def test_importing_it_loads_no_extra() -> None:
     extras = (
         "aiosqlite fastapi hypothesis jinja2 opentelemetry pydantic pytest rich sqlite3 typer "
-        "scope_async.cli scope_async.local"
+        "scope_async.cli scope_async.local scope_async.telemetry.otel"
     )
     script = f"import sys, scope_async; print(*[name for name in {extras.split()!r} if name in sys.modules])"
     done = subprocess.run(
@@ -102,10 +102,18 @@ def test_every_name_is_there_without_the_extras() -> None:
     # Also what only the extras need must not be imported on the way to a public name.
     script = """
 import sys
-for name in ("aiosqlite", "jinja2", "rich", "typer"):
+for name in ("aiosqlite", "jinja2", "opentelemetry", "rich", "typer"):
     sys.modules[name] = None
 import scope_async
 for name in scope_async.__all__:
     getattr(scope_async, name)
 """
     subprocess.run([sys.executable, "-c", script], timeout=50, check=True)
+
+
+def test_local_scope_says_what_to_install() -> None:
+    script = "import sys; sys.modules['aiosqlite'] = None; import scope_async.local"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert "pip install 'scope-async[local]'" in done.stderr.splitlines()[-1]

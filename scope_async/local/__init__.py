@@ -1,5 +1,14 @@
 """Local Scope: the Scope platform's APIs on this machine, for tests and development."""
 
+from importlib.util import find_spec as _find_spec
+
+if not all(map(_find_spec, ("aiosqlite", "jinja2"))):
+    # Before the imports below, whose own error would name a module and not what to install.
+    raise ModuleNotFoundError(
+        "Local Scope needs the extra 'local'; get it with: pip install 'scope-async[local]'",
+        name="scope_async.local",
+    )
+
 from scope_async.local.fault import Fault
 from scope_async.local.faults import ActiveFault, Faults
 from scope_async.local.journal import Journal, JournalEntry
