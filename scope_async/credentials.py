@@ -68,6 +68,26 @@ class StaticCredentials:
         return self.credentials
 
 
+def as_provider(credentials: ApiKeyCredentials | CredentialProvider) -> CredentialProvider:
+    """Return what is asked before every exchange.
+
+    Raises:
+        TypeError: not credentials and nothing that can be called for some.
+    """
+    if isinstance(credentials, ApiKeyCredentials):
+        return StaticCredentials(credentials)
+    given: object = credentials
+    if isinstance(given, type):
+        raise TypeError(f"credentials is the class {given.__name__}; an instance was expected")
+    if not callable(given):
+        # Its class alone: the value may be a pair of key and secret.
+        raise TypeError(
+            "credentials must be ApiKeyCredentials or an async function that returns some, "
+            f"got {type(given).__name__}"
+        )
+    return credentials
+
+
 @attrs.frozen
 class EnvCredentials:
     """Credentials from the environment, read anew at every exchange."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 
 import attrs
 
@@ -69,7 +70,7 @@ class Renewal:
     async def _load(self) -> ApiKeyCredentials:
         known = self._known
         try:
-            credentials = await contained(self._provider())
+            credentials = await contained(_asked(self._provider))
         except Exception as error:
             if known is None:
                 raise
@@ -89,3 +90,14 @@ class Renewal:
             self._emit(CredentialsChanged(api_key=credentials.api_key))
         self._known = credentials
         return credentials
+
+
+def _asked(provider: Callable[[], Awaitable[ApiKeyCredentials]]) -> Awaitable[ApiKeyCredentials]:
+    """Return what `provider` is awaited for; `await` itself would not say what was wrong with it."""
+    answer: object = provider()
+    if not isawaitable(answer):
+        raise ConfigurationError(
+            "the credential provider must be an async function or an object with an async __call__; "
+            f"calling it returned {type(answer).__name__}, which cannot be awaited"
+        )
+    return answer

@@ -27,11 +27,15 @@ class Report:
         self._wanted_buffer = wanted_buffer
         self._clamp_told = False
         self._request_id: str | None = None
+        self._failed = 0  # since the last token
 
     def exchanged(
         self, token: AccessToken, planned: Windows, duration: float, request_id: str | None
     ) -> None:
         self._request_id = request_id
+        if self._failed:
+            _logger.info("the token could be renewed again after %d failures", self._failed)
+            self._failed = 0
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
         )
@@ -60,6 +64,7 @@ class Report:
         self._emit(TokenWaited(duration_ms=duration * 1000, request_id=request_id))
 
     def failed(self, error: ScopeError, failures: int, retry_in: float) -> None:
+        self._failed += 1
         _logger.warning("the token could not be renewed: %s; trying again in %.1f s", error, retry_in)
         self._emit(
             RenewalFailed(
@@ -71,6 +76,7 @@ class Report:
         )
 
     def refused(self, error: ScopeError, retry_in: float) -> None:
+        self._failed += 1
         _logger.error("%s; asking again in %.0f s", error, retry_in)
         self._emit(
             CredentialsRefused(

@@ -16,7 +16,7 @@ from scope_async._background import Background
 from scope_async._clock import Clock, SuspensionWatch, SystemClock
 from scope_async._flight import SingleFlight
 from scope_async.config import Config
-from scope_async.credentials import ApiKeyCredentials, CredentialProvider, StaticCredentials
+from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatch import Dispatcher
@@ -77,11 +77,8 @@ class TokenSource:
         self._background = background
         self._emit = Dispatcher(hooks, background)
         self._transport = Transport(self.config, clock=clock, emit=self._emit, max_connections=4)
-        provider = (
-            StaticCredentials(credentials) if isinstance(credentials, ApiKeyCredentials) else credentials
-        )
         self._renewal = Renewal(
-            provider,
+            as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
             monotonic=clock.monotonic,
             emit=self._emit,

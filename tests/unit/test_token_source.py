@@ -298,6 +298,30 @@ async def test_a_provider_that_raises_anything_or_returns_anything_gives_a_typed
             assert "secret_x" not in str(told.value)
 
 
+async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
+    def plain() -> ApiKeyCredentials:
+        return CREDENTIALS
+
+    async with source(FakeAuth(), credentials=plain) as tokens:
+        with pytest.raises(TokenRefreshError, match=r"must be an async function .* ApiKeyCredentials"):
+            await tokens.get()
+
+
+async def test_that_renewals_succeed_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    with caplog.at_level(logging.INFO, "scope_async.tokens"):
+        async with source(auth, clock) as tokens:
+            await tokens.get()
+            auth.error = ServerError("down", http_status=500)
+            await travel(clock, 3500, step=10)
+            failures = tokens.status().failures
+            auth.error = None
+            await travel(clock, 7200, step=10)
+    assert failures > 0
+    assert caplog.text.count("renewed again after") == 1
+    assert f"renewed again after {failures} failures" in caplog.text
+
+
 async def test_invalidate_drops_exactly_the_token_that_was_refused() -> None:
     auth = FakeAuth()
     async with source(auth) as tokens:
@@ -483,3 +507,7 @@ def test_what_is_wrong_is_told_before_anything_is_opened() -> None:
         TokenSource(CREDENTIALS, token_refresh_buffer=-1, **ADDRESSES)
     with pytest.raises(TypeError, match="refresh_bufer"):
         TokenSource(CREDENTIALS, refresh_bufer=1, **ADDRESSES)
+    for wrong in (("org_1", "key_1", "secret_1"), ApiKeyCredentials):
+        with pytest.raises(TypeError, match="credentials") as told:
+            TokenSource(wrong, **ADDRESSES)
+        assert "secret_1" not in str(told.value)
