@@ -21,6 +21,8 @@ _COLUMNS = (
     "expires_at, revoked_at, revoked_reason"
 )
 
+_REPLACES = "replaces "
+
 
 @frozen
 class Act:
@@ -39,19 +41,27 @@ class KeyStore:
         self._activity = activity
         self._clock = clock
         self._keys: dict[str, KeyRecord] = {}
+        self._successors: dict[str, str] = {}
         self._replays = Replays(clock)
 
     async def load(self) -> None:
         """Read the index from the disk."""
         rows = await self._database.fetch(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
-        self.adopt(KeyRecord(*row[:-1]) for row in rows)
+        events = await self._database.fetch("SELECT api_key, event, reason FROM events ORDER BY seq")
+        self.adopt((KeyRecord(*row[:-1]) for row in rows), events)
         self._activity.adopt({row[0]: row[-1] for row in rows if row[-1] is not None})
         rows = await self._database.fetch("SELECT key_digest, request_digest, api_key FROM idempotency")
         self._replays.adopt({key_digest: (content, api_key) for key_digest, content, api_key in rows})
 
-    def adopt(self, records: Iterable[KeyRecord]) -> None:
-        """Start over with `records`."""
+    def adopt(
+        self, records: Iterable[KeyRecord], events: Iterable[tuple[str | None, str, str | None]] = ()
+    ) -> None:
+        """Start over with `records`; `events` are the key, name and reason of each line of their trails."""
         self._keys = {record.api_key: record for record in records}
+        self._successors = {}
+        for api_key, event, reason in events:
+            if event == "created" and api_key in self._keys and reason is not None:
+                self._successors.setdefault(reason.removeprefix(_REPLACES), api_key)
         self._replays.adopt({})
 
     def find(self, api_key: str) -> KeyRecord | None:
@@ -113,9 +123,8 @@ class KeyStore:
                     http_status=409,
                     error_code="api_key_not_active",
                 )
-            lifetime = None if old.expires_at is None else old.expires_at - old.created_at
             ends = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
-            new_key = self._make(old.name, old.environment, lifetime, act.actor)
+            new_key = self._make(old.name, old.environment, self._lifetime(old), act.actor)
             return self._created(new_key, act, request, attrs.evolve(old, expires_at=ends))
 
         return await self._database.write(plan)
@@ -171,6 +180,18 @@ class KeyStore:
             events.sort(key=lambda event: float(event["at"]))
         return events
 
+    def _lifetime(self, record: KeyRecord) -> float | None:
+        """Return how long the key was made to live; a rotation only shortens what is left of it.
+
+        What first replaced it was made to live as long, and has not been shortened itself or
+        was replaced in turn.
+        """
+        seen: set[str] = set()  # an import can make keys that replace each other
+        while (successor := self._successors.get(record.api_key)) is not None and successor not in seen:
+            seen.add(successor)
+            record = self._keys[successor]
+        return None if record.expires_at is None else record.expires_at - record.created_at
+
     def _make(self, name: str, environment: str, expires_in: float | None, actor: str) -> NewKey:
         now = self._clock.time()
         secret = new_secret("secret")
@@ -189,7 +210,7 @@ class KeyStore:
         self, new_key: NewKey, act: Act, request: Request, replaced: KeyRecord | None
     ) -> Change[NewKey]:
         record, at = new_key.record, new_key.record.created_at
-        reason = None if replaced is None else f"replaces {replaced.api_key}"
+        reason = None if replaced is None else f"{_REPLACES}{replaced.api_key}"
         statements = [
             key_row(record),
             event_row("created", record.api_key, at, actor=act.actor, address=act.address, reason=reason),
@@ -208,6 +229,7 @@ class KeyStore:
             self._keep(record)
             if replaced is not None:
                 self._keep(replaced)
+                self._successors.setdefault(replaced.api_key, record.api_key)
             self._replays.keep(request, new_key)
             return new_key
 

@@ -98,7 +98,8 @@ class State:
         ]
 
         def then() -> None:
-            self._store.adopt(snapshot.org_id, snapshot.keys, last_used, snapshot.prompts)
+            trails = ((event["api_key"], event["event"], event["reason"]) for event in snapshot.events)
+            self._store.adopt(snapshot.org_id, snapshot.keys, last_used, snapshot.prompts, trails)
             self._signer.forget()
 
         return Change(tuple(statements), then)

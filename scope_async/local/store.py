@@ -100,11 +100,12 @@ class Store:
         keys: Iterable[KeyRecord],
         last_used: Mapping[str, float],
         prompts: Iterable[StoredPrompt],
+        events: Iterable[tuple[str | None, str, str | None]] = (),
     ) -> None:
         """Answer from this from now on; it has just been written."""
         self._settings = _Settings(org_id, self._settings.signing_key)
         self.activity.adopt(last_used)
-        self.keys.adopt(keys)
+        self.keys.adopt(keys, events)
         self.prompts.adopt(prompts)
 
     async def clear(self, first: NewKey) -> None:

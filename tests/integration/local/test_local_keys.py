@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
+from scope_async.local import LocalScope
 from tests.integration.local.local_caller import Caller, credentials_of
 
 KEYS = "/api/v1/api-keys"
@@ -227,6 +228,23 @@ async def test_rotation_gives_a_new_key_and_lets_the_old_one_go_on_for_the_overl
     assert (await caller.prompt(new_token)).status == 200
     trail = [event["event"] for event in await events(caller, old["api_key"])]
     assert trail == ["created", "used", "rotated", "used", "expired", "refused"]
+
+
+@pytest.mark.parametrize("expires_in", [None, 90 * DAY])
+async def test_a_key_that_is_rotated_again_gives_another_that_lives_as_long(tmp_path, session, expires_in):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        caller = Caller(local, session)
+        old = await caller.new_key(expires_in=expires_in)
+        for _ in range(2):
+            new = (await caller.admin("POST", f"{KEYS}/{old['api_key']}/rotate", json={"overlap": 600})).json
+        await caller.admin("POST", f"{KEYS}/{new['api_key']}/rotate")
+    async with LocalScope(path) as local:
+        caller = Caller(local, session)
+        await local.import_state(await local.export_state())
+        new = (await caller.admin("POST", f"{KEYS}/{old['api_key']}/rotate")).json
+    lives = new["expires_at"] and at(new["expires_at"]) - at(new["created_at"])
+    assert lives == (expires_in and pytest.approx(expires_in, abs=0.01))
 
 
 async def test_without_overlap_the_old_key_ends_at_once(caller: Caller):
