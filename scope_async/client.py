@@ -134,7 +134,7 @@ class ScopeClient:
             if not self._background.running:
                 await self._transport.aclose()
             await self._prompts.flush()
-            if opened:
+            if opened and self._emit.observed:
                 await self._emit.last(ClientClosed())
 
     async def __aenter__(self) -> Self:

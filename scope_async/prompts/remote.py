@@ -121,7 +121,7 @@ class RemotePrompts:
             url=self._url(selection.path),
             headers=headers,
             template=self._root_path + selection.template,
-            prompt=selection.name,
+            prompt=None if selection is _NOBODY else selection.name,
         )
 
     def _url_of(self, path: str) -> URL:
