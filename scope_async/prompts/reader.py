@@ -71,19 +71,20 @@ class PromptReader:
             if standing is not None:
                 return standing
         wait = Wait(selection, self._emit, self._clock.monotonic) if self._observed else None
-        version = None
+        got: PromptVersion | None = None
         try:
-            version = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
+            got = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
+            return got  # noqa: TRY300 - it is told in `finally`
         except ScopeError as error:
             if is_outage(error):
                 asked = None if wait is None else wait.request_id
-                version = await self._stand_in(selection, error, fallback, asked)
-            if version is None:
+                got = await self._stand_in(selection, error, fallback, asked)
+            if got is None:
                 raise
+            return got
         finally:
             if wait is not None:
-                wait.end(version)
-        return version
+                wait.end(got)
 
     def _from_memory(self, selection: Selection, ttl: float | None) -> PromptVersion | None:
         """Return the copy that may be served at once, and have it renewed when it is not fresh."""

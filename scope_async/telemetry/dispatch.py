@@ -11,7 +11,7 @@ import anyio
 
 from scope_async._background import Background
 from scope_async.errors import ClientClosedError
-from scope_async.telemetry.events import Event, Hook
+from scope_async.telemetry.events import Event, Hook, Propagator
 
 _logger = logging.getLogger("scope_async.telemetry")
 
@@ -33,7 +33,7 @@ class Dispatcher:
 
     def __init__(self, hooks: Iterable[Hook], background: Background) -> None:
         self._hooks = tuple(hooks)
-        self._injectors = tuple((hook, hook.inject) for hook in self._hooks if hasattr(hook, "inject"))
+        self._injectors = tuple((hook, hook.inject) for hook in self._hooks if isinstance(hook, Propagator))
         self._background = background
         self._under_way = 0
         self._reported: set[int] = set()

@@ -33,6 +33,8 @@ from scope_async import (
 )
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, TokenExchanged
+from scope_async.telemetry.logging import LoggingHook
+from scope_async.telemetry.otel import OpenTelemetryHook
 
 
 async def fetch_and_render() -> None:
@@ -116,6 +118,7 @@ def read(version: PromptVersion) -> None:
     assert_type(version.is_production, bool)
     assert_type(version.is_stale, bool)
     assert_type(version.get_metadata("model", "none"), Any)
+    assert_type(version.otel_attributes(), dict[str, str | bool])
     raw: Mapping[str, Any] = version.raw
     names: tuple[str, ...] = tuple(version.variables)
     messages = version.render_messages(name="Alice")
@@ -156,3 +159,16 @@ async def local() -> None:
         version = await scope.add_prompt("greeting", "Hello, {{name}}!")
         await scope.promote("greeting", version.id)
         ScopeClient(scope.credentials, base_url=scope.url, auth_api_url=scope.url)
+
+
+class Propagating:
+    """A hook that adds a header to every request."""
+
+    def __call__(self, event: Event, /) -> None: ...
+
+    def inject(self, request_id: str, headers: dict[str, str], /) -> None:
+        headers["X-Trace"] = request_id
+
+
+def observed() -> None:
+    ScopeClient.from_env(hooks=[OpenTelemetryHook(propagate=False), LoggingHook(), Propagating()])

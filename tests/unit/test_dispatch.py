@@ -59,5 +59,78 @@ async def test_after_the_close_an_async_hook_is_dropped_without_a_warning() -> N
     Dispatcher([hook], background)(EVENT)
 
 
+class Adds:
+    """A hook that adds a header to every request."""
+
+    def __init__(self, name: str, error: Exception | None = None) -> None:
+        self.name = name
+        self.error = error
+
+    def __call__(self, event: Event, /) -> None:
+        pass
+
+    def inject(self, request_id: str, headers: dict[str, str], /) -> None:
+        headers[self.name] = request_id
+        if self.error is not None:
+            raise self.error
+
+
+def test_hooks_that_can_add_headers(caplog: pytest.LogCaptureFixture) -> None:
+    headers: dict[str, str] = {}
+    dispatch = Dispatcher([Adds("a", ValueError("mine")), lambda _: None, Adds("b")], Background())
+    Dispatcher([dispatch], Background()).inject("r", headers)
+    dispatch.inject("r", headers)
+    assert headers == {"a": "r", "b": "r"}
+    assert len(caplog.records) == 1
+
+
+async def test_a_hook_that_falls_too_far_behind_misses_events(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scope_async.telemetry.dispatch._MOST_UNDER_WAY", 2)
+    background, seen, gate = Background(), [], asyncio.Event()
+
+    async def slow(event: Event, /) -> None:
+        await gate.wait()
+        seen.append(event)
+
+    dispatch = Dispatcher([slow], background)
+    for _ in range(5):
+        dispatch(EVENT)
+    assert [record.message.split(" ", 1)[0] for record in caplog.records] == ["the"]
+    assert "too slow" in caplog.text
+    gate.set()
+    await settle()
+    assert len(seen) == 2
+    dispatch(EVENT)
+    await settle()
+    assert len(seen) == 3
+    await background.aclose()
+
+
+async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scope_async.telemetry.dispatch._LAST_WORDS", 0.0)
+    background, seen = Background(), []
+
+    async def quick(event: Event, /) -> None:
+        seen.append(event)
+
+    async def endless(_: Event, /) -> None:
+        await asyncio.Event().wait()
+
+    def broken(_: Event, /) -> None:
+        raise ValueError("mine")
+
+    await Dispatcher([broken, quick, endless, seen.append], background).last(EVENT)
+    assert EVENT in seen
+
+
+def test_without_an_event_loop_an_async_hook_is_dropped_without_a_warning() -> None:
+    async def hook(_: Event, /) -> None:
+        raise AssertionError("never runs")
+
+    Dispatcher([hook], Background())(EVENT)
+
+
 def test_without_hooks_nobody_listens() -> None:
     assert not Dispatcher([], Background()).observed

@@ -228,3 +228,20 @@ def test_a_variable_may_have_a_name_that_means_something_to_python(name):
 def test_the_repr_shows_no_content():
     shown = repr(read(content="SECRET " * 100).marked(is_stale=True))
     assert shown == "<PromptVersion 'greeting' v3 id='ver_1' published is_production is_stale>"
+
+
+def test_attributes_for_a_span_name_the_version_and_never_its_text():
+    version = read()
+    assert version.otel_attributes() == {
+        "gen_ai.prompt.name": "greeting",
+        "gen_ai.prompt.version": "3",
+        "scope.prompt.id": "prm_1",
+        "scope.prompt.version_id": "ver_1",
+        "scope.prompt.is_stale": False,
+        "scope.prompt.is_fallback": False,
+    }
+    assert PromptVersion(name="p", content="x").marked(is_fallback=True).otel_attributes() == {
+        "gen_ai.prompt.name": "p",
+        "scope.prompt.is_stale": False,
+        "scope.prompt.is_fallback": True,
+    }

@@ -1,0 +1,128 @@
+"""What telemetry costs: nothing without hooks, and how much with them.
+
+    python -m benchmarks.telemetry
+
+Each figure is a ratio within one run, to a client out of which the questions whether anybody
+listens were cut. That client is there twice, so that the first line says what the machine's noise
+alone makes of a ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from benchmarks.interleaved import Measure, Spread, take_turns
+from benchmarks.prompt_server import CREDENTIALS, server_process
+from scope_async import ScopeClient
+from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.events import Event
+from scope_async.telemetry.otel import OpenTelemetryHook
+
+BARE = "no telemetry code"
+AT_ONCE = 20
+
+
+def ignore(_: Event) -> None:
+    """Do nothing."""
+
+
+def without_telemetry(scope: ScopeClient) -> None:
+    """Cut the questions whether anybody listens out of what a hit and a fetch run through."""
+    api, transport = scope._prompts, scope._transport  # noqa: SLF001 - it is what is measured
+    fresh = api._cache.fresh  # noqa: SLF001
+
+    def peek(name: str, label: str | None = None, version: str | None = None) -> PromptVersion | None:
+        key = name if label is None and version is None else ""
+        try:
+            found = fresh(key)
+        except TypeError:
+            return None
+        return found
+
+    def call(request: Any, read: Any, *, middlewares: Any = None, max_retries: int | None = None) -> Any:
+        return transport._call(request, read, middlewares, max_retries)  # noqa: SLF001
+
+    vars(api)["peek"] = peek
+    vars(transport)["call"] = call
+
+
+def variants(url: str) -> dict[str, ScopeClient]:
+    """Return clients that differ in their telemetry alone."""
+    client = partial(ScopeClient, CREDENTIALS, base_url=url, auth_api_url=url)
+    traced = OpenTelemetryHook(tracer_provider=TracerProvider(), meter_provider=MeterProvider())
+    found = {
+        BARE: client(),
+        "the same again": client(),
+        "no hook": client(),
+        "telemetry_enabled=False, a hook": client(hooks=[ignore], telemetry_enabled=False),
+        "a hook that does nothing": client(hooks=[ignore]),
+        "OpenTelemetryHook": client(hooks=[traced]),
+    }
+    for name in (BARE, "the same again"):
+        without_telemetry(found[name])
+    return found
+
+
+def measure(call: Callable[[], Awaitable[object]], times: int, at_once: int) -> Measure:
+    """Return a measure of the microseconds of CPU time per call."""
+
+    async def measured() -> float:
+        left = iter(range(times))
+
+        async def work() -> None:
+            for _ in left:
+                await call()
+
+        gc.collect()
+        started = time.process_time()
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        return (time.process_time() - started) / times * 1e6
+
+    return measured
+
+
+async def show(title: str, measures: dict[str, Measure], rounds: int) -> None:
+    """Print one table."""
+    taken = await take_turns(measures, rounds)
+    print(f"{title}: CPU time, {rounds} rounds")
+    for name, values in taken.items():
+        ratio = Spread.of_ratios(values, taken[BARE])
+        print(f"  {name:<34} {Spread.of(values).median:8.2f} µs   {ratio.show(3)} x")
+
+
+async def main(*, rounds: int, hits: int, fetches: int) -> None:
+    with server_process() as url:
+        async with AsyncExitStack() as stack:
+            clients = variants(url)
+            for scope in clients.values():
+                await stack.enter_async_context(scope)
+                await scope.get_prompt_version("greeting")
+            hit = {
+                name: measure(partial(scope.get_prompt_version, "greeting"), hits, 1)
+                for name, scope in clients.items()
+            }
+            await show("A version from memory", hit, rounds)
+            fetch = {
+                name: measure(partial(scope.get_prompt_version, "greeting", cache=False), fetches, AT_ONCE)
+                for name, scope in clients.items()
+            }
+            await show("A fetch", fetch, rounds)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--hits", type=int, default=20_000)
+    parser.add_argument("--fetches", type=int, default=300)
+    options = parser.parse_args()
+    asyncio.run(main(rounds=options.rounds, hits=options.hits, fetches=options.fetches))
