@@ -20,16 +20,23 @@ def _present(_: object, field: attrs.Attribute[str], value: object) -> None:
         raise MissingApiKeyError(f"{field.name} is missing: it must be a non-empty string")
 
 
+def _public(_: object, field: attrs.Attribute[str], value: str) -> None:
+    # Logs, errors and `repr` show it, and a secret in its place would be shown with it.
+    if value.startswith("secret_"):
+        raise ConfigurationError(f"{field.name} holds an API secret: is it in the place of another value?")
+
+
 @attrs.frozen
 class ApiKeyCredentials:
     """An organization ID, an API key (public) and its API secret (never shown).
 
     Raises:
         MissingApiKeyError: one of the three is missing or blank.
+        ConfigurationError: an API secret is where a public value belongs.
     """
 
-    org_id: str = attrs.field(validator=_present)
-    api_key: str = attrs.field(validator=_present)
+    org_id: str = attrs.field(validator=[_present, _public])
+    api_key: str = attrs.field(validator=[_present, _public])
     api_secret: str = attrs.field(validator=_present, repr=False)
 
     @classmethod

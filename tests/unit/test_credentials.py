@@ -50,6 +50,14 @@ def test_all_three_parts_are_needed(position, value) -> None:
     assert "secret_1" not in str(caught.value)
 
 
+@pytest.mark.parametrize("swapped", ["SCOPE_ORG_ID", "SCOPE_API_KEY"])
+def test_a_secret_where_a_public_value_belongs_is_refused_and_not_shown(swapped) -> None:
+    values = VARIABLES | {swapped: "secret_1", "SCOPE_API_SECRET": "key_1"}
+    with pytest.raises(ConfigurationError, match="holds an API secret") as caught:
+        ApiKeyCredentials.from_env(values)
+    assert "secret_1" not in str(caught.value)
+
+
 def test_the_environment_is_read() -> None:
     assert ApiKeyCredentials.from_env(VARIABLES) == CREDENTIALS
 
