@@ -85,7 +85,8 @@ class Checkup:
             config, credentials = Config(**options), ApiKeyCredentials(**values)
         except ConfigurationError as error:
             self.misconfigured = True
-            self._note("variables", "failed", str(error), "export them; the README says what each one is")
+            advice = "export what is missing, correct what is wrong; the README says what each variable is"
+            self._note("variables", "failed", str(error), advice)
             return None
         detail = f"organization {credentials.org_id}, API key {credentials.api_key}, {config.environment}"
         self._note("variables", "ok", detail)
@@ -149,7 +150,8 @@ class Checkup:
 
     def _lifetime(self, config: Config, grant: TokenGrant) -> None:
         planned = windows(grant.lifetime, buffer=config.token_refresh_buffer, draw=0.0)
-        detail = f"tokens live {grant.lifetime:g} s and are renewed {planned.buffer:g} s before their end"
+        life = f"tokens live {grant.lifetime:g} s"
+        detail = f"{life} and are renewed {planned.buffer:g} s or more before their end"
         if planned.clamped:
             advice = f"token_refresh_buffer is {config.token_refresh_buffer:g} s, more than half of that"
             self._note("lifetime", "warning", detail, f"{advice}: set SCOPE_TOKEN_REFRESH_BUFFER lower")

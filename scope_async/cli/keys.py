@@ -69,7 +69,8 @@ def rotate(
     seconds = read_duration(overlap)
     _make(lambda admin: admin.rotate(key, overlap=seconds), write_env, as_json=as_json)
     if not as_json:
-        stderr().print(f"[dim]{escape(key)} goes on for {about(seconds)}; revoke it once nothing uses it[/]")
+        goes_on = f"goes on for {about(seconds)}; revoke it once nothing uses it" if seconds else "has ended"
+        stderr().print(f"[dim]{escape(key)} {goes_on}[/]")
 
 
 @app.command(name="list")

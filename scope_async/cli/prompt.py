@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from scope_async.cli.screen import AsJson, fail, print_json, run, stderr
 from scope_async.client import ScopeClient
-from scope_async.errors import ValidationError
+from scope_async.errors import MissingVariableError, ValidationError
 from scope_async.prompts.api import Label
 from scope_async.prompts.frozen import thawed
 from scope_async.prompts.snapshot_file import Kept, write_snapshot
@@ -59,12 +59,11 @@ def render(
     async def rendered() -> dict[str, Any]:
         values = read_variables(variables or [])
         found = await _fetch(name, label, version)
-        return {
-            "name": found.name,
-            "version_id": found.id,
-            "text": found.render(values),
-            "messages": found.render_messages(values),
-        }
+        try:
+            text, messages = found.render(values), found.render_messages(values)
+        except MissingVariableError as error:
+            fail(f"{error}; give each one: --var {error.missing_variables[0]}=VALUE")
+        return {"name": found.name, "version_id": found.id, "text": text, "messages": messages}
 
     document = run(rendered())
     if as_json:
@@ -98,7 +97,7 @@ def pull(
     if as_json:
         print_json({name: version.version_number for name, version in found.items()})
     else:
-        typer.echo(f"{len(found)} prompts are in {out}", err=True)
+        typer.echo(f"{out} has {', '.join(found)}", err=True)
 
 
 def read_variables(pairs: list[str]) -> dict[str, str]:

@@ -61,7 +61,9 @@ class Access:
         try:
             call.api_key = self._signer.verify(token).api_key
         except BadTokenError as error:
-            raise _unauthorized("invalid_token", "this needs the admin token") from error
+            raise _unauthorized(
+                "invalid_token", "this needs the admin token, which every start makes anew"
+            ) from error
         raise Refusal(403, "forbidden", "an API key cannot do this: it needs the admin token")
 
     def is_admin_token(self, token: str) -> bool:

@@ -75,7 +75,7 @@ def test_pull_makes_a_file_that_a_client_starts_from_while_scope_is_down(shell, 
         (("prompt", "get", "nothing"), 1, "no production version"),
         (("prompt", "get", "greeting", "--label", "newest"), 2, "production"),
         (("prompt", "get", "greeting", "--version", "v0"), 1, "404"),
-        (("prompt", "render", "greeting", "--var", "name=A"), 2, "app"),
+        (("prompt", "render", "greeting", "--var", "name=A"), 2, "--var app=VALUE"),
         (("prompt", "render", "greeting", "--var", "name"), 2, "NAME=VALUE"),
     ],
 )
@@ -121,7 +121,7 @@ def test_doctor_finds_nothing_wrong(shell):
     ("variables", "code", "check", "advice"),
     [
         ({"SCOPE_API_KEY": None}, 2, "variables", "export"),
-        ({"SCOPE_TOKEN_REFRESH_BUFFER": "soon"}, 2, "variables", "export"),
+        ({"SCOPE_TOKEN_REFRESH_BUFFER": "soon"}, 2, "variables", "correct"),
         ({"SCOPE_AUTH_API_URL": "http://127.0.0.1:1"}, 1, "auth API", "does the service run"),
         ({"SCOPE_API_SECRET": "secret_wrong"}, 1, "exchange", "make a new key"),
         ({"SCOPE_AUTH_API_URL": "{SCOPE_API_URL}/elsewhere"}, 1, "exchange", "SCOPE_AUTH_API_URL"),

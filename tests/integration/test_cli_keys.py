@@ -91,6 +91,8 @@ def test_rotate_then_revoke(shell, tmp_path):
     result = shell("keys", "rotate", old["api_key"], "--overlap", "1h", "--write-env", str(path))
     assert result.exit_code == 0
     assert "1h" in result.stderr
+    at_once = shell("keys", "rotate", shell.json("keys", "create", "hasty")["api_key"], "--overlap", "0s")
+    assert "has ended" in at_once.stderr
     refused = shell("keys", "revoke", old["api_key"])
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
