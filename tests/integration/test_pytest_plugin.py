@@ -108,6 +108,7 @@ def test_nothing_happens_unless_a_fixture_is_used(tmp_path: Path) -> None:
         def test_it():
             assert "scope_async.local" not in sys.modules
             assert "aiosqlite" not in sys.modules
+            assert "aiohttp" not in sys.modules
         """,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
