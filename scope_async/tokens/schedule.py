@@ -31,7 +31,8 @@ class Schedule:
     Attributes:
         next_at: no exchange in the background before this instant.
         error: why the last exchange gave no token; None after a success.
-        refused: the auth API refused the credentials, and callers are told so at once.
+        refusal: set from when the auth API refused the credentials until it takes some; callers
+            are told so at once, also while a probe failed for a passing reason.
     """
 
     def __init__(self, *, buffer: float, draw: Callable[[], float]) -> None:
@@ -44,7 +45,7 @@ class Schedule:
         self._forced_at = _NEVER
         self.next_at = _NEVER
         self.error: ScopeError | None = None
-        self.refused = False
+        self.refusal: ScopeError | None = None
 
     def due_at(self, token: AccessToken) -> float:
         """Return the instant of the next exchange in the background."""
@@ -52,11 +53,11 @@ class Schedule:
 
     def verdict(self, now: float) -> ScopeError | None:
         """Return why a caller without a token must not start an exchange now; None when it may."""
-        return self.error if self.refused or now < self._blocked_until else None
+        return self.refusal or (self.error if now < self._blocked_until else None)
 
     def unblocked_in(self, now: float) -> float:
         """Return the seconds until a caller may start an exchange again."""
-        return max(0.0, (self.next_at if self.refused else self._blocked_until) - now)
+        return max(0.0, (self._blocked_until if self.refusal is None else self.next_at) - now)
 
     def started(self, now: float) -> None:
         """Note that an exchange starts, so that one which is killed is not repeated at once."""
@@ -66,7 +67,7 @@ class Schedule:
         """Note a success and return the new token's windows, as offsets from `asked_at`."""
         self._failures_in_a_row = self._refusals_in_a_row = 0
         self._blocked_until = _NEVER
-        self.error, self.refused = None, False
+        self.error = self.refusal = None
         self.next_at = now + MIN_INTERVAL
         planned = windows(lifetime, buffer=self._buffer, draw=self._draw())
         dead_at = asked_at + planned.dead_after
@@ -108,8 +109,7 @@ class Schedule:
 
     def refuse(self, error: ScopeError, *, now: float) -> float:
         """Note that the credentials were refused, and return the seconds until the next probe."""
-        self.error = error
-        self.refused = True
+        self.error = self.refusal = error
         self._refusals_in_a_row += 1
         delay = probe_delay(self._refusals_in_a_row)
         self.next_at = now + delay

@@ -189,7 +189,7 @@ class TokenSource:
             return "closed"
         if now < token.dead_at:
             return "fresh" if now < token.renew_at else "stale"
-        if self._schedule.refused:
+        if self._schedule.refusal is not None:
             return "refused"
         return "expired" if token.generation else "empty"
 

@@ -224,6 +224,25 @@ async def test_refused_credentials_fail_every_caller_at_once_and_are_probed_slow
         assert tokens.status().last_error is None
 
 
+async def test_a_probe_that_fails_for_a_passing_reason_leaves_the_refusal_in_force() -> None:
+    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth.refused.add("key_1")
+    async with source(auth, clock) as tokens:
+        with pytest.raises(InvalidCredentialsError):
+            await tokens.get()
+        auth.refused.clear()
+        auth.error = ServerError("down", http_status=503)
+        await travel(clock, 31)
+        assert len(auth.asked) == 2
+        with pytest.raises(InvalidCredentialsError) as told:
+            await tokens.get()
+        assert told.value.retry_after
+        assert isinstance(tokens.status().last_error, ServerError)
+        auth.error = None
+        await travel(clock, 90, step=1)
+        assert await tokens.get()
+
+
 async def test_refused_credentials_leave_the_old_token_in_use_until_it_is_dead() -> None:
     auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
     async with source(auth, clock) as tokens:
