@@ -7,7 +7,7 @@ PYTEST_ARGS ?= -n auto
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types check matrix clean
+.PHONY: help demo test lint types check matrix simulation clean
 
 help:
 	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
@@ -16,6 +16,7 @@ help:
 	@echo "make types   check the types (mypy --strict, pyright)"
 	@echo "make check   test, lint and types"
 	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
+	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
 	@echo "make clean   remove what the above have made"
 	@echo "PYTHON=python3.12 VENV=.venvs/3.12 choose another interpreter and place."
 
@@ -37,6 +38,9 @@ check: test lint types
 
 matrix: test
 	.ci/matrix
+
+simulation: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q -m slow tests/simulation
 
 clean:
 	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
