@@ -68,9 +68,9 @@ class Spans:
 
     A caller's span is a child of what is current where it calls. A call that runs in the
     caller's task is, too. A fetch that runs for several is the child of the caller whose miss
-    began it; every other caller's span has a link to it. What nobody waits for, a token
-    exchange or the renewal of a copy that was served meanwhile, is a root, with links to those
-    who caused it.
+    began it; every other caller's span has a link to it. What belongs to nobody is a root: a
+    token exchange, with a link to the one before, and the renewal of a copy that was served
+    meanwhile, with links to those who got it.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -81,6 +81,7 @@ class Spans:
         self._causes: Kept[list[SpanContext]] = Kept()
         # Those who wait for a fetch or an exchange look it up when it has ended, too.
         self._known: Kept[SpanContext] = Kept()
+        self._exchange: SpanContext | None = None
         self._here: ContextVar[Span | None] = ContextVar("scope_async_call", default=None)
 
     def served_while_renewed(self, event: CacheHit) -> None:
@@ -123,6 +124,8 @@ class Spans:
     def started(self, event: RequestStarted) -> None:
         parent = self._parents.take(event.request_id)
         causes = self._causes.take(event.request_id) or []
+        if event.operation == "exchange" and self._exchange is not None:
+            causes = [self._exchange]
         attributes: dict[str, str | int] = {
             "http.request.method": event.method,
             "url.full": event.url,
@@ -141,6 +144,8 @@ class Spans:
         )
         self._calls.put(event.request_id, span)
         self._known.put(event.request_id, span.get_span_context())
+        if event.operation == "exchange":
+            self._exchange = span.get_span_context()
         self._here.set(span)
 
     def inject(self, request_id: str, headers: dict[str, str]) -> None:

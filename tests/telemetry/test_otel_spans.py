@@ -208,6 +208,20 @@ async def test_an_exchange_is_a_root_and_those_who_wait_link_to_it(local: LocalS
     assert [event.name for event in fetch.events] == ["scope.token.waited"]
 
 
+async def test_a_token_renewal_is_a_root_with_a_link_to_the_exchange_before(local: LocalScope) -> None:
+    async with tracing(local) as traced:
+        with traced.tracer.start_as_current_span("handler"):
+            local.clock.advance(3590)
+            await traced.scope.get_prompt_version("greeting")
+        await local.journal.wait_for("exchange", 2)
+        while len(traced.named(EXCHANGE)) < 2:
+            await asyncio.sleep(0.01)
+    first, second = traced.named(EXCHANGE)
+    assert not first.links
+    assert second.parent is None
+    assert links_of(second) == [first.context.span_id]
+
+
 @pytest.mark.parametrize("propagate", [True, False])
 async def test_traceparent_goes_along_without_baggage(local: LocalScope, propagate: bool) -> None:
     sent: list[Mapping[str, str]] = []
