@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -281,6 +282,10 @@ def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:
 
 def check_option_names(options: Mapping[str, object]) -> None:
     """Raise `TypeError` for an option that `Config` does not have."""
-    unknown = sorted(set(options) - {field.name for field in attrs.fields(Config)})
+    known = [field.name for field in attrs.fields(Config)]
+    unknown = []
+    for name in sorted(set(options) - set(known)):
+        close = get_close_matches(name, known, n=1)
+        unknown.append(f"{name} (did you mean {close[0]}?)" if close else name)
     if unknown:
         raise TypeError(f"unknown options: {', '.join(unknown)}")

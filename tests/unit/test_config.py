@@ -117,7 +117,7 @@ def test_either_spelling_will_do(names) -> None:
 
 
 def test_an_unknown_option_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="timeuot"):
+    with pytest.raises(TypeError, match=r"timeuot \(did you mean timeout"):
         Config.from_env(environ=VARIABLES, timeuot=1)
 
 
