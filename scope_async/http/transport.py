@@ -9,6 +9,7 @@ import asyncio
 import builtins
 import random
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -129,6 +130,7 @@ class Transport:
         here = self._pool.here()
         if not here.turns.take():
             limits = await self._wait_for_turn(here.turns, limits)
+        handled = sys.exception()
         try:
             # What a passed-in session may have set otherwise is said again here.
             async with here.session.request(
@@ -144,10 +146,16 @@ class Transport:
                 middlewares=middlewares,
             ) as response:
                 body = await _read_capped(response)
-                return Reply(status=response.status, headers=response.headers, body=body)
+                return Reply(
+                    status=response.status,
+                    headers=response.headers,
+                    body=body,
+                    sent=response.request_info.headers,
+                )
         except ScopeError:
             raise
         except Exception as error:
+            _drop_frames(error, until=handled)
             if self._pool.closed:
                 raise ClientClosedError("the client was closed during the call") from error
             raise map_exception(error, limits) from error
@@ -196,6 +204,18 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
             )
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _drop_frames(error: BaseException | None, *, until: BaseException | None) -> None:
+    """Let go of the frames of `error` and of what it came from.
+
+    aiohttp's have the request's headers and body among their locals, and collectors of
+    tracebacks look there. `until` is what the caller was handling already: not ours.
+    """
+    while error is not None and error is not until and error.__traceback__ is not None:
+        error.__traceback__ = None
+        _drop_frames(error.__cause__, until=until)
+        error = error.__context__
 
 
 def map_exception(error: Exception, limits: ClientTimeout) -> ScopeError:

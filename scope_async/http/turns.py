@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 
 
 class Turns:
@@ -16,7 +16,8 @@ class Turns:
 
     def __init__(self, limit: int) -> None:
         self._free = limit
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        # Not a deque, in which ten thousand cancelled waiters would be looked for one by one.
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     def take(self) -> bool:
         """Take a turn if one is free; tell whether."""
@@ -28,20 +29,20 @@ class Turns:
     async def wait(self) -> None:
         """Return when a turn was taken."""
         given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(given)
+        self._waiting[given] = None
         try:
             await given
         except asyncio.CancelledError:
             if not given.cancelled():
                 self.give_back()
-            elif given in self._waiting:
-                self._waiting.remove(given)
+            else:
+                self._waiting.pop(given, None)
             raise
 
     def give_back(self) -> None:
         """End a turn."""
         while self._waiting:
-            given = self._waiting.popleft()
+            given, _ = self._waiting.popitem(last=False)
             if not given.done():
                 given.set_result(None)
                 return

@@ -67,11 +67,15 @@ class Request:
 
 @attrs.define(kw_only=True)
 class Reply:
-    """What came back; header names are case-insensitive. Its `repr` shows no body."""
+    """What came back; header names are case-insensitive. Its `repr` shows no body.
+
+    `sent` are the headers of its request, whose token a page for developers may repeat.
+    """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
+    sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     @property
     def request_id(self) -> str | None:
@@ -126,7 +130,8 @@ def read_json(reply: Reply) -> Any:
         return json.loads(reply.body)
     except (ValueError, RecursionError):
         what = "an empty body" if not reply.body.strip() else "something that is not JSON"
-        raise broken(reply, f"the service answered with {what}") from None
+    # Out here, because the decoder's error carries the whole body, which may hold a secret.
+    raise broken(reply, f"the service answered with {what}")
 
 
 def read_object(reply: Reply, *required: str) -> dict[str, Any]:
@@ -149,7 +154,7 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
 def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     """Return the error for a reply that is not what the contract says."""
     return ServerError(
-        message,
+        _shown(reply, message.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"),
         http_status=reply.status,
         error_code=code,
         request_id=reply.request_id,
@@ -161,7 +166,7 @@ def read_error(reply: Reply) -> ApiError:
     """Return the error that a reply without success reports, in any spelling."""
     status = reply.status
     try:
-        data = json.loads(reply.body)
+        data = json.loads(_shown(reply, reply.body))
     except (ValueError, RecursionError):
         data = None
     code, message = _told(data)
@@ -203,7 +208,7 @@ def read_retry_after(value: str | None, date: str | None = None) -> float | None
 def _http_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
@@ -221,8 +226,17 @@ def _told(data: object) -> tuple[str | None, str | None]:
 
 
 def _string(value: object) -> str | None:
-    return value[:500] if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    # One printable line: it goes into logs and onto terminals.
+    return "".join(sign if sign.isprintable() else " " for sign in value[:500])
 
 
 def _text(reply: Reply) -> str:
-    return reply.body[:8000].decode("utf-8", "replace")
+    return _shown(reply, reply.body)[:8000].decode("utf-8", "replace")
+
+
+def _shown(reply: Reply, text: bytes) -> bytes:
+    """Return `text` without the token that the request was sent with."""
+    token = reply.sent.get("Authorization", "").rpartition(" ")[2].encode()
+    return text.replace(token, b"[token]") if token else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Coroutine, Iterable
@@ -75,7 +76,8 @@ class Dispatcher:
     def _call(self, hook: Hook, event: Event) -> _Outcome | None:
         try:
             outcome = hook(event)
-        except Exception as error:  # noqa: BLE001 - a hook must never hurt a call
+        # Nothing is awaited here, so a CancelledError is the hook's own.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a hook must never hurt a call
             self._report(hook, error)
             return None
         return outcome if inspect.iscoroutine(outcome) else None
@@ -104,10 +106,16 @@ class Dispatcher:
     async def _finish(self, hook: Hook, outcome: _Outcome) -> None:
         try:
             await outcome
+        except asyncio.CancelledError as error:
+            # What the hook awaited was cancelled. Passed on, it would end the client's task group.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._report(hook, error)
         except Exception as error:  # noqa: BLE001 - as above
             self._report(hook, error)
 
-    def _report(self, hook: Hook, error: Exception) -> None:
+    def _report(self, hook: Hook, error: BaseException) -> None:
         if id(hook) not in self._reported:
             self._reported.add(id(hook))
             _logger.error("the hook %r raised and will be called further", hook, exc_info=error)

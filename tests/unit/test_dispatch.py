@@ -134,3 +134,22 @@ def test_without_an_event_loop_an_async_hook_is_dropped_without_a_warning() -> N
 
 def test_without_hooks_nobody_listens() -> None:
     assert not Dispatcher([], Background()).observed
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_hook_whose_own_work_was_cancelled_ends_nothing_else(awaited: bool) -> None:
+    background = Background()
+    background.start()
+
+    async def waits(_: Event, /) -> None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    def raises(_: Event, /) -> None:
+        raise asyncio.CancelledError
+
+    dispatch = Dispatcher([waits if awaited else raises], background)
+    dispatch(EVENT)
+    await settle()
+    assert background.running
+    await background.aclose()

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
+import attrs
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
@@ -434,3 +435,20 @@ async def test_netrc_is_not_looked_at(transport, service) -> None:
     service.get(ADDRESS, payload={})
     await transport.call(request(), read_json)
     assert transport._pool.here().session.trust_env is False
+
+
+async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
+    config = Config(base_url="http://127.0.0.1:1", auth_api_url="http://127.0.0.1:1")
+    direct = Transport(config, clock=transport._clock, max_connections=1)
+    sent = attrs.evolve(
+        request("POST", f'{{"client_secret": "{SECRET}"}}'.encode()), url=URL("http://127.0.0.1:1/x")
+    )
+    try:
+        with pytest.raises(ConnectionError) as caught:
+            await direct.call(sent, read_json, max_retries=0)
+    finally:
+        await direct.aclose()
+    error: BaseException | None = caught.value.__cause__
+    while error is not None:
+        assert error.__traceback__ is None
+        error = error.__cause__ or error.__context__

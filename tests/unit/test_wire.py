@@ -175,7 +175,7 @@ def test_a_success_without_json_is_a_server_error(body, told) -> None:
     assert caught.value.http_status == 200
     # A decoder's error carries the whole document.
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("body", [[], "text", 7, None, True])
@@ -249,3 +249,30 @@ def test_no_reply_breaks_the_reading(body, status) -> None:
         read_json(answer)
     except ApiError as error:
         assert error.http_status == status
+
+
+@pytest.mark.parametrize("read", [read_error, read_json])
+def test_a_page_that_repeats_the_headers_does_not_show_the_token(read) -> None:
+    said = f"<html>Authorization: Bearer {SECRET}</html>".encode()
+    sent = {"Authorization": f"Bearer {SECRET}"}
+    answer = Reply(status=500 if read is read_error else 200, headers={}, body=said, sent=sent)
+    try:
+        error = read(answer)
+    except ServerError as raised:
+        error = raised
+    assert error.http_body == "<html>Authorization: Bearer [token]</html>"
+    assert SECRET not in repr((error, vars(error), error.__context__))
+
+
+@pytest.mark.parametrize(
+    "when", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "1 Jan 2026 9999999999999999999:0:0"]
+)
+def test_a_date_that_no_machine_can_hold_is_no_date(when) -> None:
+    assert read_retry_after(when) is None
+
+
+def test_what_the_service_says_is_one_line_that_moves_no_cursor() -> None:
+    error = read_error(
+        reply(500, {"code": "c\r\nforged", "message": "x\n2026-01-01 CRITICAL forged \x1b[31m"})
+    )
+    assert str(error).isprintable()
