@@ -70,7 +70,7 @@ class Pool:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit), cookie_jar=aiohttp.DummyCookieJar()
             )
-            self._opened = Opened(session, turns, Proxies())
+            self._opened = Opened(session, turns, Proxies() or None)
         self._owner = here
         return self._opened
 

@@ -23,6 +23,9 @@ class Proxies:
     _by_scheme: dict[str, str] = attrs.field(factory=getproxies_environment, repr=False)
     _bypassed: dict[str, bool] = attrs.field(factory=dict, init=False, repr=False)
 
+    def __bool__(self) -> bool:
+        return bool(self._by_scheme)
+
     def choose(self, url: URL) -> URL | None:
         """Return the proxy for `url`, None to connect directly.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
+import anyio
 from aiohttp import ClientTimeout
 from aiohttp.client_middlewares import ClientMiddlewareType
 
@@ -54,6 +55,7 @@ class Transport:
         observed = emit is not None and getattr(emit, "observed", True)
         self._witness = Witness(emit, monotonic=clock.monotonic) if emit is not None and observed else None
         self._pool = Pool(limit=max_connections, session=session)
+        self._pauses: set[anyio.CancelScope] = set()
         self._draw = draw
         self._timeout = self._limits(config.timeout)
 
@@ -116,7 +118,12 @@ class Transport:
         if self._witness is not None:
             self._witness.retried(request, failure, delay)
         request.attempts = attempt + 1
-        await self._clock.sleep(delay)
+        with anyio.CancelScope() as pause:
+            self._pauses.add(pause)
+            try:
+                await self._clock.sleep(delay)
+            finally:
+                self._pauses.discard(pause)
 
     def _limits(self, total: float) -> ClientTimeout:
         return ClientTimeout(total=total, sock_connect=self._config.open_timeout)
@@ -183,7 +190,12 @@ class Transport:
         self._pool.open()
 
     async def aclose(self) -> None:
-        """Refuse further calls and close the session, if it is our own. Idempotent."""
+        """Refuse further calls, wake those that wait to try again, close the session if it is our own.
+
+        Idempotent.
+        """
+        for pause in tuple(self._pauses):
+            pause.cancel()
         await self._pool.aclose()
 
 

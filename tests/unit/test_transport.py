@@ -16,6 +16,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
+from scope_async._clock import TravelClock
 from scope_async.config import Config
 from scope_async.errors import (
     ApiError,
@@ -30,6 +31,7 @@ from scope_async.errors import (
 from scope_async.http.transport import MAX_REPLY_BYTES, Transport
 from scope_async.http.wire import Reply, Request, new_headers, read_json
 from scope_async.telemetry.events import Event, RequestRetried, RequestStarted, ResponseReceived
+from tests.auth_double import settle
 
 ADDRESS = "https://scope.example/api/v1/prompts/greeting/production"
 SECRET = "secret_01DEF456"
@@ -392,6 +394,19 @@ async def test_closing_during_a_wait_ends_the_call(transport, service, instant_c
     service.get(ADDRESS, status=503, repeat=True)
     with pytest.raises(ClientClosedError):
         await transport.call(request(), read_json)
+    assert len(sent(service)) == 1
+
+
+async def test_closing_wakes_a_call_that_waits_to_try_again(service) -> None:
+    config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
+    transport = Transport(config, clock=TravelClock(ticking=False), max_connections=1)
+    service.get(ADDRESS, status=503, repeat=True, headers={"Retry-After": "20"})
+    call = asyncio.ensure_future(transport.call(request(), read_json))
+    await settle()
+    assert not call.done()
+    await transport.aclose()
+    with pytest.raises(ClientClosedError):
+        await asyncio.wait_for(call, 5)
     assert len(sent(service)) == 1
 
 
