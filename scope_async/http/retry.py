@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from scope_async.errors import ApiError, ConnectionError, ScopeError, ServerError, TokenRefreshError
 
+TOO_LARGE = "reply_too_large"
+"""Code of an error of our own: the next reply would be as large, so it is not asked for."""
+
 _PASSING = frozenset({429, 500, 502, 503, 504})
 
 
@@ -21,6 +24,8 @@ def is_passing(error: ScopeError) -> bool:
     if isinstance(error, ConnectionError):
         return True
     if not isinstance(error, ApiError) or isinstance(error, TokenRefreshError):
+        return False
+    if error.error_code == TOO_LARGE:
         return False
     status = error.http_status
     return status in _PASSING or (

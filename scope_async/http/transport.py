@@ -22,7 +22,7 @@ from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ConnectionError, ScopeError, ServerError, TimeoutError
 from scope_async.http.pool import Pool
-from scope_async.http.retry import is_passing, retry_delay
+from scope_async.http.retry import TOO_LARGE, is_passing, retry_delay
 from scope_async.http.turns import Turns
 from scope_async.http.wire import Reply, Request
 from scope_async.http.witness import Witness
@@ -211,6 +211,7 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
             response.close()
             raise ServerError(
                 f"the reply is larger than {MAX_REPLY_BYTES} bytes",
+                error_code=TOO_LARGE,
                 http_status=response.status,
                 request_id=response.headers.get("X-Request-ID"),
             )

@@ -48,6 +48,7 @@ def test_what_passes_is_tried_again(error) -> None:
         NotFoundError("what?", http_status=404),
         ConflictError("twice", http_status=409),
         ServerError("redirect", http_status=302),
+        ServerError("huge", http_status=200, error_code="reply_too_large"),
         ServerError("never", http_status=501),
         ServerError("never", http_status=505),
         ClientClosedError("closed"),
