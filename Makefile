@@ -7,7 +7,7 @@ PYTEST_ARGS ?= -n auto
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types check matrix simulation clean
+.PHONY: help demo test lint types check matrix simulation bench bench-quick clean
 
 help:
 	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
@@ -17,6 +17,8 @@ help:
 	@echo "make check   test, lint and types"
 	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
 	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
+	@echo "make bench   measure everything, write benchmarks/results and the README's figures (a quiet machine, half an hour)"
+	@echo "make bench-quick  check that the benchmarks run and that their counts are right"
 	@echo "make clean   remove what the above have made"
 	@echo "PYTHON=python3.12 VENV=.venvs/3.12 choose another interpreter and place."
 
@@ -42,6 +44,13 @@ matrix: test
 simulation: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -m slow tests/simulation
 
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --readme
+
+bench-quick: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks --quick
+
 clean:
 	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -57,3 +66,7 @@ $(VENV)/.installed-all: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed-all
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[dev,bench]'
+	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-all

@@ -78,7 +78,7 @@ async def fetches(*, rounds: int, requests: int) -> list[Figure]:
     ]
     if official is not None:
         figures.append(
-            Figure("uncached fetch, " + OFFICIAL, "-", f"{official:,.0f} requests/s", reached=True)
+            Figure.told("uncached fetch, " + OFFICIAL, Spread.exactly(official), "requests/s", digits=0)
         )
     return figures
 
@@ -98,6 +98,9 @@ def _figure(
         detail=f"requests/s {Spread.of(speeds[ours]).show(0)}, bare {Spread.of(speeds[bare]).show(0)}; "
         f"CPU per request {Spread.of(cpu).show(0)} µs, bare {Spread.of(floor).show(0)} µs, "
         f"{of_cpu.show()} x by CPU time",
+        quantity=ratios,
+        unit="x",
+        floor="bare aiohttp",
     )
 
 

@@ -63,17 +63,19 @@ async def service_down(*, prompts: int) -> list[Figure]:
     early = sum(_early(times) for times in attempts.values())
     asked = sum(map(len, attempts.values()))
     return [
-        Figure(
+        Figure.count(
             "Scope down for an hour, reads",
-            "0 failed",
-            f"{failed} failed",
+            failed,
+            0,
+            unit="failed reads",
             reached=failed == 0 and stale > 0,
             detail=f"{reads:,} reads of {prompts:,} prompts, {stale:,} of them stale",
         ),
-        Figure(
-            "Scope down for an hour, attempts",
-            "at most 1 per prompt per delay",
-            f"{early} too early",
+        Figure.count(
+            "Scope down for an hour, more than 1 attempt per prompt and delay",
+            early,
+            0,
+            unit="attempts",
             reached=early == 0 and asked >= prompts,
             detail=f"{asked:,} attempts, {asked / prompts:.1f} per prompt",
         ),

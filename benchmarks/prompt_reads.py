@@ -100,6 +100,8 @@ async def memory(*, names: int) -> list[Figure]:
             f"{grown:+,} objects",
             reached=grown < CONNECTIONS * 10,
             detail=f"{before:,} objects after the first {2 * ENTRIES:,} names",
+            quantity=Spread.exactly(grown),
+            unit="objects",
         )
     ]
 

@@ -77,6 +77,9 @@ async def large_templates(*, rounds: int, times: int) -> list[Figure]:
             f"{growth.show()} x",
             reached=growth.median <= 1.5 * floor_growth.median,
             detail=f"the join itself {floor_growth.show()} x",
+            quantity=growth,
+            unit="x",
+            floor="100 kB",
         )
     )
     return figures

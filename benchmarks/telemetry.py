@@ -21,7 +21,7 @@ from typing import Any
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-from benchmarks.interleaved import Measure, Spread, take_turns
+from benchmarks.interleaved import Figure, Measure, Spread, take_turns
 from benchmarks.prompt_server import CREDENTIALS, server_process
 from scope_async import ScopeClient
 from scope_async.prompts.version import PromptVersion
@@ -91,16 +91,24 @@ def measure(call: Callable[[], Awaitable[object]], times: int, at_once: int) -> 
     return measured
 
 
-async def show(title: str, measures: dict[str, Measure], rounds: int) -> None:
-    """Print one table."""
+async def table(title: str, measures: dict[str, Measure], rounds: int) -> list[Figure]:
+    """Return one table of CPU times."""
     taken = await take_turns(measures, rounds)
-    print(f"{title}: CPU time, {rounds} rounds")
-    for name, values in taken.items():
-        ratio = Spread.of_ratios(values, taken[BARE])
-        print(f"  {name:<34} {Spread.of(values).median:8.2f} µs   {ratio.show(3)} x")
+    return [
+        Figure.told(
+            f"{title}, {name}",
+            Spread.of_ratios(values, taken[BARE]),
+            f"x {BARE}",
+            digits=3,
+            detail=f"CPU time {Spread.of(values).show()} µs",
+        )
+        for name, values in taken.items()
+        if name != BARE
+    ]
 
 
-async def main(*, rounds: int, hits: int, fetches: int) -> None:
+async def figures(*, rounds: int, hits: int, fetches: int) -> list[Figure]:
+    """Return what every kind of hook costs, for a version from memory and for a fetch."""
     with server_process() as url:
         async with AsyncExitStack() as stack:
             clients = variants(url)
@@ -111,12 +119,12 @@ async def main(*, rounds: int, hits: int, fetches: int) -> None:
                 name: measure(partial(scope.get_prompt_version, "greeting"), hits, 1)
                 for name, scope in clients.items()
             }
-            await show("A version from memory", hit, rounds)
+            found = await table("version from memory", hit, rounds)
             fetch = {
                 name: measure(partial(scope.get_prompt_version, "greeting", cache=False), fetches, AT_ONCE)
                 for name, scope in clients.items()
             }
-            await show("A fetch", fetch, rounds)
+            return [*found, *await table("fetch", fetch, rounds)]
 
 
 if __name__ == "__main__":
@@ -125,4 +133,5 @@ if __name__ == "__main__":
     parser.add_argument("--hits", type=int, default=20_000)
     parser.add_argument("--fetches", type=int, default=300)
     options = parser.parse_args()
-    asyncio.run(main(rounds=options.rounds, hits=options.hits, fetches=options.fetches))
+    for figure in asyncio.run(figures(rounds=options.rounds, hits=options.hits, fetches=options.fetches)):
+        print(figure.lines())

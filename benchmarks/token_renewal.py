@@ -87,11 +87,11 @@ async def slow_renewals(cycles: int) -> list[Figure]:
             )
             for name, share in (("slowest", 0.0), ("all but 1 %", 0.01))
         ),
-        Figure(
-            "requests that waited for one",
-            "0",
-            f"{len(waited) + requests.failed}",
-            reached=not waited and not requests.failed,
+        Figure.count(
+            "requests that waited for a renewal or failed",
+            len(waited) + requests.failed,
+            0,
+            unit="requests",
             detail=f"of {sum(map(len, renewing)):,} during {cycles} renewals; {exchanges} exchanges",
         ),
     ]
@@ -119,10 +119,11 @@ async def auth_api_down(rounds: int) -> list[Figure]:
                 await asyncio.sleep(0)
             failed, failures = requests.failed, scope.tokens.status().failures
     return [
-        Figure(
+        Figure.count(
             "auth API down for 80 % of a token's life",
-            "0 failed requests",
-            f"{failed} failed",
+            failed,
+            0,
+            unit="failed requests",
             reached=failed == 0 and failures > 0,
             detail=f"{made:,} requests, {failures} failures, {rounds} outages of {0.8 * LIFETIME:.1f} s",
         )

@@ -197,16 +197,18 @@ async def waiters(rounds: int) -> list[Figure]:
             floor="bare event",
             detail=f"{took['cold']}; bare event {took['bare']}",
         ),
-        Figure(
+        Figure.count(
             f"{WAITERS:,} waiters, cold or down: exchanges",
-            "1",
-            f"{max(asked)}",
+            max(asked),
+            1,
+            unit="exchanges",
             reached=set(asked) == {1},
         ),
-        Figure(
+        Figure.count(
             f"{WAITERS:,} waiters, auth API down: typed errors",
-            f"{WAITERS:,}",
-            f"{min(typed):,}",
+            min(typed),
+            WAITERS,
+            unit="errors",
             reached=set(typed) == {WAITERS},
             detail=took["down"],
         ),
@@ -219,14 +221,7 @@ async def short_token() -> list[Figure]:
     async with new_source(auth, token_refresh_buffer=300) as tokens:
         for _ in range(READS):
             await tokens.get()
-    return [
-        Figure(
-            f"60 s token, 300 s buffer, {READS:,} reads",
-            "1 exchange",
-            f"{auth.asked}",
-            reached=auth.asked == 1,
-        )
-    ]
+    return [Figure.count(f"60 s token, 300 s buffer, {READS:,} reads", auth.asked, 1, unit="exchanges")]
 
 
 async def memory() -> list[Figure]:
@@ -255,5 +250,7 @@ async def memory() -> list[Figure]:
             f"{used:,.0f} bytes each",
             reached=used <= WAITER_BYTES,
             detail=f"the caller's own task included; on a bare event {bare:,.0f} bytes",
+            quantity=Spread.exactly(used),
+            unit="bytes each",
         )
     ]

@@ -1,0 +1,123 @@
+"""What a run found, as JSON, as a Markdown table, and in the README between two markers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from benchmarks.interleaved import Figure
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+SHOWN = ("load", "peers", "scenarios")
+"""The suites that the README shows; all of them are in latest.md."""
+
+CHARTS = {
+    "slow-renewal.svg": "Latency over time while every renewal takes two seconds",
+    "scope-down.svg": "Latency over time while Scope is down",
+}
+
+
+def row(figure: Figure) -> dict[str, Any]:
+    """Return a figure as plain data."""
+    quantity = figure.quantity
+    return {
+        "name": figure.name,
+        "median": None if quantity is None else quantity.median,
+        "spread": None if quantity is None else [quantity.low, quantity.high],
+        "unit": figure.unit,
+        "goal": figure.goal,
+        "floor": figure.floor,
+        "reached": figure.reached,
+        "counted": figure.counted,
+        "result": figure.result,
+        "detail": figure.detail,
+    }
+
+
+@attrs.frozen
+class Report:
+    """The surroundings of a run, and the rows of each suite."""
+
+    environment: dict[str, Any]
+    suites: dict[str, list[dict[str, Any]]]
+    skipped: dict[str, str] = attrs.field(factory=dict)
+
+    def write(self, charts: Mapping[str, str], folder: Path = RESULTS) -> None:
+        """Write `latest.json`, `latest.md` and the charts."""
+        folder.mkdir(exist_ok=True)
+        text = json.dumps(attrs.asdict(self), indent=2, ensure_ascii=False)
+        (folder / "latest.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "latest.md").write_text(self.markdown(), encoding="utf-8")
+        for name, svg in charts.items():
+            (folder / name).write_text(svg, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path = RESULTS) -> Report:
+        """Return the report that was written last."""
+        return cls(**json.loads((folder / "latest.json").read_text(encoding="utf-8")))
+
+    def markdown(self) -> str:
+        """Return all of it for a reader."""
+        charts = [f"![{name.removesuffix('.svg')}]({name})" for name in sorted(_charts())]
+        parts = [
+            "# Benchmarks",
+            "Written by the harness. Median (quartiles); a comparison is a ratio within one run.",
+            self.surroundings(),
+            *(part for name in self.suites for part in (f"## {name}", self.table((name,)))),
+            *(f"`{name}` did not run: {reason}" for name, reason in self.skipped.items()),
+            *(["## Charts", *charts] if charts else []),
+        ]
+        return "\n\n".join(parts) + "\n"
+
+    def surroundings(self) -> str:
+        """Return where and how it was measured, in one paragraph."""
+        found = self.environment
+        versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+        load = ", ".join(str(value) for value in found["load"])
+        return (
+            f"`{found['command']}` on {found['date'][:10]}, commit {found['commit']}: {found['processor']},"
+            f" {found['cores']} cores (load before the run {load}), {found['system']}, {found['python']},"
+            f" {found['event loop']}; {versions}."
+        )
+
+    def table(self, names: Iterable[str]) -> str:
+        """Return the rows of these suites."""
+        lines = ["| What | Result | Goal | |", "|---|---|---|---|"]
+        for name in names:
+            for found in self.suites.get(name, []):
+                aimed = found["goal"] != "-"
+                sign = "" if not aimed else "reached" if found["reached"] else "**missed**"
+                detail = f"<br><sub>{found['detail']}</sub>" if found["detail"] else ""
+                cells = (found["name"] + detail, found["result"], found["goal"] if aimed else "", sign)
+                lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+        return "\n".join(lines)
+
+    def into_readme(self, path: Path = README) -> None:
+        """Replace what stands between the markers.
+
+        Raises:
+            ValueError: the README has no markers; write them where the figures belong.
+        """
+        text = path.read_text(encoding="utf-8")
+        before, begin, rest = text.partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not (begin and end):
+            raise ValueError(f"{path.name} has no {BEGIN} … {END}")
+        path.write_text(f"{before}{begin}\n{self.summary()}\n{end}{after}", encoding="utf-8")
+
+    def summary(self) -> str:
+        """Return what the README shows."""
+        charts = [
+            f"![{title}](benchmarks/results/{name})" for name, title in CHARTS.items() if name in _charts()
+        ]
+        return "\n\n".join([self.surroundings(), self.table(SHOWN), *charts])
+
+
+def _charts() -> set[str]:
+    return {path.name for path in RESULTS.glob("*.svg")}

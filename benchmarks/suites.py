@@ -1,0 +1,75 @@
+"""The suites by name; each is imported when it runs, since some need what is in the extra `bench`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from benchmarks.interleaved import Figure
+
+
+@attrs.frozen
+class Findings:
+    """What a suite found: figures, and charts (SVG) by the name of their file."""
+
+    figures: list[Figure]
+    charts: Mapping[str, str] = attrs.field(factory=dict)
+
+
+Suite = Callable[[bool], Findings]
+
+
+def tokens(quick: bool) -> Findings:
+    from benchmarks.tokens import figures  # noqa: PLC0415 - see above; so are the others
+
+    return Findings(asyncio.run(figures(quick=quick)))
+
+
+def prompts(quick: bool) -> Findings:
+    from benchmarks.prompts import figures  # noqa: PLC0415
+
+    return Findings(asyncio.run(figures(quick=quick)))
+
+
+def peers(quick: bool) -> Findings:
+    from benchmarks.token_peers import figures  # noqa: PLC0415
+
+    return Findings(asyncio.run(figures(rounds=5 if quick else 100)))
+
+
+def telemetry(quick: bool) -> Findings:
+    from benchmarks.telemetry import figures  # noqa: PLC0415
+
+    rounds, hits, fetches = (2, 500, 50) if quick else (15, 20_000, 300)
+    return Findings(asyncio.run(figures(rounds=rounds, hits=hits, fetches=fetches)))
+
+
+def import_time(quick: bool) -> Findings:
+    from benchmarks.import_time import figures  # noqa: PLC0415
+
+    return Findings(figures(2 if quick else 20))
+
+
+def local_scope(quick: bool) -> Findings:
+    from benchmarks.local_scope import figures  # noqa: PLC0415
+
+    return Findings(figures(rounds=2 if quick else 9, requests=200 if quick else 4000))
+
+
+def load(quick: bool) -> Findings:
+    from benchmarks.load import figures  # noqa: PLC0415
+
+    return Findings(figures(quick=quick))
+
+
+SUITES: dict[str, Suite] = {
+    "load": load,
+    "tokens": tokens,
+    "peers": peers,
+    "prompts": prompts,
+    "telemetry": telemetry,
+    "local-scope": local_scope,
+    "import-time": import_time,
+}

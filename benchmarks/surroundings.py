@@ -1,0 +1,77 @@
+"""Where a run took place: processor, load, versions. No path, and no name of a machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "scope-async",
+    "scope-client",
+    "aiohttp",
+    "anyio",
+    "attrs",
+    "pyjwt",
+    "uvloop",
+    "hdrhistogram",
+    "gcloud-aio-auth",
+    "azure-core",
+    "aiobotocore",
+    "google-auth",
+    "authlib",
+    "langfuse",
+)
+
+
+def surroundings(arguments: list[str]) -> dict[str, Any]:
+    """Return what a reader needs to judge the figures, and the command that repeats them."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python -m benchmarks", *arguments]),
+        "commit": commit(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load": [round(value, 2) for value in os.getloadavg()],
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "event loop": "asyncio",
+        "versions": {name: found for name in PACKAGES if (found := installed(name)) is not None},
+    }
+
+
+def installed(name: str) -> str | None:
+    """Return the version of a package; None when it is not there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def processor() -> str:
+    """Return the model of the CPU, as the kernel names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())
+
+
+def commit() -> str:
+    """Return the commit that was measured, and whether files of the tree differ from it."""
+    try:
+        head = _git("rev-parse", "--short", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "scope_async", "benchmarks/*.py")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{head} and uncommitted changes" if changed else head
+
+
+def _git(*words: str) -> str:
+    command = ["git", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own words
