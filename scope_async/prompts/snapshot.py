@@ -47,12 +47,17 @@ class Snapshot:
         self._forgotten: set[Key] = set()
         self._changed = False
         self._writing = False
+        self._one_reader = asyncio.Lock()
         self._one_writer = asyncio.Lock()
         self._failed = False
         background.on_end(self._stopped)
 
     async def find(self, key: Key) -> Kept | None:
-        """Return the last known good version for `key`; its version has `is_stale` set."""
+        """Return the last known good version for `key`; its version has `is_stale` set.
+
+        Reads the file at the first call, once for all who ask meanwhile. Cancelling ends the
+        wait at once, also when the file system hangs: that holds up one thread.
+        """
         await self._load()
         return self._kept.get(key)
 
@@ -89,7 +94,8 @@ class Snapshot:
             self._background.spawn(self._write_changes)
 
     def _stopped(self) -> None:
-        # Whoever held the lock may be in another event loop, or on the other side of a fork.
+        # Whoever held a lock may be in another event loop, or on the other side of a fork.
+        self._one_reader = asyncio.Lock()
         self._one_writer = asyncio.Lock()
         self._writing = False
 
@@ -100,10 +106,13 @@ class Snapshot:
             self._writing = False
 
     async def _load(self) -> None:
-        if not self._loaded:
-            found = await to_thread.run_sync(self._read)
-            self._merge(found)
-            self._loaded = True
+        if self._loaded:
+            return
+        # All who waited for a fetch that failed arrive here together.
+        async with self._one_reader:
+            if not self._loaded:
+                self._merge(await to_thread.run_sync(self._read, abandon_on_cancel=True))
+                self._loaded = True
 
     def _merge(self, found: dict[Key, Kept]) -> None:
         # What this process learned is newer than what the file said.

@@ -2,7 +2,9 @@ import asyncio
 import json
 import logging
 import stat
+import threading
 
+import anyio
 import pytest
 
 from scope_async.errors import ConnectionError, NoProductionVersionError
@@ -40,6 +42,52 @@ async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
             await served.api.get("p", label="latest")
         with pytest.raises(ConnectionError):
             await served.api.get("unknown")
+
+
+async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, monkeypatch):
+    names = [f"p{index}" for index in range(20)]
+    await filled(path, *names)
+    reads = []
+
+    def counted(*args):
+        reads.append(args)
+        return read_snapshot(*args)
+
+    monkeypatch.setattr("scope_async.prompts.snapshot.read_snapshot", counted)
+    async with serving(snapshot_path=path) as served:
+        served.transport.failure = DOWN
+        versions = await asyncio.gather(*(served.api.get(name) for name in names))
+        assert [version.name for version in versions] == names
+        assert len(reads) == 1
+
+
+async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monkeypatch):
+    reading, hangs = threading.Event(), threading.Event()
+
+    def stuck(*_):
+        reading.set()
+        hangs.wait()
+        return {}
+
+    monkeypatch.setattr("scope_async.prompts.snapshot.read_snapshot", stuck)
+    async with serving(snapshot_path=path) as served:
+        served.transport.failure = DOWN
+        scope = anyio.CancelScope()
+
+        async def ask():
+            with scope:
+                await served.api.get("p")
+
+        caller = asyncio.ensure_future(ask())
+        await asyncio.to_thread(reading.wait)
+        scope.cancel()
+        try:
+            done, _ = await asyncio.wait((caller,), timeout=10)
+            assert done
+            assert scope.cancelled_caught
+        finally:
+            hangs.set()
+            await caller
 
 
 async def test_it_stands_in_also_without_a_cache(path):
