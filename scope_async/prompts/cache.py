@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from scope_async.prompts.selection import Key
-from scope_async.prompts.version import PromptVersion
+from scope_async.prompts.version import PromptVersion, marked
 
 _SWEEP_EVERY = 60.0
 
@@ -27,7 +27,7 @@ class Entry:
     @property
     def stale_version(self) -> PromptVersion:
         if self._stale is None:
-            self._stale = self.version.marked(is_stale=True)
+            self._stale = marked(self.version, is_stale=True)
         return self._stale
 
     def fresh_for(self, ttl: float | None) -> float:

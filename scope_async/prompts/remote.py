@@ -16,7 +16,7 @@ from scope_async.http.transport import Transport
 from scope_async.http.wire import USER_AGENT, Reply, Request, api_root, read_error
 from scope_async.prompts.decode import read_prompt_version
 from scope_async.prompts.selection import Selection
-from scope_async.prompts.version import PromptVersion
+from scope_async.prompts.version import PromptVersion, raw_json
 from scope_async.telemetry.events import Emit, PromptFetched
 
 _OK = 200
@@ -65,7 +65,7 @@ class RemotePrompts:
         """
 
         def read(reply: Reply) -> PromptVersion:
-            if known is not None and reply.status == _OK and known.is_answer(reply.body):
+            if known is not None and reply.status == _OK and raw_json(known) == reply.body:
                 return known
             if reply.status == _NOT_FOUND and selection.is_production:
                 raise _no_production(selection.name, read_error(reply))

@@ -15,7 +15,7 @@ from scope_async._clock import Clock
 from scope_async.config import UnknownVariables
 from scope_async.prompts.selection import Key
 from scope_async.prompts.snapshot_file import Kept, read_snapshot, write_snapshot
-from scope_async.prompts.version import PromptVersion
+from scope_async.prompts.version import PromptVersion, marked, raw_json
 
 _logger = logging.getLogger("scope_async.prompts")
 
@@ -68,11 +68,11 @@ class Snapshot:
     def keep(self, key: Key, version: PromptVersion) -> None:
         """Note what the service has; a write in the background follows if it is new."""
         there = self._kept.get(key)
-        if there is not None and there.version.raw_json == version.raw_json:
+        if there is not None and raw_json(there.version) == raw_json(version):
             return
         self._forgotten.discard(key)
         self._kept.pop(key, None)
-        self._kept[key] = Kept(version.marked(is_stale=True), self._clock.time())
+        self._kept[key] = Kept(marked(version, is_stale=True), self._clock.time())
         self._write_soon()
 
     def forget(self, key: Key) -> None:

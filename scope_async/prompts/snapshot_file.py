@@ -23,7 +23,7 @@ from scope_async.errors import ValidationError
 from scope_async.prompts.decode import read_document
 from scope_async.prompts.frozen import is_array, is_object
 from scope_async.prompts.selection import Key, Selection
-from scope_async.prompts.version import PromptVersion
+from scope_async.prompts.version import PromptVersion, marked, raw_json
 
 FORMAT = "scope-async prompt snapshot"
 FORMAT_VERSION = 1
@@ -107,7 +107,7 @@ def _entries(content: Any) -> list[Any]:
 
 def _entry(key: Key, kept: Kept) -> dict[str, Any]:
     name, by, wanted = (key, "label", "production") if isinstance(key, str) else key
-    document = json.loads(kept.version.raw_json)
+    document = json.loads(raw_json(kept.version))
     return {"name": name, "by": by, "wanted": wanted, "stored_at": kept.stored_at, "document": document}
 
 
@@ -120,7 +120,7 @@ def _read_entry(entry: Any, unknown_variables: UnknownVariables) -> tuple[Key, K
     version = read_document(
         document, name=name, raw=json.dumps(document).encode(), unknown_variables=unknown_variables
     )
-    return selection.key, Kept(version.marked(is_stale=True), float(entry["stored_at"]))
+    return selection.key, Kept(marked(version, is_stale=True), float(entry["stored_at"]))
 
 
 def _move_aside(path: Path, error: Exception) -> None:

@@ -116,16 +116,6 @@ class PromptVersion:
         return frozen_mapping(json.loads(raw)) if isinstance(raw, bytes) else raw
 
     @property
-    def raw_json(self) -> bytes:
-        """The service's answer as JSON."""
-        raw = self._raw
-        return raw if isinstance(raw, bytes) else json.dumps(thawed(raw)).encode()
-
-    def is_answer(self, body: bytes) -> bool:
-        """Tell whether it was read from these very bytes."""
-        return self._raw == body
-
-    @property
     def is_draft(self) -> bool:
         return self.status == "draft"
 
@@ -189,16 +179,6 @@ class PromptVersion:
             attributes["scope.prompt.version_id"] = self.id
         return attributes
 
-    def marked(self, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
-        """Return this version with other flags; what was compiled is shared."""
-        copy = object.__new__(PromptVersion)
-        object.__setattr__(copy, "_renderer", self._renderer)
-        for field in _FIELDS:
-            object.__setattr__(copy, field.name, getattr(self, field.name))
-        object.__setattr__(copy, "is_stale", is_stale)
-        object.__setattr__(copy, "is_fallback", is_fallback)
-        return copy
-
     def __repr__(self) -> str:
         flags = "".join(
             f" {flag}" for flag in ("is_production", "is_stale", "is_fallback") if getattr(self, flag)
@@ -214,6 +194,26 @@ class PromptVersion:
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be pickled, and the renderer is made anew.
         return _restored, ({field.alias: thawed(getattr(self, field.name)) for field in _FIELDS},)
+
+
+# What the client alone does with versions is kept out of the names that users see on them.
+
+
+def marked(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
+    """Return the version with other flags; what was compiled is shared."""
+    copy = object.__new__(PromptVersion)
+    object.__setattr__(copy, "_renderer", version._renderer)  # noqa: SLF001 - this module's own class
+    for field in _FIELDS:
+        object.__setattr__(copy, field.name, getattr(version, field.name))
+    object.__setattr__(copy, "is_stale", is_stale)
+    object.__setattr__(copy, "is_fallback", is_fallback)
+    return copy
+
+
+def raw_json(version: PromptVersion) -> bytes:
+    """Return `raw` as JSON: the very bytes that the version was read from, if it was."""
+    raw = version._raw  # noqa: SLF001 - this module's own class
+    return raw if isinstance(raw, bytes) else json.dumps(thawed(raw)).encode()
 
 
 def _renderer(

@@ -28,7 +28,7 @@ from scope_async.tokens.refresher import Refresher
 from scope_async.tokens.renewal import Granted, Renewal
 from scope_async.tokens.report import Report
 from scope_async.tokens.schedule import Schedule
-from scope_async.tokens.token import AccessToken, TokenState, TokenStatus, no_token
+from scope_async.tokens.token import AccessToken, TokenState, TokenStatus, dead, no_token
 from scope_async.tokens.windows import dead_after
 
 _logger = logging.getLogger("scope_async.tokens")
@@ -164,7 +164,7 @@ class TokenSource:
             )
             return
         _logger.info("the service refused the token of generation %d; renewing it", token.generation)
-        self._token = self._token.refused()
+        self._token = dead(self._token)
         self._refresher.wake()
 
     def status(self) -> TokenStatus:

@@ -10,6 +10,8 @@ import jwt
 
 from scope_async.errors import ScopeError
 
+_NEVER = float("-inf")
+
 TokenState = Literal["empty", "fresh", "stale", "expired", "refused", "closed"]
 
 
@@ -59,15 +61,15 @@ class AccessToken:
         """The token's claims, unverified; empty when it is not a JWT."""
         return read_claims(self.value)
 
-    def refused(self) -> AccessToken:
-        """Return this token as one that must not be used any more."""
-        return attrs.evolve(self, dead_at=float("-inf"), renew_at=float("-inf"))
-
 
 def no_token(monotonic: Callable[[], float]) -> AccessToken:
     """Return the token that a source holds before its first exchange: dead from the start."""
-    never = float("-inf")
-    return AccessToken("", "", 0, "", 0.0, never, never, never, monotonic)
+    return AccessToken("", "", 0, "", 0.0, _NEVER, _NEVER, _NEVER, monotonic)
+
+
+def dead(token: AccessToken) -> AccessToken:
+    """Return the token as one that must not be used any more, and is to be renewed at once."""
+    return attrs.evolve(token, dead_at=_NEVER, renew_at=_NEVER)
 
 
 @attrs.frozen(kw_only=True)
