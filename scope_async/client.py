@@ -14,7 +14,9 @@ from scope_async.config import Config, Environment, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
 from scope_async.http.auth import BearerAuth
 from scope_async.http.transport import Transport
-from scope_async.prompts.api import Fallback, Label, PromptsApi
+from scope_async.prompts.api import PromptsApi
+from scope_async.prompts.fallback import Fallback
+from scope_async.prompts.selection import Label
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.dispatch import Dispatcher
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
@@ -56,12 +58,13 @@ class ScopeClient:
         clock = clock or SystemClock()
         self._background = Background()
         hooks = (*hooks, *log_hooks())
-        self._emit = emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
+        self._emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
+        emit = self._emit if self._emit.observed else None
         self._told_of = False
         self.tokens = TokenSource(
             credentials,
             config=self.config,
-            hooks=(emit,) if emit.observed else (),
+            hooks=() if emit is None else (emit,),
             clock=clock,
             background=self._background,
         )

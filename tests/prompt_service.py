@@ -101,7 +101,6 @@ class Served:
             background=self.background,
             clock=self.clock,
             emit=self.events.append,
-            observed=True,
         )
 
     async def number(self, name: str = "p", **options: Any) -> int:

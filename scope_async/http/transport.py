@@ -52,8 +52,7 @@ class Transport:
     ) -> None:
         self._config = config
         self._clock = clock
-        observed = emit is not None and getattr(emit, "observed", True)
-        self._witness = Witness(emit, monotonic=clock.monotonic) if emit is not None and observed else None
+        self._witness = None if emit is None else Witness(emit, monotonic=clock.monotonic)
         self._pool = Pool(limit=max_connections, session=session)
         self._pauses: set[anyio.CancelScope] = set()
         self._draw = draw

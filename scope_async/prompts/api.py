@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache, partial
-from typing import Any
 
 from aiohttp.client_middlewares import ClientMiddlewareType
 
@@ -25,14 +24,12 @@ from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
 
-__all__ = ["Fallback", "Label", "PromptsApi"]
-
 
 class PromptsApi:
     """Prompt versions from memory, from the service, or from what stands in for it.
 
     Safe under cancellation: fetches that several callers wait for run in the tasks of
-    `background`. `observed` says whether anybody listens to `emit`.
+    `background`. `emit` is None when nobody listens.
     """
 
     def __init__(
@@ -43,14 +40,12 @@ class PromptsApi:
         auth: ClientMiddlewareType,
         background: Background,
         clock: Clock,
-        emit: Emit,
-        observed: bool | None = None,
+        emit: Emit | None,
     ) -> None:
         self._config = config
         self._background = background
         self._clock = clock
         self._emit = emit
-        self._observed = getattr(emit, "observed", True) if observed is None else observed
         self._caching = config.cache_enabled and config.cache_ttl > 0
         self._closed = False
         self._selections = lru_cache(config.cache_max_entries)(Selection.of)
@@ -61,9 +56,7 @@ class PromptsApi:
             monotonic=clock.monotonic,
         )
         self._snapshot = _snapshot(config, background, clock)
-        self._remote = RemotePrompts(
-            config, transport=transport, auth=auth, emit=emit if self._observed else None
-        )
+        self._remote = RemotePrompts(config, transport=transport, auth=auth, emit=emit)
         outages = Outages(limit=config.cache_max_entries)
         self._renewals = Renewals(
             self._remote,
@@ -73,7 +66,6 @@ class PromptsApi:
             background=background,
             clock=clock,
             emit=emit,
-            observed=self._observed,
         )
         self._reader = PromptReader(
             config,
@@ -84,7 +76,6 @@ class PromptsApi:
             snapshot=self._snapshot,
             clock=clock,
             emit=emit,
-            observed=self._observed,
         )
 
     def peek(self, name: str, label: str | None = None, version: str | None = None) -> PromptVersion | None:
@@ -94,7 +85,7 @@ class PromptsApi:
             found = self._cache.fresh(key)
         except TypeError:  # not hashable, so no name either
             return None
-        if found is not None and self._observed:
+        if found is not None and self._emit is not None:
             self._emit(CacheHit(prompt=name, wanted=version or label or "production", fresh=True))
         return found
 
@@ -137,28 +128,6 @@ class PromptsApi:
         except TypeError:  # not hashable: let it be named
             return Selection.of(name, label, version)
 
-    async def render(
-        self,
-        name: str,
-        variables: Mapping[str, Any] | None = None,
-        *,
-        label: Label | None = None,
-        version: str | None = None,
-        cache: bool = True,
-        cache_ttl: float | None = None,
-        fallback: Fallback | None = None,
-    ) -> str:
-        """Return the text of a version with `variables` filled in.
-
-        Raises:
-            MissingVariableError, ValidationError: as `PromptVersion.render`.
-            ScopeError: as `get`.
-        """
-        found = await self.get(
-            name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, fallback=fallback
-        )
-        return found.render(variables)
-
     async def get_many(self, names: Iterable[str], *, label: Label | None = None) -> dict[str, PromptVersion]:
         """Return a version of each prompt by its name; at most 10 are fetched at once.
 
@@ -184,7 +153,7 @@ class PromptsApi:
             Selection.of(name)
         started = self._clock.monotonic()
         _, failures = await versions_of(wanted, self.get)
-        if self._observed:
+        if self._emit is not None:
             duration_ms = (self._clock.monotonic() - started) * 1000
             self._emit(PrefetchDone(prompts=len(wanted), failed=len(failures), duration_ms=duration_ms))
         if failures:

@@ -43,8 +43,7 @@ class PromptReader:
         outages: Outages,
         snapshot: Snapshot | None,
         clock: Clock,
-        emit: Emit,
-        observed: bool,
+        emit: Emit | None,
     ) -> None:
         self._config = config
         self._remote = remote
@@ -54,7 +53,6 @@ class PromptReader:
         self._snapshot = snapshot
         self._clock = clock
         self._emit = emit
-        self._observed = observed
 
     async def read(self, selection: Selection, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
         """Return a copy no older than `ttl` seconds (None: the option `cache_ttl`), or the next best.
@@ -70,7 +68,7 @@ class PromptReader:
             standing = await self._stand_in(selection, outage.error, fallback)
             if standing is not None:
                 return standing
-        wait = Wait(selection, self._emit, self._clock.monotonic) if self._observed else None
+        wait = None if self._emit is None else Wait(selection, self._emit, self._clock.monotonic)
         got: PromptVersion | None = None
         try:
             got = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
@@ -177,7 +175,7 @@ class PromptReader:
     def _hit(
         self, selection: Selection, version: PromptVersion, *, fresh: bool, request_id: str | None = None
     ) -> PromptVersion:
-        if self._observed:
+        if self._emit is not None:
             self._emit(
                 CacheHit(prompt=selection.name, wanted=selection.wanted, fresh=fresh, request_id=request_id)
             )
@@ -192,7 +190,7 @@ class PromptReader:
         request_id: str | None,
     ) -> PromptVersion:
         self._report(selection, f"serving the last good version, {age:.0f} s old", error)
-        if self._observed:
+        if self._emit is not None:
             self._emit(
                 StaleServed(
                     prompt=selection.name,
@@ -209,7 +207,7 @@ class PromptReader:
     ) -> PromptVersion:
         self._report(selection, "using the caller's fallback", error)
         version = await fallback_version(fallback, selection.name, self._config.unknown_variables)
-        if self._observed:
+        if self._emit is not None:
             self._emit(
                 FallbackUsed(
                     prompt=selection.name,

@@ -41,8 +41,7 @@ class Renewals:
         snapshot: Snapshot | None,
         background: Background,
         clock: Clock,
-        emit: Emit,
-        observed: bool,
+        emit: Emit | None,
     ) -> None:
         self._remote = remote
         self._cache = cache
@@ -50,7 +49,6 @@ class Renewals:
         self._snapshot = snapshot
         self._clock = clock
         self._emit = emit
-        self._observed = observed
         self._order = FetchOrder()
         self._flights: SingleFlight[tuple[int, Key], PromptVersion] = SingleFlight(background)
         self._closings = 0
@@ -91,7 +89,7 @@ class Renewals:
         # With something to serve meanwhile, a service that failed is tried once per delay.
         known_down = self._outages.find(selection.key) is not None and self._has_copy(selection.key)
         max_retries = 0 if known_down else None
-        if not self._observed:
+        if self._emit is None:
             call = partial(self.fetch, selection, ttl, max_retries=max_retries)
             return self._flights.join(self._flight_key(selection), call)
         # Known before anything is sent, so that a caller's events can name what it waits for.
@@ -174,7 +172,7 @@ class Renewals:
             previous = self._cache.put(key, Entry(version, started, ttl, ticket))
             if previous is not None and previous.ticket > ticket:
                 return
-            if previous is not None and self._observed:
+            if previous is not None and self._emit is not None:
                 self._emit(
                     Revalidated(
                         prompt=selection.name,

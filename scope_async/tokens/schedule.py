@@ -107,7 +107,7 @@ class Schedule:
         self.next_at = now + delay
         return delay
 
-    def refuse(self, error: ScopeError, *, now: float) -> float:
+    def refused(self, error: ScopeError, *, now: float) -> float:
         """Note that the credentials were refused, and return the seconds until the next probe."""
         self.error = self.refusal = error
         self._refusals_in_a_row += 1

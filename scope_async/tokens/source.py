@@ -51,6 +51,7 @@ class TokenSource:
         exchange: how credentials become a token; default is the auth API over HTTP.
         background: whose tasks to run in; default is its own.
         draw: random numbers in [0, 1), for jitter.
+        options: the fields of `Config`; each wins over `config` and the environment.
 
     Raises:
         ConfigurationError: an option is missing or wrong; all of them are named.
@@ -76,7 +77,8 @@ class TokenSource:
             background, hooks = Background(), (*hooks, *log_hooks())
         self._background = background
         self._emit = Dispatcher(hooks, background)
-        self._transport = Transport(self.config, clock=clock, emit=self._emit, max_connections=4)
+        heard = self._emit if self._emit.observed else None
+        self._transport = Transport(self.config, clock=clock, emit=heard, max_connections=4)
         self._renewal = Renewal(
             as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
@@ -249,7 +251,7 @@ class TokenSource:
                 self._renew_early()
         except InvalidCredentialsError as error:
             self._failures += 1
-            self._report.refused(error, self._schedule.refuse(error, now=self._monotonic()))
+            self._report.refused(error, self._schedule.refused(error, now=self._monotonic()))
             raise
         except Exception as error:  # noqa: BLE001 - a provider may raise anything
             self._failures += 1

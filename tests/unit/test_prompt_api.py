@@ -7,7 +7,6 @@ from scope_async._version import __version__
 from scope_async.errors import (
     AuthorizationError,
     ConnectionError,
-    MissingVariableError,
     NoProductionVersionError,
     NotFoundError,
     ResourceError,
@@ -113,13 +112,6 @@ async def test_any_other_404_is_a_plain_not_found(options):
         with pytest.raises(NotFoundError) as caught:
             await served.api.get("p", **options)
         assert type(caught.value) is NotFoundError
-
-
-async def test_render_fetches_and_renders():
-    async with serving() as served:
-        assert await served.api.render("p", {"x": 5}) == "p 1 5"
-        with pytest.raises(MissingVariableError):
-            await served.api.render("p")
 
 
 async def test_ping_accepts_that_there_is_no_such_prompt():
