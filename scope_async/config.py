@@ -163,7 +163,7 @@ def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) ->
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check(wanted: str, accept: Callable[[Any], bool]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:

@@ -29,7 +29,7 @@ def is_passing(error: ScopeError) -> bool:
         return False
     status = error.http_status
     return status in _PASSING or (
-        isinstance(error, ServerError) and (status is None or 200 <= status < 300)  # noqa: PLR2004
+        isinstance(error, ServerError) and (status is None or 200 <= status < 300)  # noqa: PLR2004 - RFC 9110
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +32,8 @@ from scope_async.errors import (
 )
 
 USER_AGENT = f"scope-async/{__version__}"
+# RFC 6750 section 2.1, and anything else that is safe in a header.
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 _ERRORS: dict[int, type[ApiError]] = {
     401: AuthenticationError,
@@ -39,7 +42,6 @@ _ERRORS: dict[int, type[ApiError]] = {
     409: ConflictError,
     429: RateLimitError,
 }
-_BAD_REQUEST = 400
 
 
 # Freezing these two would more than double what they cost, once per request.
@@ -178,7 +180,7 @@ def read_error(reply: Reply) -> ApiError:
         )
     kind = _ERRORS.get(status)
     if kind is None:
-        kind = ApiError if _BAD_REQUEST <= status < 500 else ServerError  # noqa: PLR2004
+        kind = ApiError if 400 <= status < 500 else ServerError  # noqa: PLR2004 - RFC 9110 section 15.5
     return kind(
         message,
         http_status=status,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -22,13 +21,11 @@ from scope_async.config import (
 )
 from scope_async.errors import ConfigurationError
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Request, api_root, new_headers, segment
+from scope_async.http.wire import TOKEN, Request, api_root, new_headers, segment
 from scope_async.keys.key import ApiKey, KeyEvent, NewApiKey
 from scope_async.keys.reading import Item, reading, reading_page
 
 _MAX_CONNECTIONS = 10
-# RFC 6750 section 2.1, and anything else that is safe in a header.
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class ApiKeyAdmin:
@@ -59,7 +56,7 @@ class ApiKeyAdmin:
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        if not isinstance(admin_token, str) or not _TOKEN.fullmatch(admin_token.strip()):
+        if not isinstance(admin_token, str) or not TOKEN.fullmatch(admin_token.strip()):
             raise ConfigurationError(f"admin_token ({ADMIN_TOKEN_VARIABLE}) is missing or is not a token")
         check_option_names(options)
         # An administrator has no token exchange, so the other variables do not concern this.

@@ -113,7 +113,7 @@ class ControlApi:
 
     async def _advance(self, call: Call) -> web.Response:
         seconds = (await call.fields(required=("advance",)))["advance"]
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:  # noqa: PLR2004
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:  # noqa: PLR2004 - some 30 years
             raise ValidationError("advance: seconds, from 0 to a thousand million")
         self._scope.clock.advance(seconds)
         return self._now()

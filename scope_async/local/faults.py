@@ -24,8 +24,7 @@ class ActiveFault:
         self.hits = 0
         self._faults = faults
         self._ends_at = None if fault.lasting is None else now + fault.lasting
-        # Not for secrets: a seed is what makes a failing run repeatable.
-        self._random = Random(fault.seed)  # noqa: S311
+        self._random = Random(fault.seed)  # noqa: S311 - a seed makes a failing run repeatable
 
     @property
     def left(self) -> int | None:

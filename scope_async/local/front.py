@@ -86,8 +86,8 @@ async def _carry_out(call: Call, handler: Handler) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         call.code = "body_too_large"
         return error_reply(413, call.code, "the body is larger than this service reads")
-    except Exception:  # noqa: BLE001
-        # The promise is JSON for every failure; what happened is for the log, not for the client.
+    # The promise is JSON for every failure; what happened is for the log, not for the client.
+    except Exception:  # noqa: BLE001 - a handler may have any mistake
         _LOG.exception("%s %s failed (request id %s)", call.request.method, call.operation, call.request_id)
         call.code = "internal_error"
         return error_reply(500, call.code, "Local Scope failed; its log says why")

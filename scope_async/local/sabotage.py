@@ -125,7 +125,7 @@ def _status_reply(call: Call, fault: Fault) -> web.Response:
     if fault.retry_after is not None:
         headers["Retry-After"] = str(fault.retry_after)
     call.code = "fault" if status < 400 else _CODES.get(status, "fault")  # noqa: PLR2004 - errors begin there
-    if status == 401 and call.operation == "exchange":  # noqa: PLR2004
+    if status == 401 and call.operation == "exchange":  # noqa: PLR2004 - refused here are credentials, not a token
         call.code = "invalid_credentials"
     body = {"code": call.code, "message": f"a fault of Local Scope: {status}"}
     return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type=_JSON)

@@ -56,16 +56,14 @@ def one_error(failures: dict[str, ScopeError]) -> ScopeError:
         (failure,) = failures.values()
         if isinstance(failure, NotFoundError | ValidationError | ClientClosedError):
             return failure
-    missing = [name for name, error in failures.items() if isinstance(error, NotFoundError)]
+    missing = {name: error for name, error in failures.items() if isinstance(error, NotFoundError)}
     others = {name: error for name, error in failures.items() if name not in missing}
     sentences = [f"{name!r}: {error}" for name, error in others.items()]
     if missing:
         sentences.insert(0, f"not found: {', '.join(map(repr, missing))}")
     message = f"{len(failures)} prompt(s) could not be had; {'; '.join(sentences)}"
     if not others:
-        first = failures[missing[0]]
-        status = first.http_status if isinstance(first, ApiError) else None
-        return NotFoundError(message, http_status=status)
+        return NotFoundError(message, http_status=next(iter(missing.values())).http_status)
     return _reworded(next(iter(others.values())), message)
 
 

@@ -58,7 +58,7 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     namespace: dict[str, Any] = {}
     # Nothing but identifiers enters the source; the prompt's text is put in place of the
     # placeholders afterwards, and so is never read as code.
-    exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102
+    exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102 - as above
     # A variable may be called `TypeError`, so the function knows the error by another name.
     made = namespace["made"](partial(filled, template, variables), TypeError)
     text_of = dict(zip(placeholders, literals, strict=True))

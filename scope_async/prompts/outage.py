@@ -55,8 +55,8 @@ class Outages:
     def find(self, key: Key) -> Outage | None:
         return self._outages.get(key)
 
-    def record(self, key: Key, error: ScopeError, now: float) -> Outage:
-        """Note a failure and return what holds from now on."""
+    def record(self, key: Key, error: ScopeError, now: float) -> None:
+        """Note a failure."""
         outage = self._outages.get(key)
         if outage is None:
             outage = self._outages[key] = Outage(0, now, error)
@@ -65,7 +65,6 @@ class Outages:
         outage.failures += 1
         outage.error = error
         outage.retry_at = now + self._delay(outage.failures, error)
-        return outage
 
     def end(self, key: Key) -> Outage | None:
         """Forget the failures of a prompt that the service answered for; return what it was."""

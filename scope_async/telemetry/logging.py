@@ -73,7 +73,7 @@ def _word(value: object) -> str:
     return text if plain and text else repr(text)
 
 
-class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg]
+class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic to type checkers alone
     """The handler that `SCOPE_LOG` adds; known by its class, so that there is never a second one."""
 
 

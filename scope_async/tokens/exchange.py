@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, Literal, Protocol, TypeGuard
 
 import attrs
@@ -14,7 +13,7 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Reply, Request, broken, new_headers, read_object
+from scope_async.http.wire import TOKEN, Reply, Request, broken, new_headers, read_object
 from scope_async.tokens.token import read_claims
 
 Dialect = Literal["login", "sdk-token"]
@@ -26,8 +25,6 @@ _PATHS: dict[Dialect, str] = {
 }
 _NOT_HERE = frozenset({404, 405})
 _REFUSED = frozenset({400, 401, 403, 422})
-# RFC 6750 section 2.1, and anything else that is safe in a header.
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @attrs.frozen
@@ -115,7 +112,7 @@ def read_grant(reply: Reply) -> TokenGrant:
     """
     data = read_object(reply, "access_token")
     value, kind = data["access_token"], data.get("token_type")
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
         raise broken(reply, "the auth API's access_token is not a token")
     if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
         raise broken(reply, "the auth API's token_type is not Bearer")
@@ -182,7 +179,7 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     def without_secret(text: str | None) -> str | None:
         return _without(credentials.api_secret, text) if text is not None else None
 
-    succeeded = isinstance(error, ServerError) and status is not None and status < 300  # noqa: PLR2004
+    succeeded = isinstance(error, ServerError) and status is not None and status < 300  # noqa: PLR2004 - RFC 9110
     return kind(
         without_secret(message) or "",
         http_status=status,
