@@ -9,10 +9,12 @@ from inspect import isawaitable
 import attrs
 
 from scope_async.credentials import ApiKeyCredentials
-from scope_async.errors import ConfigurationError, InvalidCredentialsError
+from scope_async.errors import ConfigurationError, InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Emit
 from scope_async.tokens.exchange import Exchange, TokenGrant
 from scope_async.tokens.failure import contained
+from scope_async.tokens.token import AccessToken
+from scope_async.tokens.windows import Windows, dead_after
 
 _logger = logging.getLogger("scope_async.tokens")
 
@@ -24,6 +26,30 @@ class Granted:
     grant: TokenGrant
     api_key: str
     asked_at: float
+
+    def check_alive(self, now: float) -> None:
+        """Refuse a token whose life was over before it came.
+
+        Raises:
+            TokenRefreshError: nobody could use it.
+        """
+        lifetime = self.grant.lifetime
+        if now >= self.asked_at + dead_after(lifetime):
+            raise TokenRefreshError(f"the token was dead on arrival: it lives {lifetime:g} s")
+
+    def token(self, planned: Windows, generation: int, monotonic: Callable[[], float]) -> AccessToken:
+        """Return the token to hand out, with the `planned` windows as instants of `monotonic`."""
+        return AccessToken(
+            value=self.grant.value,
+            authorization=f"Bearer {self.grant.value}",
+            generation=generation,
+            api_key=self.api_key,
+            lifetime=self.grant.lifetime,
+            renew_at=self.asked_at + planned.renew_after,
+            dead_at=self.asked_at + planned.dead_after,
+            expires_at=self.asked_at + self.grant.lifetime,
+            monotonic=monotonic,
+        )
 
 
 class Renewal:

@@ -29,7 +29,6 @@ from scope_async.tokens.renewal import Granted, Renewal
 from scope_async.tokens.report import Report
 from scope_async.tokens.schedule import Schedule
 from scope_async.tokens.token import AccessToken, TokenState, TokenStatus, dead, no_token
-from scope_async.tokens.windows import dead_after
 
 _logger = logging.getLogger("scope_async.tokens")
 
@@ -264,24 +263,15 @@ class TokenSource:
             self._refresher.wake()
 
     def _publish(self, granted: Granted, started: float) -> None:
-        now, asked_at, lifetime = self._monotonic(), granted.asked_at, granted.grant.lifetime
+        now = self._monotonic()
         if self._closed:
             return
-        if now >= asked_at + dead_after(lifetime):
-            raise TokenRefreshError(f"the token was dead on arrival: it lives {lifetime:g} s")
-        planned = self._schedule.granted(lifetime, asked_at=asked_at, now=now, previous=self._token)
-        self._generation += 1
-        self._token = token = AccessToken(
-            value=granted.grant.value,
-            authorization=f"Bearer {granted.grant.value}",
-            generation=self._generation,
-            api_key=granted.api_key,
-            lifetime=lifetime,
-            renew_at=asked_at + planned.renew_after,
-            dead_at=asked_at + planned.dead_after,
-            expires_at=asked_at + lifetime,
-            monotonic=self._monotonic,
+        granted.check_alive(now)
+        planned = self._schedule.granted(
+            granted.grant.lifetime, asked_at=granted.asked_at, now=now, previous=self._token
         )
+        self._generation += 1
+        self._token = token = granted.token(planned, self._generation, self._monotonic)
         self._report.exchanged(token, planned, now - started, granted.grant.request_id)
 
     def _renew_early(self) -> None:
