@@ -147,6 +147,9 @@ def _read(path: str) -> ApiKeyCredentials | ConfigurationError:
 class ChainCredentials:
     """The credentials of the first provider that has some, asked in the order given.
 
+    Raises:
+        TypeError: one of them is no provider.
+
     Raises (when called):
         MissingApiKeyError: no provider had any; each one's reason is named.
     """
@@ -154,7 +157,7 @@ class ChainCredentials:
     providers: tuple[CredentialProvider, ...]
 
     def __init__(self, *providers: CredentialProvider) -> None:
-        object.__setattr__(self, "providers", providers)
+        object.__setattr__(self, "providers", tuple(map(as_provider, providers)))
 
     async def __call__(self) -> ApiKeyCredentials:
         reasons = []

@@ -197,6 +197,13 @@ async def test_a_chain_without_credentials_names_every_reason(tmp_path) -> None:
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize("wrong", [EnvCredentials, ("org_1", "key_1", "secret_1"), None])
+def test_a_chain_refuses_at_once_what_is_no_provider(wrong) -> None:
+    with pytest.raises(TypeError, match="credentials") as told:
+        ChainCredentials(EnvCredentials(), wrong)
+    assert "secret_1" not in str(told.value)
+
+
 async def test_an_empty_chain_says_so() -> None:
     with pytest.raises(MissingApiKeyError, match="none was given"):
         await ChainCredentials()()
