@@ -39,7 +39,7 @@ def main() -> None:
     if not options.quick:
         rows = {name: [row(figure) for figure in findings.figures] for name, findings in found.items()}
         charts = {name: svg for findings in found.values() for name, svg in findings.charts.items()}
-        Report(environment, rows, skipped).write(charts)
+        Report(environment, rows, skipped, sorted(charts)).write(charts)
     sys.exit(_verdict(figures, complete=not skipped))
 
 

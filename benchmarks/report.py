@@ -47,15 +47,16 @@ class Report:
     environment: dict[str, Any]
     suites: dict[str, list[dict[str, Any]]]
     skipped: dict[str, str] = attrs.field(factory=dict)
+    charts: list[str] = attrs.field(factory=list)
 
     def write(self, charts: Mapping[str, str], folder: Path = RESULTS) -> None:
         """Write `latest.json`, `latest.md` and the charts."""
         folder.mkdir(exist_ok=True)
         text = json.dumps(attrs.asdict(self), indent=2, ensure_ascii=False)
-        (folder / "latest.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "latest.md").write_text(self.markdown(), encoding="utf-8")
         for name, svg in charts.items():
             (folder / name).write_text(svg, encoding="utf-8")
+        (folder / "latest.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "latest.md").write_text(self.markdown(), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path = RESULTS) -> Report:
@@ -64,7 +65,7 @@ class Report:
 
     def markdown(self) -> str:
         """Return all of it for a reader."""
-        charts = [f"![{name.removesuffix('.svg')}]({name})" for name in sorted(_charts())]
+        charts = [f"![{name.removesuffix('.svg')}]({name})" for name in self.charts]
         parts = [
             "# Benchmarks",
             "Written by the harness. Median (quartiles); a comparison is a ratio within one run.",
@@ -114,10 +115,6 @@ class Report:
     def summary(self) -> str:
         """Return what the README shows."""
         charts = [
-            f"![{title}](benchmarks/results/{name})" for name, title in CHARTS.items() if name in _charts()
+            f"![{title}](benchmarks/results/{name})" for name, title in CHARTS.items() if name in self.charts
         ]
         return "\n\n".join([self.surroundings(), self.table(SHOWN), *charts])
-
-
-def _charts() -> set[str]:
-    return {path.name for path in RESULTS.glob("*.svg")}

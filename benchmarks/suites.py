@@ -64,8 +64,15 @@ def load(quick: bool) -> Findings:
     return Findings(figures(quick=quick))
 
 
+def scenarios(quick: bool) -> Findings:
+    from benchmarks.scenarios import findings  # noqa: PLC0415
+
+    return asyncio.run(findings(quick=quick))
+
+
 SUITES: dict[str, Suite] = {
     "load": load,
+    "scenarios": scenarios,
     "tokens": tokens,
     "peers": peers,
     "prompts": prompts,

@@ -1,0 +1,133 @@
+"""What the benchmarks report is only as good as how they count; they themselves are run by CI."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
+
+from benchmarks.chart import Axis, Chart, Line, slots
+from benchmarks.interleaved import Figure, Spread
+from benchmarks.open_loop import Recorder, arrive, timetable
+from benchmarks.report import BEGIN, END, Report, row
+
+
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def environment() -> dict[str, object]:
+    return {
+        "command": "python -m benchmarks",
+        "date": "2026-01-02T03:04:05+00:00",
+        "commit": "abc",
+        "processor": "a processor",
+        "cores": 2,
+        "load": [0.0, 0.1, 0.2],
+        "system": "Linux",
+        "python": "CPython 3.11",
+        "event loop": "asyncio",
+        "versions": {"aiohttp": "3.12"},
+    }
+
+
+def test_arrivals_are_fixed_in_advance_at_the_rate_asked_for() -> None:
+    table = timetable(100, 20)
+    assert table == timetable(100, 20)
+    assert table == sorted(table)
+    assert len(table) == 2000
+    assert table[-1] == pytest.approx(20, rel=0.1)
+
+
+def test_latency_counts_from_when_a_request_was_due() -> None:
+    clock = Clock()
+    recorder = Recorder(clock)
+    for number in range(1, 101):
+        clock.now = number + 0.001 * number
+        recorder.answered(float(number))
+    assert recorder.milliseconds() == pytest.approx([50, 99, 100, 100], rel=0.01)
+
+
+async def test_a_stall_is_seen_by_all_that_were_due_meanwhile() -> None:
+    clock = Clock()
+    recorder = Recorder(clock)
+
+    async def request(due_at: float) -> None:
+        if due_at == 0.0:
+            clock.now = 1.0  # the loop stands still for a second
+        recorder.answered(due_at)
+
+    await arrive([0.0, 0.5, 0.75, 1.0], request, clock)
+    p50, *_, longest = recorder.milliseconds()
+    assert recorder.histogram.get_total_count() == 4
+    assert longest == pytest.approx(1000, rel=0.01)
+    assert p50 == pytest.approx(250, rel=0.01)
+
+
+def test_a_row_has_all_that_a_program_needs() -> None:
+    found = row(Figure.at_most("read", Spread(1.5, 1.4, 1.6), 2, floor="a dict"))
+    assert found["name"] == "read"
+    assert (found["median"], found["spread"], found["unit"]) == (1.5, [1.4, 1.6], "x")
+    assert (found["floor"], found["goal"]) == ("a dict", "<= 2 x a dict")
+    assert found["reached"] is True
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_only_what_is_counted_can_fail_ci() -> None:
+    slow = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
+    wrong = Figure.count("exchanges", 2, 1, unit="exchanges")
+    assert (slow.reached, slow.counted) == (False, False)
+    assert (wrong.reached, wrong.counted) == (False, True)
+
+
+def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
+    figure = Figure.count("exchanges", 1, 1, unit="exchanges", detail="a | b")
+    Report(environment(), {"load": [row(figure)]}).write({"a.svg": "<svg/>"}, tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    Report.read(tmp_path).into_readme(readme)
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert "| 1 exchanges | 1 exchanges | reached |" in text
+    assert "a &#124; b" in text
+
+
+def test_a_readme_without_markers_is_left_alone(tmp_path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("no markers")
+    with pytest.raises(ValueError, match="no <!-- benchmarks"):
+        Report(environment(), {}).into_readme(readme)
+    assert readme.read_text() == "no markers"
+
+
+def test_a_chart_says_what_it_shows() -> None:
+    chart = Chart(
+        "0 of 9 <failed>",
+        Axis("time (s)", 0, 10),
+        Axis("latency (ms)", 0.1, 100, log=True),
+        [Line("median", [(0, 1), (5, 10), (10, 1)])],
+        bands=[(2, 4)],
+        band_label="a fault",
+        marks=[5],
+        mark_label="a token",
+    )
+    svg = chart.svg()
+    for text in ("0 of 9 &lt;failed&gt;", "time (s)", "latency (ms)", "median", "a fault", "a token"):
+        assert f">{text}<" in svg
+    assert "prefers-color-scheme: dark" in svg
+    assert chart.x.ticks() == [0, 2, 4, 6, 8, 10]
+    assert chart.y.ticks() == pytest.approx([0.1, 1, 10, 100])
+
+
+def test_slots_are_named_by_their_middle() -> None:
+    assert slots([(0.1, 1), (0.3, 2), (1.2, 3)], 1.0) == {0.5: [1, 2], 1.5: [3]}
