@@ -162,7 +162,7 @@ def _make(
         try:
             file.write(_variables(new))
         except ConfigurationError as error:
-            fail(str(error))
+            fail(f"{error}; the secret of {new.api_key} is lost with it, so revoke that key")
     if as_json:
         # With a file the secret is there, and only there.
         print_json({**document(new), **({"api_secret": None} if file is not None else {})})

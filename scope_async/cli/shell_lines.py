@@ -43,16 +43,18 @@ class EnvFile:
             raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
     def write(self, variables: Mapping[str, str]) -> None:
-        """Write the variables to the disk and close the file."""
+        """Write the variables to the disk and close the file.
+
+        Raises:
+            ConfigurationError: the disk does not take them.
+        """
         try:
             with os.fdopen(self._descriptor, "w", encoding="utf-8") as file:
                 file.writelines(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot write {self.path}: {error.strerror}; the new key's secret is lost, so revoke the key"
-            ) from None
+            raise ConfigurationError(f"cannot write {self.path}: {error.strerror}") from None
 
     def discard(self) -> None:
         """Remove the file, which nothing was written to."""

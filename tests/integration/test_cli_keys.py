@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pty
 import stat
@@ -55,6 +56,18 @@ def test_write_env_makes_a_private_file_and_never_overwrites(shell, tmp_path):
     assert path.read_text() == before
     # The key is not made when its secret could not be stored.
     assert len(shell.json("keys", "list")) == known
+
+
+def test_a_full_disk_names_the_key_whose_secret_is_lost(shell, tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("scope_async.cli.shell_lines.os.fsync", full)
+    result = shell("keys", "create", "lost", "--write-env", str(tmp_path / "lost.env"))
+    assert result.exit_code == 2
+    assert shell.json("keys", "list")[0]["api_key"] in result.stderr
+    assert "revoke" in result.stderr
+    assert "secret_" not in result.output
 
 
 def test_the_file_is_what_file_credentials_read(shell, tmp_path):
