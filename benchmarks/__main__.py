@@ -2,9 +2,10 @@
 
     python -m benchmarks [NAME…]
 
-Prints figures as it goes, and writes `latest.json`, `latest.md` and charts to benchmarks/results.
-With `--quick` nothing is written; it shows that everything runs and exits with 1 when a count
-(exchanges, requests, failures) is not what it must be. Times never decide.
+Prints figures as it goes, and writes `latest.json`, `latest.md` and charts to benchmarks/results: a
+report is one run of everything, so with names, or with `--quick`, nothing is written. Exits with 1
+when a count (exchanges, requests, failures) is not what it must be, or a suite could not run. Times
+never decide.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import time
 from benchmarks.interleaved import Figure
 from benchmarks.report import Report, row
 from benchmarks.suites import SUITES, Findings
+from benchmarks.summary import into_readme
 from benchmarks.surroundings import surroundings
 
 
 def main() -> None:
     options = _options()
     if options.readme:
-        Report.read().into_readme()
+        into_readme(Report.read())
         return
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
     environment = surroundings(sys.argv[1:])
@@ -36,7 +38,7 @@ def main() -> None:
             skipped[name] = f"{error.name} is not installed"
             print(f"     {skipped[name]}")
     figures = [figure for findings in found.values() for figure in findings.figures]
-    if not options.quick:
+    if not (options.quick or options.names):
         rows = {name: [row(figure) for figure in findings.figures] for name, findings in found.items()}
         charts = {name: svg for findings in found.values() for name, svg in findings.charts.items()}
         Report(environment, rows, skipped, sorted(charts)).write(charts)

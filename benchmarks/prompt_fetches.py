@@ -92,7 +92,7 @@ def _figure(
     of_cpu = Spread.of_ratios(floor, cpu)
     return Figure(
         f"uncached fetch, {ours.removeprefix('scope_async, ')}",
-        f">= {goal:g} x bare aiohttp" if goal is not None else "none of its own",
+        f">= {goal:g} x bare aiohttp" if goal is not None else "-",
         f"{ratios.show()} x",
         reached=goal is None or ratios.median >= goal,
         detail=f"requests/s {Spread.of(speeds[ours]).show(0)}, bare {Spread.of(speeds[bare]).show(0)}; "

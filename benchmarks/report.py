@@ -1,4 +1,4 @@
-"""What a run found, as JSON, as a Markdown table, and in the README between two markers."""
+"""What a run found, as JSON and as a Markdown table."""
 
 from __future__ import annotations
 
@@ -12,18 +12,11 @@ import attrs
 from benchmarks.interleaved import Figure
 
 RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-SHOWN = ("load", "peers", "scenarios")
-"""The suites that the README shows; all of them are in latest.md."""
 
-CHARTS = {
-    "slow-renewal.svg": "Latency over time while every renewal takes two seconds",
-    "scope-down.svg": "Latency over time while Scope is down",
-}
+Row = dict[str, Any]
 
 
-def row(figure: Figure) -> dict[str, Any]:
+def row(figure: Figure) -> Row:
     """Return a figure as plain data."""
     quantity = figure.quantity
     return {
@@ -45,7 +38,7 @@ class Report:
     """The surroundings of a run, and the rows of each suite."""
 
     environment: dict[str, Any]
-    suites: dict[str, list[dict[str, Any]]]
+    suites: dict[str, list[Row]]
     skipped: dict[str, str] = attrs.field(factory=dict)
     charts: list[str] = attrs.field(factory=list)
 
@@ -98,23 +91,3 @@ class Report:
                 cells = (found["name"] + detail, found["result"], found["goal"] if aimed else "", sign)
                 lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
         return "\n".join(lines)
-
-    def into_readme(self, path: Path = README) -> None:
-        """Replace what stands between the markers.
-
-        Raises:
-            ValueError: the README has no markers; write them where the figures belong.
-        """
-        text = path.read_text(encoding="utf-8")
-        before, begin, rest = text.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not (begin and end):
-            raise ValueError(f"{path.name} has no {BEGIN} … {END}")
-        path.write_text(f"{before}{begin}\n{self.summary()}\n{end}{after}", encoding="utf-8")
-
-    def summary(self) -> str:
-        """Return what the README shows."""
-        charts = [
-            f"![{title}](benchmarks/results/{name})" for name, title in CHARTS.items() if name in self.charts
-        ]
-        return "\n\n".join([self.surroundings(), self.table(SHOWN), *charts])

@@ -11,7 +11,8 @@ pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 from benchmarks.chart import Axis, Chart, Line, slots
 from benchmarks.interleaved import Figure, Spread
 from benchmarks.open_loop import Recorder, arrive, timetable
-from benchmarks.report import BEGIN, END, Report, row
+from benchmarks.report import Report, row
+from benchmarks.summary import BEGIN, END, into_readme
 
 
 class Clock:
@@ -89,24 +90,33 @@ def test_only_what_is_counted_can_fail_ci() -> None:
 
 
 def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
-    figure = Figure.count("exchanges", 1, 1, unit="exchanges", detail="a | b")
-    Report(environment(), {"load": [row(figure)]}).write({"a.svg": "<svg/>"}, tmp_path)
+    speed = Figure.told("bare aiohttp: speed", Spread(9000, 8000, 9500), "requests/s")
+    slow = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
+    written = Report(environment(), {"load": [row(speed)], "tokens": [row(slow)]})
+    written.write({"a.svg": "<svg/>"}, tmp_path)
+    assert Report.read(tmp_path) == written
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    Report.read(tmp_path).into_readme(readme)
+    into_readme(Report.read(tmp_path), readme)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert "| 1 exchanges | 1 exchanges | reached |" in text
-    assert "a &#124; b" in text
+    assert "| speed (requests/s) | 9,000 |" in text
+    assert "0 of 1 goals were reached in this run. Missed: read: 9.00 (9.00 to 9.00) x" in text
+
+
+def test_the_table_shows_what_was_missed() -> None:
+    slow = Figure.at_most("a | b", Spread(9, 9, 9), 2, floor="a dict")
+    table = Report(environment(), {"tokens": [row(slow)]}).table(["tokens"])
+    assert table.splitlines()[-1] == "| a &#124; b | 9.00 (9.00 to 9.00) x | <= 2 x a dict | **missed** |"
 
 
 def test_a_readme_without_markers_is_left_alone(tmp_path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("no markers")
     with pytest.raises(ValueError, match="no <!-- benchmarks"):
-        Report(environment(), {}).into_readme(readme)
+        into_readme(Report(environment(), {}), readme)
     assert readme.read_text() == "no markers"
 
 

@@ -1,0 +1,71 @@
+"""What the README shows of a report: the clients side by side, the goals, two charts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.report import Report, Row
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+CHARTS = ("slow-renewal.svg", "scope-down.svg")
+ALT = {"slow-renewal.svg": "Latency while renewals are slow", "scope-down.svg": "Latency while Scope is down"}
+SIDE_BY_SIDE = "load"
+PEERS = "peers"
+
+
+def into_readme(report: Report, path: Path = README) -> None:
+    """Replace what stands between the markers.
+
+    Raises:
+        ValueError: the README has no markers; write them where the figures belong.
+    """
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path.name} has no {BEGIN} … {END}")
+    path.write_text(f"{before}{begin}\n\n{summary(report)}\n\n{end}{after}", encoding="utf-8")
+
+
+def summary(report: Report) -> str:
+    """Return the part of the README, in Markdown."""
+    parts = [report.surroundings(), goals(report)]
+    if SIDE_BY_SIDE in report.suites:
+        parts.append(side_by_side(report.suites[SIDE_BY_SIDE]))
+    if PEERS in report.suites:
+        parts.append(report.table((PEERS,)))
+    parts += [f"![{ALT[name]}](benchmarks/results/{name})" for name in CHARTS if name in report.charts]
+    return "\n\n".join(parts)
+
+
+def goals(report: Report) -> str:
+    """Return how many goals were reached, and each that was not."""
+    aimed = [row for rows in report.suites.values() for row in rows if row["goal"] != "-"]
+    missed = [row for row in aimed if not row["reached"]]
+    text = f"{len(aimed) - len(missed)} of {len(aimed)} goals were reached in this run"
+    if not missed:
+        return f"{text}."
+    return (
+        f"{text}. Missed: "
+        + "; ".join(f"{row['name']}: {row['result']}, goal {row['goal']}" for row in missed).replace(
+            "|", "&#124;"
+        )
+        + "."
+    )
+
+
+def side_by_side(rows: list[Row]) -> str:
+    """Return a column of medians for each client, from rows that are called `client: what`."""
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        client, colon, what = row["name"].partition(": ")
+        if colon and row["median"] is not None:
+            found.setdefault(f"{what} ({row['unit']})", {})[client] = f"{row['median']:,.5g}"
+    clients = list(dict.fromkeys(client for cells in found.values() for client in cells))
+    lines = [f"| Median | {' | '.join(clients)} |", "|---" * (len(clients) + 1) + "|"]
+    lines += [
+        f"| {what} | {' | '.join(cells.get(client, '') for client in clients)} |"
+        for what, cells in found.items()
+    ]
+    return "\n".join(lines)
