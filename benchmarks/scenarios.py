@@ -186,9 +186,9 @@ async def _beside(happening: Any, load: Any) -> None:
 
 SCENARIOS = {
     "slow-renewal.svg": (slow_renewal, 24.0, 7.0),
-    "auth-down.svg": (auth_down, 24.0, 8.0),
+    "auth-down.svg": (auth_down, 24.0, 7.0),
     "cold-start.svg": (herd, 0.0, 0.0),
-    "rotation.svg": (rotation, 20.0, 8.0),
+    "rotation.svg": (rotation, 20.0, 6.5),
     "scope-down.svg": (scope_down, 24.0, 6.0),
 }
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 
+from benchmarks.__main__ import main
 from benchmarks.chart import Axis, Chart, Line, slots
 from benchmarks.interleaved import Figure, Spread
 from benchmarks.open_loop import Recorder, arrive, timetable
 from benchmarks.report import Report, row
+from benchmarks.suites import SUITES, Findings
 from benchmarks.summary import BEGIN, END, into_readme
 
 
@@ -82,11 +85,25 @@ def test_a_row_has_all_that_a_program_needs() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_only_what_is_counted_can_fail_ci() -> None:
-    slow = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
-    wrong = Figure.count("exchanges", 2, 1, unit="exchanges")
-    assert (slow.reached, slow.counted) == (False, False)
-    assert (wrong.reached, wrong.counted) == (False, True)
+SLOW = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
+RIGHT = Figure.count("exchanges", 1, 1, unit="exchanges")
+WRONG = Figure.count("exchanges", 2, 1, unit="exchanges")
+
+
+@pytest.mark.parametrize(("figures", "code"), [([SLOW, RIGHT], 0), ([SLOW, WRONG], 1), (None, 1)])
+def test_counts_decide_and_times_never(figures, code, monkeypatch, capsys) -> None:
+    def suite(quick: bool) -> Findings:
+        assert quick
+        if figures is None:
+            raise ModuleNotFoundError(name="hdrh")
+        return Findings(figures)
+
+    monkeypatch.setitem(SUITES, "made-up", suite)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "made-up", "--quick"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    assert ("wrong count: exchanges" in capsys.readouterr().err) is (figures == [SLOW, WRONG])
 
 
 def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
