@@ -17,7 +17,7 @@ help:
 	@echo "make check   test, lint and types"
 	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
 	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
-	@echo "make bench   measure everything, write benchmarks/results and the README's figures (a quiet machine, half an hour)"
+	@echo "make bench   measure everything, write benchmarks/results and the README's figures (a quiet machine, 15 minutes)"
 	@echo "make bench-quick  check that the benchmarks run and that their counts are right"
 	@echo "make clean   remove what the above have made"
 	@echo "PYTHON=python3.12 VENV=.venvs/3.12 choose another interpreter and place."

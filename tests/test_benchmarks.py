@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -90,6 +92,16 @@ RIGHT = Figure.count("exchanges", 1, 1, unit="exchanges")
 WRONG = Figure.count("exchanges", 2, 1, unit="exchanges")
 
 
+@pytest.fixture
+def log_level() -> Iterator[None]:
+    """Put back what the command does to the log of its process."""
+    logger = logging.getLogger("scope_async")
+    before = logger.level
+    yield
+    logger.setLevel(before)
+
+
+@pytest.mark.usefixtures("log_level")
 @pytest.mark.parametrize(("figures", "code"), [([SLOW, RIGHT], 0), ([SLOW, WRONG], 1), (None, 1)])
 def test_counts_decide_and_times_never(figures, code, monkeypatch, capsys) -> None:
     def suite(quick: bool) -> Findings:
