@@ -126,7 +126,8 @@ class ScopeClient:
     async def aclose(self) -> None:
         """Wake all waiters with `ClientClosedError`, end the tasks, close our sessions. Idempotent.
 
-        With `snapshot_path`, returns when the last good versions are on disk.
+        With `snapshot_path`, returns when the last good versions are on disk, or after 5 s on a
+        file system that hangs.
         """
         opened, self._told_of = self._told_of or self._background.running, False
         try:
@@ -134,11 +135,13 @@ class ScopeClient:
             await self.tokens.aclose()
         finally:
             # Started again meanwhile, it is in use; whoever comes last decides.
-            if not self._background.running:
-                await self._transport.aclose()
-            await self._prompts.flush()
-            if opened and self._emit.observed:
-                await self._emit.last(ClientClosed())
+            try:
+                if not self._background.running:
+                    await self._transport.aclose()
+            finally:
+                await self._prompts.flush()
+                if opened and self._emit.observed:
+                    await self._emit.last(ClientClosed())
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Iterable
 from functools import lru_cache, partial
 
@@ -23,6 +25,10 @@ from scope_async.prompts.selection import Label, Selection, key_of
 from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
+
+_logger = logging.getLogger("scope_async.prompts")
+
+_FLUSH_LIMIT = 5.0
 
 
 class PromptsApi:
@@ -182,9 +188,14 @@ class PromptsApi:
         self._renewals.close()
 
     async def flush(self) -> None:
-        """Return when the snapshot, if there is one, is on disk or could not be written."""
-        if self._snapshot is not None:
-            await self._snapshot.flush()
+        """Return when the snapshot, if there is one, is on disk or could not be written within 5 s."""
+        if self._snapshot is None:
+            return
+        # A write is never given up half-way, so that no older one can overtake it: who waits is.
+        writing = asyncio.ensure_future(self._snapshot.flush())
+        await asyncio.wait({writing}, timeout=_FLUSH_LIMIT)
+        if not writing.done():
+            _logger.warning("the prompt snapshot is not written after %.0f s; going on", _FLUSH_LIMIT)
 
     def _check_open(self) -> None:
         # Whoever starts the client again starts its background tasks.
