@@ -61,7 +61,7 @@ def side_by_side(rows: list[Row]) -> str:
     for row in rows:
         client, colon, what = row["name"].partition(": ")
         if colon and row["median"] is not None:
-            found.setdefault(f"{what} ({row['unit']})", {})[client] = f"{row['median']:,.5g}"
+            found.setdefault(f"{what} ({row['unit']})", {})[client] = _number(row["median"])
     clients = list(dict.fromkeys(client for cells in found.values() for client in cells))
     lines = [f"| Median | {' | '.join(clients)} |", "|---" * (len(clients) + 1) + "|"]
     lines += [
@@ -69,3 +69,8 @@ def side_by_side(rows: list[Row]) -> str:
         for what, cells in found.items()
     ]
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Return three digits that matter, and no exponent."""
+    return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - as written above
