@@ -19,7 +19,7 @@ svg { --page: #ffffff; --ink: #1f2328; --faint: #d1d9e0; --soft: #59636e; --band
         --line-0: #4493f8; --line-1: #f0883e; --mark: #3fb950 }
 }
 .page { fill: var(--page) } text { fill: var(--ink) } .soft { fill: var(--soft) }
-.title { font-size: 16px; font-weight: 600 } .grid { stroke: var(--faint) } .axis { stroke: var(--soft) }
+.title { font-size: 15px; font-weight: 600 } .grid { stroke: var(--faint) } .axis { stroke: var(--soft) }
 .band { fill: var(--band) } .mark { stroke: var(--mark); stroke-dasharray: 4 3; stroke-width: 1.5 }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round }
 .line-0 { stroke: var(--line-0) } .line-1 { stroke: var(--line-1) }
@@ -96,7 +96,7 @@ class Chart:
             f"<title>{escape(self.title)}</title>",
             f"<style>{STYLE}</style>",
             f'<rect class="page" width="{WIDTH}" height="{HEIGHT}"/>',
-            f'<text class="title" x="{LEFT}" y="28">{escape(self.title)}</text>',
+            f'<text class="title" x="24" y="28">{escape(self.title)}</text>',
             *self._bands(),
             *self._axes(),
             *self._marks(),
