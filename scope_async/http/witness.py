@@ -116,5 +116,10 @@ def _merged(added: Mapping[str, str], ours: Mapping[str, str]) -> Mapping[str, s
     return merged
 
 
+def request_id_of(error: BaseException) -> str | None:
+    """Return the id of the request that failed, where the reply named it."""
+    return error.request_id if isinstance(error, ApiError) else None
+
+
 def _status_of(error: BaseException) -> int | None:
     return error.http_status if isinstance(error, ApiError) else None

@@ -6,7 +6,8 @@ import logging
 
 from scope_async._clock import Clock
 from scope_async.config import Config
-from scope_async.errors import ApiError, ScopeError
+from scope_async.errors import ScopeError
+from scope_async.http.witness import request_id_of
 from scope_async.prompts.cache import PromptCache
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.outage import Outage, Outages, is_outage
@@ -197,7 +198,7 @@ class PromptReader:
                     wanted=selection.wanted,
                     age_ms=age * 1000,
                     error=type(error).__name__,
-                    request_id=request_id or _request_id(error),
+                    request_id=request_id or request_id_of(error),
                 )
             )
         return version
@@ -213,7 +214,7 @@ class PromptReader:
                     prompt=selection.name,
                     wanted=selection.wanted,
                     error=type(error).__name__,
-                    request_id=request_id or _request_id(error),
+                    request_id=request_id or request_id_of(error),
                 )
             )
         return version
@@ -225,7 +226,3 @@ class PromptReader:
             _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)
         if outage is not None:
             outage.reported = True
-
-
-def _request_id(error: ScopeError) -> str | None:
-    return error.request_id if isinstance(error, ApiError) else None

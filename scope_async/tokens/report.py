@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from scope_async.errors import ApiError, ScopeError
+from scope_async.errors import ScopeError
+from scope_async.http.witness import request_id_of
 from scope_async.telemetry.events import (
     BufferClamped,
     CredentialsRefused,
@@ -60,7 +61,7 @@ class Report:
 
     def waited(self, duration: float, error: BaseException | None) -> None:
         """Tell that a caller has waited, for the last exchange or for the one that ended in `error`."""
-        request_id = self._request_id if error is None else _request_id(error)
+        request_id = self._request_id if error is None else request_id_of(error)
         self._emit(TokenWaited(duration_ms=duration * 1000, request_id=request_id))
 
     def failed(self, error: ScopeError, failures: int, retry_in: float) -> None:
@@ -71,7 +72,7 @@ class Report:
                 error=type(error).__name__,
                 failures=failures,
                 retry_in_ms=retry_in * 1000,
-                request_id=_request_id(error),
+                request_id=request_id_of(error),
             )
         )
 
@@ -82,11 +83,6 @@ class Report:
             CredentialsRefused(
                 error=type(error).__name__,
                 retry_in_ms=retry_in * 1000,
-                request_id=_request_id(error),
+                request_id=request_id_of(error),
             )
         )
-
-
-def _request_id(error: BaseException) -> str | None:
-    """Return the id of the request that failed, where the reply named it."""
-    return error.request_id if isinstance(error, ApiError) else None
