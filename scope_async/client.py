@@ -12,7 +12,7 @@ from scope_async._background import Background
 from scope_async._clock import Clock, SystemClock
 from scope_async.config import Config, Environment, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
-from scope_async.http.auth import BearerAuth
+from scope_async.http.auth import SourceBearer
 from scope_async.http.transport import Transport
 from scope_async.prompts.api import PromptsApi
 from scope_async.prompts.fallback import Fallback
@@ -78,7 +78,7 @@ class ScopeClient:
         self._prompts = PromptsApi(
             self.config,
             transport=self._transport,
-            auth=BearerAuth(self.tokens),
+            bearer=SourceBearer(self.tokens),
             background=self._background,
             clock=clock,
             emit=emit,
@@ -193,7 +193,7 @@ class ScopeClient:
             found = self._prompts.peek(name, label, version)
             if found is not None:
                 return found
-        return await self._prompts.get(
+        return await self._prompts.fetch(
             name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, fallback=fallback
         )
 

@@ -14,6 +14,8 @@ from scope_async._clock import TravelClock
 from scope_async.config import Config
 from scope_async.http.wire import Reply, Request
 from scope_async.prompts.api import PromptsApi
+from scope_async.prompts.selection import Label
+from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Event
 
 ROOT = "http://localhost:1/api/v1/prompts/"
@@ -53,7 +55,7 @@ class FakeTransport:
         request: Request,
         read: Callable[[Reply], Any],
         *,
-        middlewares: object = None,
+        bearer: object = None,
         max_retries: int | None = None,
     ) -> Any:
         self.requests.append(request)
@@ -97,14 +99,31 @@ class Served:
         self.api = PromptsApi(
             self.config,
             transport=self.transport,
-            auth=None,
+            bearer=None,
             background=self.background,
             clock=self.clock,
             emit=self.events.append,
         )
 
+    async def get(
+        self,
+        name: str,
+        *,
+        label: Label | None = None,
+        version: str | None = None,
+        cache: bool = True,
+        cache_ttl: float | None = None,
+        **options: Any,
+    ) -> PromptVersion:
+        """Return a version as `ScopeClient.get_prompt_version` does."""
+        if cache and cache_ttl is None and (found := self.api.peek(name, label, version)) is not None:
+            return found
+        return await self.api.fetch(
+            name, label=label, version=version, cache=cache, cache_ttl=cache_ttl, **options
+        )
+
     async def number(self, name: str = "p", **options: Any) -> int:
-        return (await self.api.get(name, **options)).version_number
+        return (await self.get(name, **options)).version_number
 
     def seen(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -23,8 +23,8 @@ LAYERS = [
     "_clock telemetry.events",
     f"config credentials {DATA}",
     (
-        "http.wire http.witness http.retry http.proxy http.turns http.pool _background _flight "
-        "telemetry.dispatch telemetry.logging"
+        "http.wire http.bearer http.failure http.witness http.retry http.proxy http.turns http.pool "
+        "_background _flight telemetry.dispatch telemetry.logging"
     ),
     "http.transport",
     "tokens",

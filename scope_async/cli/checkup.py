@@ -22,7 +22,7 @@ from scope_async.errors import (
     TimeoutError,
 )
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Reply, Request, new_headers
+from scope_async.http.wire import Reply, Request, own_headers
 from scope_async.tokens.exchange import HttpExchange, TokenGrant
 from scope_async.tokens.windows import windows
 
@@ -62,8 +62,8 @@ class Checkup:
         transport = Transport(config, clock=SystemClock(), max_connections=2)
         try:
             reached = [
-                await self._reach("auth API", config.auth_api_url, config, transport),
-                await self._reach("Scope API", config.base_url, config, transport),
+                await self._reach("auth API", config.auth_api_url, transport),
+                await self._reach("Scope API", config.base_url, transport),
             ]
             if all(reached):
                 grant = await self._exchange(config, credentials, transport)
@@ -92,11 +92,9 @@ class Checkup:
         self._note("variables", "ok", detail)
         return config, credentials
 
-    async def _reach(self, name: str, url: str, config: Config, transport: Transport) -> bool:
+    async def _reach(self, name: str, url: str, transport: Transport) -> bool:
         """Look whether something speaks HTTP at `url`; any reply at all will do."""
-        request = Request(
-            operation="doctor", method="GET", url=URL(url), headers=new_headers(config.environment)
-        )
+        request = Request(operation="doctor", method="GET", url=URL(url), headers=own_headers())
         started = time.monotonic()
         try:
             reply = await transport.call(request, _any_reply, max_retries=0)

@@ -1,15 +1,46 @@
-"""`BearerAuth`: the token on every request, and the rule for 401."""
+"""The token on every request, and the rule for 401: `BearerAuth` for any aiohttp session."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from aiohttp import ClientRequest, ClientResponse, hdrs, payload
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
+from scope_async.http.bearer import UNAUTHORIZED
 from scope_async.tokens.source import TokenSource
 from scope_async.tokens.token import AccessToken
 
-_UNAUTHORIZED = 401
+_MOST_REPLAYS = 2
+
+
+class SourceBearer:
+    """The source's token, and after a 401 the next one (RFC 6750 section 3.1).
+
+    Exactly the token that was refused is invalidated. A request is worth one replay with a new
+    token, and one more if the credentials have changed meanwhile.
+    """
+
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+        self.peek = tokens.peek
+        self.get = tokens.get
+
+    async def successor(self, refused: Sequence[AccessToken], /) -> AccessToken | None:
+        """Return the token to replay with after all of `refused`, oldest first; None: the 401 stands.
+
+        Raises:
+            InvalidCredentialsError, TokenRefreshError, ClientClosedError: as `TokenSource.get`.
+        """
+        last = refused[-1]
+        self._tokens.invalidate(last)
+        if len(refused) > _MOST_REPLAYS:
+            return None
+        token = await self._tokens.get()
+        if token.generation == last.generation:
+            return None
+        return token if len(refused) == 1 or token.api_key != refused[0].api_key else None
 
 
 class BearerAuth:
@@ -27,7 +58,8 @@ class BearerAuth:
     """
 
     def __init__(self, tokens: TokenSource) -> None:
-        self._tokens = tokens
+        self._bearer = SourceBearer(tokens)
+        self._invalidate = tokens.invalidate
         api = URL(tokens.config.base_url)
         self._origin = (api.scheme, api.host, api.port)
 
@@ -35,39 +67,35 @@ class BearerAuth:
         url = request.url
         if (url.scheme, url.host, url.port) != self._origin:
             return await handler(request)
-        token = self._tokens.peek() or await self._tokens.get()
+        token = self._bearer.peek() or await self._bearer.get()
         request.headers[hdrs.AUTHORIZATION] = token.authorization
         response = await handler(request)
-        if response.status != _UNAUTHORIZED or not _can_be_sent_again(request):
-            if response.status == _UNAUTHORIZED:
-                self._tokens.invalidate(token)
+        if response.status != UNAUTHORIZED:
             return response
-        return await self._replay(request, handler, response, token)
+        if not _can_be_sent_again(request):
+            self._invalidate(token)
+            return response
+        return await self._replay(request, handler, response, [token])
 
     async def _replay(
         self,
         request: ClientRequest,
         handler: ClientHandlerType,
         response: ClientResponse,
-        refused: AccessToken,
+        refused: list[AccessToken],
     ) -> ClientResponse:
-        first_key = refused.api_key
-        for replay in (1, 2):
-            self._tokens.invalidate(refused)
+        while response.status == UNAUTHORIZED:
             try:
-                token = await self._tokens.get()
+                token = await self._bearer.successor(refused)
             except BaseException:
                 response.close()
                 raise
-            if token.generation == refused.generation or (replay > 1 and token.api_key == first_key):
-                return response
+            if token is None:
+                break
+            refused.append(token)
             response.release()
             request.headers[hdrs.AUTHORIZATION] = token.authorization
             response = await handler(request)
-            if response.status != _UNAUTHORIZED:
-                return response
-            refused = token
-        self._tokens.invalidate(refused)
         return response
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 import aiohttp
 import attrs
@@ -17,6 +18,8 @@ from scope_async.http.turns import Turns
 class Opened:
     """A session, the turns at it, and the proxies that were named when it was opened.
 
+    `headers` are to be sent with every call, beside those that the session itself adds.
+
     aiohttp gives a free connection to whoever asks next, so that a hundred busy coroutines
     can starve all others until they time out. Here turns are taken in order of arrival, and
     the token is chosen when the turn has come, not before the wait.
@@ -25,16 +28,21 @@ class Opened:
     session: aiohttp.ClientSession
     turns: Turns
     proxies: Proxies | None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 class Pool:
     """Opens a session when one is needed: at the first call, in another event loop, after a fork.
 
-    A session that was passed in is used and never closed. Usable again after `aclose`.
+    Every call is to have `headers`: our own session adds them by itself. A session that was passed
+    in is used and never closed. Usable again after `aclose`.
     """
 
-    def __init__(self, *, limit: int, session: aiohttp.ClientSession | None) -> None:
+    def __init__(
+        self, *, limit: int, session: aiohttp.ClientSession | None, headers: Mapping[str, str]
+    ) -> None:
         self._limit = limit
+        self._headers = headers
         self._given = session
         self._opened: Opened | None = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
@@ -65,10 +73,12 @@ class Pool:
             self._abandoned.append(self._opened)
         turns = Turns(self._limit)
         if self._given is not None:
-            self._opened = Opened(self._given, turns, None)
+            self._opened = Opened(self._given, turns, None, self._headers)
         else:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._limit), cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(limit=self._limit),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
             )
             self._opened = Opened(session, turns, Proxies() or None)
         self._owner = here

@@ -8,23 +8,24 @@ from __future__ import annotations
 import asyncio
 import builtins
 import random
-import ssl
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import aiohttp
 import anyio
 from aiohttp import ClientTimeout
-from aiohttp.client_middlewares import ClientMiddlewareType
+from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._clock import Clock
 from scope_async.config import Config
-from scope_async.errors import ClientClosedError, ConnectionError, ScopeError, ServerError, TimeoutError
-from scope_async.http.pool import Pool
+from scope_async.errors import ClientClosedError, ScopeError, ServerError, TimeoutError
+from scope_async.http.bearer import UNAUTHORIZED, Bearer, Token
+from scope_async.http.failure import drop_frames, map_exception
+from scope_async.http.pool import Opened, Pool
 from scope_async.http.retry import TOO_LARGE, is_passing, retry_delay
 from scope_async.http.turns import Turns
-from scope_async.http.wire import Reply, Request
+from scope_async.http.wire import Reply, Request, common_headers, merged, read_error
 from scope_async.http.witness import Witness
 from scope_async.telemetry.events import Emit
 
@@ -52,8 +53,9 @@ class Transport:
     ) -> None:
         self._config = config
         self._clock = clock
-        self._witness = None if emit is None else Witness(emit, monotonic=clock.monotonic)
-        self._pool = Pool(limit=max_connections, session=session)
+        headers = common_headers(config.environment)
+        self._witness = None if emit is None else Witness(emit, monotonic=clock.monotonic, headers=headers)
+        self._pool = Pool(limit=max_connections, session=session, headers=headers)
         self._pauses: set[anyio.CancelScope] = set()
         self._draw = draw
         self._timeout = self._limits(config.timeout)
@@ -63,7 +65,7 @@ class Transport:
         request: Request,
         read: Callable[[Reply], Result],
         *,
-        middlewares: Sequence[ClientMiddlewareType] | None = None,
+        bearer: Bearer[Any] | None = None,
         max_retries: int | None = None,
     ) -> Coroutine[Any, Any, Result]:
         """Send `request` until `read` makes something of the reply, within `timeout` seconds in all.
@@ -73,22 +75,20 @@ class Transport:
         """
         # Not a coroutine itself, so that a call pays for the witness only when there is one.
         if self._witness is None:
-            return self._call(request, read, middlewares, max_retries)
-        return self._witness.watch(
-            request, read, lambda look: self._call(request, look, middlewares, max_retries)
-        )
+            return self._call(request, read, bearer, max_retries)
+        return self._witness.watch(request, read, lambda look: self._call(request, look, bearer, max_retries))
 
     async def _call(
         self,
         request: Request,
         read: Callable[[Reply], Result],
-        middlewares: Sequence[ClientMiddlewareType] | None,
+        bearer: Bearer[Any] | None,
         max_retries: int | None,
     ) -> Result:
         """Make the first attempt bare; the machinery for retries is entered only after a failure."""
         started = self._clock.monotonic()
         try:
-            return read(await self._attempt(request, self._timeout, middlewares))
+            return read(await self._attempt(request, self._timeout, bearer))
         except ScopeError as error:
             retries = self._config.max_retries if max_retries is None else max_retries
             if retries == 0 or not is_passing(error):
@@ -99,7 +99,7 @@ class Transport:
             await self._pause(request, failure, attempt, deadline)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
-                return read(await self._attempt(request, self._limits(remaining), middlewares))
+                return read(await self._attempt(request, self._limits(remaining), bearer))
             except ScopeError as error:
                 if attempt == retries or not is_passing(error):
                     raise
@@ -127,62 +127,74 @@ class Transport:
     def _limits(self, total: float) -> ClientTimeout:
         return ClientTimeout(total=total, sock_connect=self._config.open_timeout)
 
-    async def _attempt(
-        self,
-        request: Request,
-        limits: ClientTimeout,
-        middlewares: Sequence[ClientMiddlewareType] | None,
-    ) -> Reply:
+    async def _attempt(self, request: Request, limits: ClientTimeout, bearer: Bearer[Any] | None) -> Reply:
+        """Send the request when its turn has come, with a token chosen then."""
         here = self._pool.here()
+        deadline = asyncio.get_running_loop().time() + (limits.total or 0.0)
+        left = limits
         if not here.turns.take():
-            limits = await self._wait_for_turn(here.turns, limits)
+            await self._wait_for_turn(here.turns, deadline, limits)
+            left = self._until(deadline)
         handled = sys.exception()
         try:
-            # What a passed-in session may have set otherwise is said again here.
-            async with here.session.request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-                auto_decompress=True,
-                raise_for_status=False,
-                timeout=limits,
-                proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
-                middlewares=middlewares,
-            ) as response:
-                body = await _read_capped(response)
-                return Reply(
-                    status=response.status,
-                    headers=response.headers,
-                    body=body,
-                    sent=response.request_info.headers,
-                )
+            if bearer is None:
+                return await _send(here, request, left)
+            token = bearer.peek()
+            if token is None:
+                async with asyncio.timeout_at(deadline):
+                    token = await bearer.get()
+                left = self._until(deadline)
+            request.headers[AUTHORIZATION] = token.authorization
+            reply = await _send(here, request, left)
+            if reply.status != UNAUTHORIZED:
+                return reply
+            return await self._replay(here, request, reply, bearer, refused=[token], deadline=deadline)
         except ScopeError:
             raise
         except Exception as error:
-            _drop_frames(error, until=handled)
+            drop_frames(error, until=handled)
             if self._pool.closed:
                 raise ClientClosedError("the client was closed during the call") from error
             raise map_exception(error, limits) from error
         finally:
             here.turns.give_back()
 
-    async def _wait_for_turn(self, turns: Turns, limits: ClientTimeout) -> ClientTimeout:
-        """Wait for a turn, and return the limits that are left for the request."""
-        total = limits.total or 0.0
-        loop = asyncio.get_running_loop()
-        arrived = loop.time()
+    async def _replay(
+        self,
+        here: Opened,
+        request: Request,
+        reply: Reply,
+        bearer: Bearer[Token],
+        *,
+        refused: list[Token],
+        deadline: float,
+    ) -> Reply:
+        """Send the request again while it is answered by 401 and there is a token worth a try."""
+        while reply.status == UNAUTHORIZED:
+            async with asyncio.timeout_at(deadline):
+                token = await bearer.successor(refused)
+            if token is None:
+                break
+            refused.append(token)
+            if self._witness is not None:
+                self._witness.retried(request, read_error(reply), 0.0)
+            request.attempts += 1
+            request.headers[AUTHORIZATION] = token.authorization
+            reply = await _send(here, request, self._until(deadline))
+        return reply
+
+    async def _wait_for_turn(self, turns: Turns, deadline: float, limits: ClientTimeout) -> None:
         try:
-            async with asyncio.timeout(total):
+            async with asyncio.timeout_at(deadline):
                 await turns.wait()
         except builtins.TimeoutError as error:
-            raise TimeoutError(f"no free connection within {total:g} s") from error
+            raise TimeoutError(f"no free connection within {limits.total:g} s") from error
         if self._pool.closed:
             turns.give_back()
             raise ClientClosedError("the client was closed before the call's turn came")
-        left = max(0.001, total - (loop.time() - arrived))
-        return ClientTimeout(total=left, sock_connect=limits.sock_connect)
+
+    def _until(self, deadline: float) -> ClientTimeout:
+        return self._limits(max(0.001, deadline - asyncio.get_running_loop().time()))
 
     def open(self) -> None:
         """Accept calls (again)."""
@@ -198,11 +210,35 @@ class Transport:
         await self._pool.aclose()
 
 
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
+async def _send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
+    # What a passed-in session may have set otherwise is said again here.
+    response = await here.session.request(
+        request.method,
+        request.url,
+        headers=merged(here.headers, request.headers) if here.headers else request.headers,
+        data=request.body,
+        allow_redirects=False,
+        auto_decompress=True,
+        raise_for_status=False,
+        timeout=limits,
+        proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
+    )
+    try:
+        body = await _read(response)
+    finally:
+        response.release()
+    return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
+
+
+def _read(response: aiohttp.ClientResponse) -> Coroutine[Any, Any, bytes]:
     """Return the reply's body, decoded; never hold much more than `MAX_REPLY_BYTES`."""
     length = response.content_length
     if length is not None and length <= MAX_REPLY_BYTES and "Content-Encoding" not in response.headers:
-        return await response.read()
+        return response.read()
+    return _read_capped(response)
+
+
+async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
@@ -216,37 +252,3 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
             )
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _drop_frames(error: BaseException | None, *, until: BaseException | None) -> None:
-    """Let go of the frames of `error` and of what it came from.
-
-    aiohttp's have the request's headers and body among their locals, and collectors of
-    tracebacks look there. `until` is what the caller was handling already: not ours.
-    """
-    while error is not None and error is not until and error.__traceback__ is not None:
-        error.__traceback__ = None
-        _drop_frames(error.__cause__, until=until)
-        error = error.__context__
-
-
-def map_exception(error: Exception, limits: ClientTimeout) -> ScopeError:
-    """Return the package's error for anything that aiohttp or the network raised."""
-    # A subclass of both TimeoutError and ClientError, so it is looked at first.
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return TimeoutError(f"no connection within open_timeout = {limits.sock_connect:g} s")
-    if isinstance(error, asyncio.TimeoutError):
-        return TimeoutError(f"no answer within {limits.total or 0:g} s")
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return ConnectionError(f"the proxy refused to connect to the service (HTTP {error.status})")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return ConnectionError(f"the connection broke in the middle of the reply: {_reason(error)}")
-    if isinstance(error, aiohttp.ClientConnectionError | OSError | ssl.SSLError):
-        return ConnectionError(f"cannot reach the service: {_reason(error)}")
-    if isinstance(error, aiohttp.InvalidURL):
-        return ServerError("the request's URL is not acceptable to aiohttp")
-    return ServerError(f"the reply is not HTTP as the contract says: {type(error).__name__}")
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__

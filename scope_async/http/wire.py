@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from os import urandom
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import attrs
+from multidict import CIMultiDict, istr
 from yarl import URL
 
 from scope_async._version import __version__
@@ -35,6 +36,9 @@ USER_AGENT = f"scope-async/{__version__}"
 # RFC 6750 section 2.1, and anything else that is safe in a header.
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
+_REQUEST_ID = istr("X-Request-ID")
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
 _ERRORS: dict[int, type[ApiError]] = {
     401: AuthenticationError,
     403: AuthorizationError,
@@ -49,6 +53,8 @@ _ERRORS: dict[int, type[ApiError]] = {
 class Request:
     """One call, ready to be sent as often as needed. Its `repr` shows no header and no body.
 
+    `headers` are its own; those that all calls have in common are the transport's.
+
     For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
     asked for, `attempts` how often it has been sent, the current time included.
     """
@@ -56,7 +62,7 @@ class Request:
     operation: str
     method: str
     url: URL
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    headers: MutableMapping[str, str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
     template: str = ""
     prompt: str | None = None
@@ -84,14 +90,36 @@ class Reply:
         return self.headers.get("X-Request-ID")
 
 
-def new_headers(environment: str) -> dict[str, str]:
-    """Return the headers of one call, with a new request id (contract 1.3)."""
+def common_headers(environment: str) -> dict[str, str]:
+    """Return the headers that are the same for all calls (contract 1.3)."""
     return {
         "Accept": "application/json",
         "User-Agent": USER_AGENT,
-        "X-Request-ID": str(uuid4()),
         "X-Scope-Environment": environment,
     }
+
+
+def own_headers(request_id: str | None = None) -> CIMultiDict[str]:
+    """Return the headers of one call alone: its id, a new one unless it has one already."""
+    # aiohttp's own kind of mapping, which it takes over as it is.
+    headers: CIMultiDict[str] = CIMultiDict()
+    headers[_REQUEST_ID] = request_id or new_request_id()
+    return headers
+
+
+def merged(*headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return all of them, of which the later win; names are case-insensitive."""
+    all_of_them: CIMultiDict[str] = CIMultiDict()
+    for some in headers:
+        all_of_them.update(some)
+    return all_of_them
+
+
+def new_request_id() -> str:
+    """Return a random UUID (RFC 9562 section 5.4), at a third of what the standard library takes."""
+    digits = urandom(16).hex()
+    variant = _VARIANTS[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def api_root(base_url: str, api_version: str) -> str:

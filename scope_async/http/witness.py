@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from multidict import CIMultiDict
-
 from scope_async.errors import ApiError, ScopeError
-from scope_async.http.wire import Reply, Request
+from scope_async.http.wire import Reply, Request, merged
 from scope_async.telemetry.events import (
     Emit,
     Propagator,
@@ -25,13 +23,15 @@ class Witness:
     """Emits one start and one end for each call, whatever becomes of it: also when it is cancelled.
 
     All of it happens in the task that makes the call, so that a hook finds the caller's
-    `contextvars`. What a hook adds to the headers never replaces one of ours.
+    `contextvars`. What a hook adds to the headers never replaces one of ours, be it of one call or
+    of all (`headers`).
     """
 
-    def __init__(self, emit: Emit, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, emit: Emit, *, monotonic: Callable[[], float], headers: Mapping[str, str]) -> None:
         self._emit = emit
         self._inject = emit.inject if isinstance(emit, Propagator) else None
         self._monotonic = monotonic
+        self._headers = headers
 
     async def watch(
         self,
@@ -93,7 +93,7 @@ class Witness:
             added: dict[str, str] = {}
             self._inject(request.request_id, added)
             if added:
-                request.headers = _merged(added, request.headers)
+                request.headers = merged(added, self._headers, request.headers)
 
     def retried(self, request: Request, failure: ScopeError, delay: float) -> None:
         """Tell that the last attempt failed and another one follows after `delay` seconds."""
@@ -107,13 +107,6 @@ class Witness:
                 status=_status_of(failure),
             )
         )
-
-
-def _merged(added: Mapping[str, str], ours: Mapping[str, str]) -> Mapping[str, str]:
-    merged = CIMultiDict(ours)
-    for name, value in added.items():
-        merged.setdefault(name, value)
-    return merged
 
 
 def request_id_of(error: BaseException) -> str | None:

@@ -21,7 +21,7 @@ from scope_async.config import (
 )
 from scope_async.errors import ConfigurationError
 from scope_async.http.transport import Transport
-from scope_async.http.wire import TOKEN, Request, api_root, new_headers, segment
+from scope_async.http.wire import TOKEN, Request, api_root, own_headers, segment
 from scope_async.keys.key import ApiKey, KeyEvent, NewApiKey
 from scope_async.keys.reading import Item, reading, reading_page
 
@@ -198,7 +198,9 @@ class ApiKeyAdmin:
     def _request(
         self, operation: str, method: str, url: str, body: Mapping[str, Any] | None = None, **extra: str
     ) -> Request:
-        headers = {**new_headers(self.config.environment), "Authorization": self._authorization, **extra}
+        headers = own_headers()
+        headers["Authorization"] = self._authorization
+        headers.update(extra)
         if body is not None:
             headers["Content-Type"] = "application/json"
         return Request(

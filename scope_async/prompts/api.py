@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from functools import lru_cache, partial
-
-from aiohttp.client_middlewares import ClientMiddlewareType
+from typing import Any
 
 from scope_async._background import Background
 from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
+from scope_async.http.bearer import Bearer
 from scope_async.http.transport import Transport
 from scope_async.prompts.batch import distinct_names, one_error, versions_of
 from scope_async.prompts.cache import PromptCache
@@ -43,7 +43,7 @@ class PromptsApi:
         config: Config,
         *,
         transport: Transport,
-        auth: ClientMiddlewareType,
+        bearer: Bearer[Any],
         background: Background,
         clock: Clock,
         emit: Emit | None,
@@ -62,7 +62,7 @@ class PromptsApi:
             monotonic=clock.monotonic,
         )
         self._snapshot = _snapshot(config, background, clock)
-        self._remote = RemotePrompts(config, transport=transport, auth=auth, emit=emit)
+        self._remote = RemotePrompts(config, transport=transport, bearer=bearer, emit=emit)
         outages = Outages(limit=config.cache_max_entries)
         self._renewals = Renewals(
             self._remote,
@@ -95,7 +95,15 @@ class PromptsApi:
             self._emit(CacheHit(prompt=name, wanted=version or label or "production", fresh=True))
         return found
 
-    async def get(
+    async def get(self, name: str, *, label: Label | None = None) -> PromptVersion:
+        """Return a version of the prompt; does not suspend while a fresh copy is in memory.
+
+        Raises:
+            ScopeError: as `fetch`.
+        """
+        return self.peek(name, label) or await self.fetch(name, label=label)
+
+    def fetch(
         self,
         name: str,
         *,
@@ -104,35 +112,32 @@ class PromptsApi:
         cache: bool = True,
         cache_ttl: float | None = None,
         fallback: Fallback | None = None,
-    ) -> PromptVersion:
-        """Return a version of the prompt; does not suspend while a fresh copy is in memory.
+    ) -> Coroutine[Any, Any, PromptVersion]:
+        """Return (when awaited) a version of the prompt, for whoever found none with `peek`.
 
         Raises:
             ValidationError: an argument is not acceptable; nothing was sent.
             NoProductionVersionError, NotFoundError: there is no such version.
             ScopeError: the service said no, or could not answer and nothing stands in.
         """
-        if cache and cache_ttl is None:
-            found = self.peek(name, label, version)
-            if found is not None:
-                return found
-        selection = self._selection(name, label, version)
-        check_fallback(fallback)
-        _check_ttl(cache_ttl)
-        self._check_open()
-        if cache_ttl == 0:
-            return await self._reader.pass_by(selection, fallback)
-        if not self._config.cache_enabled or (cache_ttl is None and not self._caching):
-            return await self._reader.uncached(selection, fallback)
-        if not cache:
-            return await self._reader.ask(selection, cache_ttl, fallback)
-        return await self._reader.read(selection, cache_ttl, fallback)
-
-    def _selection(self, name: str, label: str | None, version: str | None) -> Selection:
+        # Not a coroutine itself, and flat: whatever is called on the way costs every fetch a little.
         try:
-            return self._selections(name, label, version)
+            selection = self._selections(name, label, version)
         except TypeError:  # not hashable: let it be named
-            return Selection.of(name, label, version)
+            selection = Selection.of(name, label, version)
+        if fallback is not None:
+            check_fallback(fallback)
+        if cache_ttl is not None:
+            _check_ttl(cache_ttl)
+        if self._closed:
+            self._check_open()
+        if cache_ttl == 0:
+            return self._reader.pass_by(selection, fallback)
+        if not self._config.cache_enabled or (cache_ttl is None and not self._caching):
+            return self._reader.uncached(selection, fallback)
+        if not cache:
+            return self._reader.ask(selection, cache_ttl, fallback)
+        return self._reader.read(selection, cache_ttl, fallback)
 
     async def get_many(self, names: Iterable[str], *, label: Label | None = None) -> dict[str, PromptVersion]:
         """Return a version of each prompt by its name; at most 10 are fetched at once.
@@ -217,7 +222,5 @@ def _snapshot(config: Config, background: Background, clock: Clock) -> Snapshot 
 
 
 def _check_ttl(ttl: object) -> None:
-    if ttl is None:
-        return
     if not isinstance(ttl, int | float) or isinstance(ttl, bool) or not ttl >= 0:
         raise ValidationError(f"cache_ttl must be a number of seconds, 0 or more, got {ttl!r}")

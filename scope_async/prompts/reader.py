@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Coroutine
+from typing import Any
 
 from scope_async._clock import Clock
 from scope_async.config import Config
@@ -102,29 +104,33 @@ class PromptReader:
             return self._hit(selection, entry.version, fresh=False, request_id=request_id)
         return self._stale(selection, entry.stale_version, self._cache.age(entry), outage.error, request_id)
 
-    async def ask(self, selection: Selection, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
-        """Return what the service has now, and store it.
+    def ask(
+        self, selection: Selection, ttl: float | None, fallback: Fallback | None
+    ) -> Coroutine[Any, Any, PromptVersion]:
+        """Return (when awaited) what the service has now, and store it.
 
         Raises:
             ScopeError: the service said no, or could not answer and there is no fallback.
         """
-        try:
-            return await self._renewals.fetch(selection, self._lifetime(selection, ttl))
-        except ScopeError as error:
-            if fallback is None or not is_outage(error):
-                raise
-            return await self._fallback(selection, error, fallback)
+        fetching = self._renewals.fetch(selection, self._lifetime(selection, ttl))
+        return fetching if fallback is None else self._or_fallback(fetching, selection, fallback)
 
-    async def pass_by(self, selection: Selection, fallback: Fallback | None) -> PromptVersion:
-        """Return what the service has now; neither read nor store anything.
+    def pass_by(self, selection: Selection, fallback: Fallback | None) -> Coroutine[Any, Any, PromptVersion]:
+        """Return (when awaited) what the service has now; neither read nor store anything.
 
         Raises:
             ScopeError: as `ask`.
         """
+        fetching = self._remote.fetch(selection)
+        return fetching if fallback is None else self._or_fallback(fetching, selection, fallback)
+
+    async def _or_fallback(
+        self, fetching: Awaitable[PromptVersion], selection: Selection, fallback: Fallback
+    ) -> PromptVersion:
         try:
-            return await self._remote.fetch(selection)
+            return await fetching
         except ScopeError as error:
-            if fallback is None or not is_outage(error):
+            if not is_outage(error):
                 raise
             return await self._fallback(selection, error, fallback)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from os import urandom
+from typing import Any
 
-from aiohttp.client_middlewares import ClientMiddlewareType
-from multidict import CIMultiDict
 from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError
+from scope_async.http.bearer import Bearer
 from scope_async.http.transport import Transport
-from scope_async.http.wire import USER_AGENT, Reply, Request, api_root, read_error
+from scope_async.http.wire import Reply, Request, api_root, own_headers, read_error
 from scope_async.prompts.decode import read_prompt_version
 from scope_async.prompts.selection import Selection
 from scope_async.prompts.version import PromptVersion, raw_json
@@ -21,7 +20,6 @@ from scope_async.telemetry.events import Emit, PromptFetched
 
 _OK = 200
 _NOT_FOUND = 404
-_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _NOBODY = Selection.of("scope-async-ping")
 
 
@@ -29,33 +27,25 @@ class RemotePrompts:
     """Asks the service for prompt versions, one request per call and its retries."""
 
     def __init__(
-        self, config: Config, *, transport: Transport, auth: ClientMiddlewareType, emit: Emit | None = None
+        self, config: Config, *, transport: Transport, bearer: Bearer[Any], emit: Emit | None = None
     ) -> None:
         self._unknown_variables: UnknownVariables = config.unknown_variables
         self._transport = transport
-        self._middlewares = (auth,)
+        self._bearer = bearer
         self._emit = emit
         self._root = api_root(config.base_url, config.api_version)
         self._root_path = URL(self._root, encoded=True).raw_path
         self._url = lru_cache(config.cache_max_entries)(self._url_of)
-        # aiohttp's own kind of mapping is the one that it takes over at once.
-        self._headers = CIMultiDict(
-            {
-                "Accept": "application/json",
-                "User-Agent": USER_AGENT,
-                "X-Scope-Environment": config.environment,
-            }
-        )
 
-    async def fetch(
+    def fetch(
         self,
         selection: Selection,
         *,
         known: PromptVersion | None = None,
         max_retries: int | None = None,
         request_id: str | None = None,
-    ) -> PromptVersion:
-        """Return the selected version; `known` itself when the service still says the very same.
+    ) -> Coroutine[Any, Any, PromptVersion]:
+        """Return (when awaited) the selected version; `known` itself when the service says the very same.
 
         `max_retries` counts instead of the option of that name.
 
@@ -72,10 +62,10 @@ class RemotePrompts:
             return read_prompt_version(reply, name=selection.name, unknown_variables=self._unknown_variables)
 
         request = self._request("prompts.get", selection, request_id)
-        return await self._transport.call(
+        return self._transport.call(
             request,
             read if self._emit is None else self._told(self._emit, read, selection, request.request_id),
-            middlewares=self._middlewares,
+            bearer=self._bearer,
             max_retries=max_retries,
         )
 
@@ -108,31 +98,20 @@ class RemotePrompts:
         Raises:
             ScopeError: anything else than a prompt, or that there is none.
         """
-        await self._transport.call(
-            self._request("prompts.ping", _NOBODY), _read_ping, middlewares=self._middlewares
-        )
+        await self._transport.call(self._request("prompts.ping", _NOBODY), _read_ping, bearer=self._bearer)
 
     def _request(self, operation: str, selection: Selection, request_id: str | None = None) -> Request:
-        headers = self._headers.copy()
-        headers["X-Request-ID"] = request_id or new_request_id()
         return Request(
             operation=operation,
             method="GET",
             url=self._url(selection.path),
-            headers=headers,
+            headers=own_headers(request_id),
             template=self._root_path + selection.template,
             prompt=None if selection is _NOBODY else selection.name,
         )
 
     def _url_of(self, path: str) -> URL:
         return URL(self._root + path, encoded=True)
-
-
-def new_request_id() -> str:
-    """Return a random UUID (RFC 9562 section 5.4), at a third of what the standard library takes."""
-    digits = urandom(16).hex()
-    variant = _VARIANTS[digits[16]]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _read_ping(reply: Reply) -> None:

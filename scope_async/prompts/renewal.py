@@ -10,10 +10,11 @@ from scope_async._background import Background
 from scope_async._clock import Clock
 from scope_async._flight import Flight, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
+from scope_async.http.wire import new_request_id
 from scope_async.prompts.cache import Entry, PromptCache
 from scope_async.prompts.order import FetchOrder
 from scope_async.prompts.outage import Outages, is_outage
-from scope_async.prompts.remote import RemotePrompts, new_request_id
+from scope_async.prompts.remote import RemotePrompts
 from scope_async.prompts.selection import Key, Selection
 from scope_async.prompts.snapshot import Snapshot
 from scope_async.prompts.version import PromptVersion

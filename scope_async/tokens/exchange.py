@@ -13,7 +13,7 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
 from scope_async.http.transport import Transport
-from scope_async.http.wire import TOKEN, Reply, Request, broken, new_headers, read_object
+from scope_async.http.wire import TOKEN, Reply, Request, broken, own_headers, read_object
 from scope_async.tokens.token import read_claims
 
 Dialect = Literal["login", "sdk-token"]
@@ -94,11 +94,13 @@ class HttpExchange:
             key: credentials.api_key,
             secret: credentials.api_secret,
         }
+        headers = own_headers()
+        headers["Content-Type"] = "application/json"
         return Request(
             operation="exchange",
             method="POST",
             url=self._urls[dialect],
-            headers={**new_headers(self._config.environment), "Content-Type": "application/json"},
+            headers=headers,
             body=json.dumps(body).encode(),
         )
 

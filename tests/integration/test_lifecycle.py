@@ -180,15 +180,6 @@ async def test_a_killed_refresher_is_restarted_by_the_next_reader(local: LocalSc
         assert await scope.get_prompt_version("greeting")
 
 
-async def test_a_session_that_is_passed_in_is_used_and_never_closed(local: LocalScope) -> None:
-    async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
-        async with client_of(local, session=session) as scope:
-            assert await scope.get_prompt_version("greeting")
-        assert not session.closed
-        async with client_of(local, session=session) as scope:
-            assert await scope.get_prompt_version("greeting")
-
-
 async def test_in_an_aiohttp_application(local: LocalScope) -> None:
     key = web.AppKey("scope", ScopeClient)
 

@@ -42,8 +42,8 @@ PASSING = [
 
 async def test_a_fresh_copy_is_served_without_suspending():
     async with serving() as served:
-        first = await served.api.get("p")
-        call = served.api.get("p")
+        first = await served.get("p")
+        call = served.get("p")
         with pytest.raises(StopIteration) as done:
             call.send(None)
         assert done.value.value is first
@@ -55,10 +55,10 @@ async def test_a_fresh_copy_is_served_without_suspending():
 async def test_keys_keep_labels_ids_and_names_apart():
     async with serving() as served:
         for options in [*SELECTIONS, {"version": "latest"}, {"version": "production"}]:
-            await served.api.get("p", **options)
-            await served.api.get("p", **options)
-        await served.api.get("p:latest")
-        await served.api.get("p", label="production")
+            await served.get("p", **options)
+            await served.get("p", **options)
+        await served.get("p:latest")
+        await served.get("p", label="production")
         assert served.transport.paths == [
             "p/production",
             "p/latest",
@@ -70,14 +70,14 @@ async def test_keys_keep_labels_ids_and_names_apart():
 
 async def test_a_stampede_is_one_request():
     async with serving() as served:
-        versions = await asyncio.gather(*(served.api.get("p") for _ in range(1000)))
+        versions = await asyncio.gather(*(served.get("p") for _ in range(1000)))
         assert len(served.transport.paths) == 1
         assert len({id(version) for version in versions}) == 1
 
 
 async def test_while_revalidating_the_copy_is_served_and_renewed_once():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.number = 2
         served.clock.advance(300)
         assert [await served.number() for _ in range(5)] == [1] * 5
@@ -90,7 +90,7 @@ async def test_while_revalidating_the_copy_is_served_and_renewed_once():
 
 async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.number = 2
         served.clock.advance(360)
         assert await asyncio.gather(*(served.number() for _ in range(5))) == [2] * 5
@@ -99,19 +99,19 @@ async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
 
 async def test_a_version_by_id_stays_longer_than_a_label():
     async with serving() as served:
-        await served.api.get("p", version="v1")
+        await served.get("p", version="v1")
         served.clock.advance(3599)
-        await served.api.get("p", version="v1")
+        await served.get("p", version="v1")
         assert len(served.transport.paths) == 1
 
 
 @pytest.mark.parametrize("error", PASSING)
 async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = error
         served.clock.advance(400)
-        versions = await asyncio.gather(*(served.api.get("p") for _ in range(10)))
+        versions = await asyncio.gather(*(served.get("p") for _ in range(10)))
         assert all(version.is_stale and version.version_number == 1 for version in versions)
         assert len(served.transport.paths) == 2
         assert len(served.seen(StaleServed)) == 10
@@ -124,13 +124,13 @@ async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
 
 async def test_the_service_is_asked_again_after_a_growing_delay():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
         gaps, last = [], None
         for second in range(3600):
             before = len(served.transport.paths)
-            assert (await served.api.get("p")).is_stale
+            assert (await served.get("p")).is_stale
             if len(served.transport.paths) > before:
                 gaps.append(second - last if last is not None else 0)
                 last = second
@@ -149,7 +149,7 @@ async def test_an_hour_of_outage_fails_no_read():
         for _ in range(60):
             served.clock.advance(60)
             for name in names:
-                assert (await served.api.get(name)).version_number == 1
+                assert (await served.get(name)).version_number == 1
             await served.settle()
         assert len(served.transport.paths) - asked_before <= 60 * 200
         asked = served.transport.count("p0/production") - 1
@@ -158,15 +158,15 @@ async def test_an_hour_of_outage_fails_no_read():
 
 async def test_with_a_known_outage_one_attempt_is_made_and_only_its_caller_waits():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
-        await served.api.get("p")
+        await served.get("p")
         served.clock.advance(1)
         served.transport.gate.clear()
-        probing = asyncio.create_task(served.api.get("p"))
+        probing = asyncio.create_task(served.get("p"))
         await served.settle()
-        assert (await served.api.get("p")).is_stale
+        assert (await served.get("p")).is_stale
         served.transport.gate.set()
         assert (await probing).is_stale
         assert served.transport.retries == [None, None, 0]
@@ -175,52 +175,52 @@ async def test_with_a_known_outage_one_attempt_is_made_and_only_its_caller_waits
 async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
     caplog.set_level(logging.INFO)
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = None
         served.transport.number = 2
         assert await served.number() == 1
         served.clock.advance(1)
-        version = await served.api.get("p")
+        version = await served.get("p")
         assert (version.version_number, version.is_stale) == (2, False)
         assert "could be fetched again" in caplog.text
 
 
 async def test_retry_after_is_waited_for():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = RateLimitError("slow", http_status=429, retry_after=20)
         served.clock.advance(400)
-        await served.api.get("p")
+        await served.get("p")
         served.clock.advance(19)
-        await served.api.get("p")
+        await served.get("p")
         assert len(served.transport.paths) == 2
         served.clock.advance(1)
-        await served.api.get("p")
+        await served.get("p")
         assert len(served.transport.paths) == 3
 
 
 async def test_after_stale_if_error_the_failure_is_raised():
     async with serving(stale_if_error=1000) as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(1299)
-        assert (await served.api.get("p")).is_stale
+        assert (await served.get("p")).is_stale
         served.clock.advance(1)
         with pytest.raises(ConnectionError):
-            await served.api.get("p")
+            await served.get("p")
 
 
 async def test_a_failing_renewal_marks_the_copy_stale():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(310)
-        assert not (await served.api.get("p")).is_stale
+        assert not (await served.get("p")).is_stale
         await served.settle()
-        assert (await served.api.get("p")).is_stale
+        assert (await served.get("p")).is_stale
         assert len(served.transport.paths) == 2
 
 
@@ -231,46 +231,44 @@ async def test_a_failing_renewal_marks_the_copy_stale():
 @pytest.mark.parametrize("age", [310, 400])
 async def test_a_clear_no_is_never_papered_over(status, kind, age):
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.statuses["p"] = status
         served.clock.advance(age)
         if age < 360:
-            await served.api.get("p")
+            await served.get("p")
             await served.settle()
         for _ in range(2):
             with pytest.raises(kind):
-                await served.api.get("p")
+                await served.get("p")
 
 
 async def test_what_does_not_exist_any_more_does_not_come_back_in_an_outage():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.clock.advance(400)
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError):
-            await served.api.get("p")
+            await served.get("p")
         served.transport.failure = DOWN
         with pytest.raises(ConnectionError):
-            await served.api.get("p")
+            await served.get("p")
 
 
 async def test_refused_credentials_are_raised_and_the_copy_is_kept_for_an_outage():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.clock.advance(400)
         served.transport.failure = InvalidCredentialsError("no")
         with pytest.raises(InvalidCredentialsError):
-            await served.api.get("p")
+            await served.get("p")
         served.transport.failure = DOWN
-        assert (await served.api.get("p")).is_stale
+        assert (await served.get("p")).is_stale
 
 
 async def test_shared_failures_are_each_callers_own_object():
     async with serving() as served:
         served.transport.failure = DOWN
-        errors: list[Any] = await asyncio.gather(
-            *(served.api.get("p") for _ in range(3)), return_exceptions=True
-        )
+        errors: list[Any] = await asyncio.gather(*(served.get("p") for _ in range(3)), return_exceptions=True)
         assert len({id(error) for error in errors}) == 3
         assert all(type(error) is ConnectionError and str(error) == "no route" for error in errors)
         assert all(error.__cause__ is DOWN for error in errors)
@@ -280,7 +278,7 @@ async def test_shared_failures_are_each_callers_own_object():
 async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
     async with serving() as served:
         served.transport.gate.clear()
-        callers = [asyncio.create_task(served.api.get("p")) for _ in range(3)]
+        callers = [asyncio.create_task(served.get("p")) for _ in range(3)]
         await served.settle()
         callers[0].cancel()
         await served.settle()
@@ -293,19 +291,19 @@ async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
 async def test_when_all_callers_are_cancelled_the_answer_is_still_stored():
     async with serving() as served:
         served.transport.gate.clear()
-        caller = asyncio.create_task(served.api.get("p"))
+        caller = asyncio.create_task(served.get("p"))
         await served.settle()
         caller.cancel()
         await served.settle()
         served.transport.gate.set()
         await served.settle()
-        await served.api.get("p")
+        await served.get("p")
         assert len(served.transport.paths) == 1
 
 
 async def test_cache_false_asks_the_service_and_stores_the_answer():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.number = 2
         assert await served.number(cache=False) == 2
         assert await served.number() == 2
@@ -330,17 +328,17 @@ async def test_an_older_answer_never_replaces_a_newer_one():
 
 async def test_cache_false_does_not_take_a_stale_copy():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.failure = DOWN
         with pytest.raises(ConnectionError):
-            await served.api.get("p", cache=False)
+            await served.get("p", cache=False)
         served.clock.advance(400)
-        assert (await served.api.get("p")).is_stale
+        assert (await served.get("p")).is_stale
 
 
 async def test_a_ttl_of_zero_neither_reads_nor_stores():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.number = 2
         assert await served.number(cache_ttl=0) == 2
         assert await served.number() == 1
@@ -353,35 +351,35 @@ async def test_a_ttl_of_zero_neither_reads_nor_stores():
 async def test_without_a_cache_every_call_asks(options):
     async with serving(**options) as served:
         for _ in range(2):
-            await served.api.get("p")
+            await served.get("p")
         assert len(served.transport.paths) == 2
 
 
 async def test_a_ttl_of_the_call_says_how_long_its_answer_is_fresh():
     async with serving(stale_while_revalidate=0) as served:
-        await served.api.get("p", cache_ttl=10)
+        await served.get("p", cache_ttl=10)
         served.clock.advance(9)
-        await served.api.get("p", cache_ttl=10)
-        await served.api.get("p")
+        await served.get("p", cache_ttl=10)
+        await served.get("p")
         assert len(served.transport.paths) == 1
         served.clock.advance(1)
-        await served.api.get("p")
+        await served.get("p")
         assert len(served.transport.paths) == 2
         served.clock.advance(10)
-        await served.api.get("p", cache_ttl=10)
+        await served.get("p", cache_ttl=10)
         assert len(served.transport.paths) == 3
 
 
 async def test_invalidate_drops_every_version_of_the_prompt():
     async with serving() as served:
         for options in [*SELECTIONS, {"version": "v"}]:
-            await served.api.get("p", **options)
-        await served.api.get("q")
+            await served.get("p", **options)
+        await served.get("q")
         served.api.invalidate("p")
         served.transport.requests.clear()
         for options in [*SELECTIONS, {"version": "v"}]:
-            await served.api.get("p", **options)
-        await served.api.get("q")
+            await served.get("p", **options)
+        await served.get("q")
         assert served.transport.paths == ["p/production", "p/latest", "p/versions/v"]
 
 
@@ -406,9 +404,9 @@ async def test_an_answer_from_before_an_invalidation_is_not_stored_and_not_joine
 
 async def test_closing_wakes_all_waiters_and_refuses_later_calls():
     async with serving() as served:
-        await served.api.get("cached")
+        await served.get("cached")
         served.transport.gate.clear()
-        waiting = asyncio.create_task(served.api.get("p"))
+        waiting = asyncio.create_task(served.get("p"))
         await served.settle()
         served.api.close()
         await served.background.aclose()
@@ -416,12 +414,12 @@ async def test_closing_wakes_all_waiters_and_refuses_later_calls():
             await waiting
         for name in ("p", "cached"):
             with pytest.raises(ClientClosedError):
-                await served.api.get(name)
+                await served.get(name)
 
 
 async def test_a_client_that_was_started_again_serves_again():
     async with serving() as served:
-        await served.api.get("p")
+        await served.get("p")
         served.api.close()
         await served.background.aclose()
         served.background.start()
@@ -433,7 +431,7 @@ async def test_memory_stays_flat_with_many_names():
 
         async def pass_through(start, stop):
             for index in range(start, stop):
-                await served.api.get(f"name-{index}")
+                await served.get(f"name-{index}")
                 served.transport.forget()
                 served.events.clear()
 

@@ -26,22 +26,22 @@ async def read(path):
 async def filled(path, *names, **options):
     async with serving(snapshot_path=path, **options) as served:
         for name in names or ("p",):
-            await served.api.get(name)
+            await served.get(name)
 
 
 async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
     await filled(path)
     async with serving(snapshot_path=str(path)) as served:
         served.transport.failure = DOWN
-        version = await served.api.get("p", fallback="never")
+        version = await served.get("p", fallback="never")
         assert (version.version_number, version.is_stale, version.is_fallback) == (1, True, False)
         assert version.render(x=1) == "p 1 1"
-        await served.api.get("p")
+        await served.get("p")
         assert len(served.transport.paths) == 1
         with pytest.raises(ConnectionError):
-            await served.api.get("p", label="latest")
+            await served.get("p", label="latest")
         with pytest.raises(ConnectionError):
-            await served.api.get("unknown")
+            await served.get("unknown")
 
 
 async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, monkeypatch):
@@ -56,7 +56,7 @@ async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, 
     monkeypatch.setattr("scope_async.prompts.snapshot.read_snapshot", counted)
     async with serving(snapshot_path=path) as served:
         served.transport.failure = DOWN
-        versions = await asyncio.gather(*(served.api.get(name) for name in names))
+        versions = await asyncio.gather(*(served.get(name) for name in names))
         assert [version.name for version in versions] == names
         assert len(reads) == 1
 
@@ -76,7 +76,7 @@ async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monke
 
         async def ask():
             with scope:
-                await served.api.get("p")
+                await served.get("p")
 
         caller = asyncio.ensure_future(ask())
         await asyncio.to_thread(reading.wait)
@@ -94,15 +94,15 @@ async def test_it_stands_in_also_without_a_cache(path):
     await filled(path, cache_enabled=False)
     async with serving(snapshot_path=path, cache_enabled=False) as served:
         served.transport.failure = DOWN
-        assert (await served.api.get("p")).is_stale
+        assert (await served.get("p")).is_stale
 
 
 async def test_labels_and_ids_are_kept_apart(path):
     async with serving(snapshot_path=path) as served:
-        await served.api.get("p")
+        await served.get("p")
         served.transport.number = 2
-        await served.api.get("p", label="latest")
-        await served.api.get("p", version="v")
+        await served.get("p", label="latest")
+        await served.get("p", version="v")
     kept = await read(path)
     assert {key: one.version.version_number for key, one in kept.items()} == {
         "p": 1,
@@ -137,11 +137,11 @@ async def test_changes_that_arrive_together_are_written_together(path, monkeypat
 
 async def test_what_another_process_added_is_kept(path):
     async with serving(snapshot_path=path) as one, serving(snapshot_path=path) as other:
-        await one.api.get("a")
+        await one.get("a")
         await one.api.flush()
-        await other.api.get("b")
+        await other.get("b")
         await other.api.flush()
-        await one.api.get("c")
+        await one.get("c")
         await one.api.flush()
         assert set(await read(path)) == {"a", "b", "c"}
 
@@ -151,13 +151,13 @@ async def test_what_the_service_denies_is_forgotten(path):
     async with serving(snapshot_path=path) as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError):
-            await served.api.get("p")
+            await served.get("p")
     assert set(await read(path)) == {"q"}
 
 
 async def test_a_ttl_of_zero_is_not_kept(path):
     async with serving(snapshot_path=path) as served:
-        await served.api.get("p", cache_ttl=0)
+        await served.get("p", cache_ttl=0)
     assert not path.exists()
 
 
@@ -185,9 +185,9 @@ async def test_a_corrupt_or_foreign_file_is_moved_aside_and_reported(path, conte
     async with serving(snapshot_path=path) as served:
         served.transport.failure = DOWN
         with pytest.raises(ConnectionError):
-            await served.api.get("p")
+            await served.get("p")
         served.transport.failure = None
-        await served.api.get("p")
+        await served.get("p")
     assert "moved to" in caplog.text
     assert path.with_name("prompts.json.corrupt").read_bytes() == content
     assert set(await read(path)) == {"p"}
@@ -211,16 +211,16 @@ async def test_a_place_that_cannot_be_written_is_reported_once_and_hurts_nobody(
     blocker.write_text("")
     async with serving(snapshot_path=blocker / "prompts.json") as served:
         for name in ("a", "b", "c"):
-            await served.api.get(name)
+            await served.get(name)
             await served.api.flush()
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
 
 
 async def test_closing_during_a_write_loses_nothing(path):
     async with serving(snapshot_path=path) as served:
-        await served.api.get("a")
+        await served.get("a")
         await asyncio.sleep(0)
-        await served.api.get("b")
+        await served.get("b")
         served.api.close()
         await served.background.aclose()
         await served.api.flush()

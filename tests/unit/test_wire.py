@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,8 @@ from scope_async.http.wire import (
     Reply,
     Request,
     api_root,
-    new_headers,
+    merged,
+    own_headers,
     read_error,
     read_json,
     read_object,
@@ -57,10 +59,14 @@ def test_neither_a_request_nor_a_reply_shows_what_it_carries() -> None:
 
 
 def test_each_call_has_an_id_of_its_own() -> None:
-    first, second = new_headers("staging"), new_headers("staging")
-    assert first["X-Scope-Environment"] == "staging"
-    assert first["User-Agent"].startswith("scope-async/")
+    first, second = own_headers(), own_headers()
+    assert UUID(first["X-Request-ID"]).version == 4
     assert first["X-Request-ID"] != second["X-Request-ID"]
+    assert dict(own_headers("r-1")) == {"X-Request-ID": "r-1"}
+
+
+def test_what_is_merged_later_wins_in_any_spelling() -> None:
+    assert dict(merged({"accept": "theirs", "x": "y"}, {"Accept": "ours"})) == {"Accept": "ours", "x": "y"}
 
 
 @pytest.mark.parametrize("base_url", ["https://scope.example", "https://scope.example/api/v1"])

@@ -38,16 +38,22 @@ async def answer(_: object) -> str:
 
 
 async def test_a_hook_adds_headers_and_replaces_none_of_ours() -> None:
-    hears = Hears({"traceparent": "theirs", "authorization": "theirs", "X-REQUEST-ID": "theirs"})
+    hears = Hears(dict.fromkeys(("traceparent", "authorization", "X-REQUEST-ID", "accept"), "theirs"))
     sent = request()
-    assert await Witness(hears, monotonic=lambda: 0.0).watch(sent, len, answer) == "answer"
-    assert sent.headers == {"X-Request-ID": "r", "Authorization": "ours", "traceparent": "theirs"}
+    witness = Witness(hears, monotonic=lambda: 0.0, headers={"Accept": "of all calls"})
+    assert await witness.watch(sent, len, answer) == "answer"
+    assert sent.headers == {
+        "X-Request-ID": "r",
+        "Authorization": "ours",
+        "Accept": "of all calls",
+        "traceparent": "theirs",
+    }
 
 
 async def test_without_headers_to_add_the_request_is_left_alone() -> None:
     sent = request()
     before = sent.headers
-    await Witness(Hears({}), monotonic=lambda: 0.0).watch(sent, len, answer)
+    await Witness(Hears({}), monotonic=lambda: 0.0, headers={}).watch(sent, len, answer)
     assert sent.headers is before
 
 
@@ -58,7 +64,9 @@ async def test_an_answer_is_told_with_the_status_that_was_read_last() -> None:
         read(Reply(status=503, headers={}, body=b""))
         return read(Reply(status=404, headers={}, body=b""))
 
-    await Witness(hears, monotonic=lambda: next(now)).watch(request(), lambda reply: reply.status, send)
+    await Witness(hears, monotonic=lambda: next(now), headers={}).watch(
+        request(), lambda reply: reply.status, send
+    )
     assert hears.events[1:] == [
         ResponseReceived(operation="o", request_id="r", status=404, attempts=1, duration_ms=250.0)
     ]
@@ -75,7 +83,7 @@ async def test_whatever_ends_a_call_is_told_and_passed_on(error, status) -> None
         raise error
 
     with pytest.raises(type(error)) as raised:
-        await Witness(hears, monotonic=lambda: 0.0).watch(request(), len, send)
+        await Witness(hears, monotonic=lambda: 0.0, headers={}).watch(request(), len, send)
     assert raised.value is error
     failed = RequestFailed(
         operation="o",

@@ -1,0 +1,175 @@
+"""What goes over the wire, on the client's own session and on one that was passed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import aiohttp
+import pytest
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, web
+from aiohttp.test_utils import TestServer
+
+from scope_async import ApiKeyAdmin, AuthenticationError, ScopeClient
+from scope_async._version import __version__
+from scope_async.local import LocalScope
+from scope_async.telemetry.events import Event, RequestRetried, ResponseReceived
+from tests.auth_double import CREDENTIALS
+
+VERSION = {"version_id": "v", "version": 1, "name": "greeting", "content": "Hello", "status": "published"}
+COMMON = {
+    "Accept": "application/json",
+    "User-Agent": f"scope-async/{__version__}",
+    "X-Scope-Environment": "staging",
+}
+
+
+class Scope:
+    """An auth API and a Scope API that keep the headers of every request, by its path."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.refusals = 0
+        app = web.Application()
+        app.router.add_post("/v1/auth/{kind:.*}", self._token)
+        app.router.add_get("/api/v1/prompts/{path:.*}", self._prompt)
+        app.router.add_get("/api/v1/api-keys", self._keys)
+        self.server = TestServer(app)
+
+    async def _token(self, request: web.Request) -> web.Response:
+        self._note(request)
+        return web.json_response({"access_token": f"token-{len(self.seen)}", "expires_in": 3600})
+
+    async def _prompt(self, request: web.Request) -> web.Response:
+        self._note(request)
+        if self.refusals:
+            self.refusals -= 1
+            return web.json_response({"code": "unauthorized", "message": "no"}, status=401)
+        return web.json_response(VERSION)
+
+    async def _keys(self, request: web.Request) -> web.Response:
+        self._note(request)
+        return web.json_response({"data": [], "next_cursor": None})
+
+    def _note(self, request: web.Request) -> None:
+        self.seen.append((request.path, dict(request.headers)))
+
+    def of(self, path: str) -> list[dict[str, str]]:
+        return [headers for where, headers in self.seen if path in where]
+
+    @property
+    def url(self) -> str:
+        return str(self.server.make_url("")).rstrip("/")
+
+
+@pytest.fixture
+async def scope() -> AsyncIterator[Scope]:
+    scope = Scope()
+    async with scope.server:
+        yield scope
+
+
+@asynccontextmanager
+async def session_of(kind: str) -> AsyncIterator[aiohttp.ClientSession | None]:
+    if kind == "our own":
+        yield None
+        return
+    async with aiohttp.ClientSession(headers={"X-Mine": "yes", "Accept": "text/html"}) as session:
+        yield session
+
+
+def client_of(scope: Scope, **options: object) -> ScopeClient:
+    return ScopeClient(
+        CREDENTIALS, base_url=scope.url, auth_api_url=scope.url, environment="staging", **options
+    )
+
+
+class Hook:
+    """Keeps the events and tries to send headers, of which ours must win."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event, /) -> None:
+        self.events.append(event)
+
+    def inject(self, request_id: str, headers: dict[str, str], /) -> None:
+        headers.update({"traceparent": "00-1-2-01", "accept": "text/plain", "AUTHORIZATION": "theirs"})
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize("kind", ["our own", "passed in"])
+async def test_every_call_carries_the_contracts_headers(scope: Scope, kind: str, hooked: bool) -> None:
+    hooks = [Hook()] if hooked else []
+    async with session_of(kind) as session, client_of(scope, session=session, hooks=hooks) as client:
+        await client.get_prompt_version("greeting")
+    (asked,) = scope.of("/prompts/")
+    (exchanged,) = scope.of("/auth/")
+    for sent in (asked, exchanged):
+        assert sent.items() >= COMMON.items()
+        assert UUID(sent["X-Request-ID"]).version == 4
+    assert asked["Authorization"] == "Bearer token-1"
+    assert asked.get("X-Mine") == (None if kind == "our own" else "yes")
+    assert asked.get("traceparent") == ("00-1-2-01" if hooked else None)
+    assert "X-Mine" not in exchanged, "the exchange has a session of its own"
+
+
+@pytest.mark.parametrize("kind", ["our own", "passed in"])
+async def test_key_management_carries_them_too(scope: Scope, kind: str) -> None:
+    async with session_of(kind) as session:
+        admin = ApiKeyAdmin(scope.url, "admin-token", session=session, environment="staging")
+        async with admin:
+            assert [key async for key in admin.list()] == []
+    (asked,) = scope.of("/api-keys")
+    assert asked.items() >= {**COMMON, "Authorization": "Bearer admin-token"}.items()
+
+
+async def test_a_session_that_is_passed_in_is_used_and_never_closed() -> None:
+    async with LocalScope() as local, aiohttp.ClientSession() as session:
+        await local.add_prompt("greeting", "Hello")
+        for _ in range(2):
+            async with ScopeClient(
+                local.credentials, base_url=local.url, auth_api_url=local.url, session=session
+            ) as client:
+                assert await client.get_prompt_version("greeting")
+            assert not session.closed
+
+
+async def test_a_session_that_is_passed_in_keeps_its_middlewares(scope: Scope) -> None:
+    passed: list[str] = []
+
+    async def note(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        passed.append(request.headers["Authorization"])
+        return await handler(request)
+
+    async with (
+        aiohttp.ClientSession(middlewares=[note]) as session,
+        client_of(scope, session=session) as client,
+    ):
+        await client.get_prompt_version("greeting")
+    assert passed == ["Bearer token-1"]
+
+
+@pytest.mark.parametrize("kind", ["our own", "passed in"])
+async def test_a_refused_token_is_replaced_and_the_replay_is_an_attempt(scope: Scope, kind: str) -> None:
+    hook, scope.refusals = Hook(), 1
+    async with session_of(kind) as session, client_of(scope, session=session, hooks=[hook]) as client:
+        assert await client.get_prompt_version("greeting")
+    first, second = scope.of("/prompts/")
+    assert (first["Authorization"], second["Authorization"]) == ("Bearer token-1", "Bearer token-3")
+    assert first["X-Request-ID"] == second["X-Request-ID"]
+    (retried,) = [event for event in hook.events if isinstance(event, RequestRetried)]
+    assert (retried.error, retried.status, retried.delay_ms) == ("AuthenticationError", 401, 0)
+    answered = [event for event in hook.events if isinstance(event, ResponseReceived)][-1]
+    assert (answered.operation, answered.status, answered.attempts) == ("prompts.get", 200, 2)
+
+
+async def test_a_service_that_refuses_every_token_is_asked_twice(scope: Scope) -> None:
+    scope.refusals = 100
+    async with client_of(scope) as client:
+        with pytest.raises(AuthenticationError) as caught:
+            await client.get_prompt_version("greeting", cache=False)
+    assert caught.value.http_status == 401
+    assert len(scope.of("/prompts/")) == 2
+    assert len(scope.of("/auth/")) <= 3, "the second refusal may have been answered by a renewal already"
