@@ -11,7 +11,6 @@ two kinds take turns, so that a busy moment of the machine falls on both.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -64,14 +63,3 @@ def figures(runs: int) -> list[Figure]:
             detail="as much beyond the dependencies",
         ),
     ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the time that importing scope_async takes.")
-    parser.add_argument("--runs", type=int, default=20)
-    for figure in figures(parser.parse_args().runs):
-        print(figure.lines())
-
-
-if __name__ == "__main__":
-    main()

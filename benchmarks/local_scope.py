@@ -8,7 +8,6 @@ plain sockets and parses nothing but the length, so that the servers are what is
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import subprocess
@@ -167,16 +166,3 @@ def _start(name: str, taken: Spread, goal: float) -> Figure:
         quantity=taken,
         unit="ms",
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure Local Scope.")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=4000)
-    arguments = parser.parse_args()
-    for figure in figures(rounds=arguments.rounds, requests=arguments.requests):
-        print(figure.lines())
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,8 @@
 
     python -m benchmarks.prompt_server
 
-Prints its port. A prompt called `changing` has another version in every answer.
+Prints its port. A prompt called `changing` has another version in every answer, one called `silent`
+gets none.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class Answers(asyncio.Protocol):
             self._transport.write(_TOKEN)
         elif b"/changing/" in data[:100]:
             self._transport.write(_SAME.replace(b"ver_00000001", b"ver_%08d" % next(_versions)))
+        elif b"/silent/" in data[:100]:
+            pass
         elif data.startswith(b"GET /api/public"):
             self._transport.write(_LANGFUSE)
         elif data.startswith(b"GET"):

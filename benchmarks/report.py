@@ -63,7 +63,7 @@ class Report:
             "# Benchmarks",
             "Written by the harness. Median (quartiles); a comparison is a ratio within one run.",
             self.surroundings(),
-            *(part for name in self.suites for part in (f"## {name}", self.table((name,)))),
+            *(part for name in self.suites for part in (f"## {name}", table(self.suites[name]))),
             *(f"`{name}` did not run: {reason}" for name, reason in self.skipped.items()),
             *(["## Charts", *charts] if charts else []),
         ]
@@ -80,14 +80,14 @@ class Report:
             f" {found['event loop']}; {versions}."
         )
 
-    def table(self, names: Iterable[str]) -> str:
-        """Return the rows of these suites."""
-        lines = ["| What | Result | Goal | |", "|---|---|---|---|"]
-        for name in names:
-            for found in self.suites.get(name, []):
-                aimed = found["goal"] != "-"
-                sign = "" if not aimed else "reached" if found["reached"] else "**missed**"
-                detail = f"<br><sub>{found['detail']}</sub>" if found["detail"] else ""
-                cells = (found["name"] + detail, found["result"], found["goal"] if aimed else "", sign)
-                lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-        return "\n".join(lines)
+
+def table(rows: Iterable[Row]) -> str:
+    """Return rows in Markdown."""
+    lines = ["| What | Result | Goal | |", "|---|---|---|---|"]
+    for found in rows:
+        aimed = found["goal"] != "-"
+        sign = "" if not aimed else "reached" if found["reached"] else "**missed**"
+        detail = f"<br><sub>{found['detail']}</sub>" if found["detail"] else ""
+        cells = (found["name"] + detail, found["result"], found["goal"] if aimed else "", sign)
+        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+    return "\n".join(lines)

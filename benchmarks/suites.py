@@ -33,10 +33,16 @@ def prompts(quick: bool) -> Findings:
     return Findings(asyncio.run(figures(quick=quick)))
 
 
-def peers(quick: bool) -> Findings:
-    from benchmarks.token_peers import figures  # noqa: PLC0415
+def micro(quick: bool) -> Findings:
+    from benchmarks.micro import figures  # noqa: PLC0415
 
-    return Findings(asyncio.run(figures(rounds=5 if quick else 100)))
+    return Findings(figures(quick=quick))
+
+
+def layers(quick: bool) -> Findings:
+    from benchmarks.request import findings  # noqa: PLC0415
+
+    return asyncio.run(findings(quick=quick))
 
 
 def telemetry(quick: bool) -> Findings:
@@ -71,11 +77,12 @@ def scenarios(quick: bool) -> Findings:
 
 
 SUITES: dict[str, Suite] = {
+    "micro": micro,
     "load": load,
     "scenarios": scenarios,
     "tokens": tokens,
-    "peers": peers,
     "prompts": prompts,
+    "layers": layers,
     "telemetry": telemetry,
     "local-scope": local_scope,
     "import-time": import_time,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.report import Report, Row
+from benchmarks.report import Report, Row, table
+from benchmarks.token_peers import NOTES
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-CHARTS = ("slow-renewal.svg", "scope-down.svg")
-ALT = {"slow-renewal.svg": "Latency while renewals are slow", "scope-down.svg": "Latency while Scope is down"}
+CHARTS = {
+    "layers.svg": "The CPU time of one uncached request, layer by layer",
+    "slow-renewal.svg": "Latency while renewals are slow",
+    "scope-down.svg": "Latency while Scope is down",
+}
 SIDE_BY_SIDE = "load"
-PEERS = "peers"
+MICRO = "micro"
+PEERS = (*NOTES, "langfuse", "scope_client")
 
 
 def into_readme(report: Report, path: Path = README) -> None:
@@ -33,9 +38,9 @@ def summary(report: Report) -> str:
     parts = [report.surroundings(), goals(report)]
     if SIDE_BY_SIDE in report.suites:
         parts.append(side_by_side(report.suites[SIDE_BY_SIDE]))
-    if PEERS in report.suites:
-        parts.append(report.table((PEERS,)))
-    parts += [f"![{ALT[name]}](benchmarks/results/{name})" for name in CHARTS if name in report.charts]
+    if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
+        parts.append(table(peers))
+    parts += [f"![{alt}](benchmarks/results/{name})" for name, alt in CHARTS.items() if name in report.charts]
     return "\n\n".join(parts)
 
 

@@ -19,6 +19,8 @@ PACKAGES = (
     "pyjwt",
     "uvloop",
     "hdrhistogram",
+    "pyperf",
+    "pyinstrument",
     "gcloud-aio-auth",
     "azure-core",
     "aiobotocore",

@@ -9,7 +9,6 @@ alone makes of a ratio.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import time
@@ -125,13 +124,3 @@ async def figures(*, rounds: int, hits: int, fetches: int) -> list[Figure]:
                 for name, scope in clients.items()
             }
             return [*found, *await table("fetch", fetch, rounds)]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--hits", type=int, default=20_000)
-    parser.add_argument("--fetches", type=int, default=300)
-    options = parser.parse_args()
-    for figure in asyncio.run(figures(rounds=options.rounds, hits=options.hits, fetches=options.fetches)):
-        print(figure.lines())

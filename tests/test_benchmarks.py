@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 
-pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
+import scope_async.client
+import scope_async.http.transport
 
+pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
+pytest.importorskip("pyperf", reason="pyperf is not installed")
+pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
+
+from benchmarks import micro_worker, request_profile
 from benchmarks.__main__ import main
+from benchmarks.bars import Bars
+from benchmarks.case import Case, called
 from benchmarks.chart import Axis, Chart, Line, slots
 from benchmarks.interleaved import Figure, Spread
+from benchmarks.micro import COMPARISONS, Comparison
 from benchmarks.open_loop import Recorder, arrive, timetable
-from benchmarks.report import Report, row
+from benchmarks.report import Report, row, table
 from benchmarks.suites import SUITES, Findings
 from benchmarks.summary import BEGIN, END, into_readme
 
@@ -121,7 +133,13 @@ def test_counts_decide_and_times_never(figures, code, monkeypatch, capsys) -> No
 def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
     speed = Figure.told("bare aiohttp: speed", Spread(9000, 8000, 9500), "requests/s")
     slow = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
-    written = Report(environment(), {"load": [row(speed)], "tokens": [row(slow)]})
+    peer = Comparison("our read", "azure-core").figure([{"our read": [1.0], "azure-core": [4.0]}])
+    floor = Comparison("our read", "plain Python").figure([{"our read": [1.0], "plain Python": [4.0]}])
+    assert peer is not None
+    assert floor is not None
+    written = Report(
+        environment(), {"load": [row(speed)], "tokens": [row(slow)], "micro": [row(peer), row(floor)]}
+    )
     written.write({"a.svg": "<svg/>"}, tmp_path)
     assert Report.read(tmp_path) == written
     readme = tmp_path / "README.md"
@@ -132,13 +150,15 @@ def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
     assert text.endswith("\nafter\n")
     assert "old" not in text
     assert "| speed (requests/s) | 9,000 |" in text
+    assert "next to azure-core" in text
+    assert "next to plain Python" not in text
     assert "0 of 1 goals were reached in this run. Missed: read: 9.00 (9.00 to 9.00) x" in text
 
 
 def test_the_table_shows_what_was_missed() -> None:
     slow = Figure.at_most("a | b", Spread(9, 9, 9), 2, floor="a dict")
-    table = Report(environment(), {"tokens": [row(slow)]}).table(["tokens"])
-    assert table.splitlines()[-1] == "| a &#124; b | 9.00 (9.00 to 9.00) x | <= 2 x a dict | **missed** |"
+    lines = table([row(slow)])
+    assert lines.splitlines()[-1] == "| a &#124; b | 9.00 (9.00 to 9.00) x | <= 2 x a dict | **missed** |"
 
 
 def test_a_readme_without_markers_is_left_alone(tmp_path) -> None:
@@ -170,3 +190,56 @@ def test_a_chart_says_what_it_shows() -> None:
 
 def test_slots_are_named_by_their_middle() -> None:
     assert slots([(0.1, 1), (0.3, 2), (1.2, 3)], 1.0) == {0.5: [1, 2], 1.5: [3]}
+
+
+def test_bars_say_how_large_each_part_is() -> None:
+    svg = Bars("one <message>", "time (µs)", {"a": 10.0, "b": -2.5}).svg()
+    for text in ("one &lt;message&gt;", "time (µs)", "a", "b", "10.0", "-2.5"):
+        assert f">{text}<" in svg
+    widths = [float(width) for width in re.findall(r'class="dot-0" x="[^"]*" y="[^"]*" width="([^"]*)"', svg)]
+    assert widths[0] == pytest.approx(4 * widths[1], rel=0.01)
+    assert "prefers-color-scheme: dark" in svg
+
+
+def test_two_cases_are_compared_within_each_round() -> None:
+    rounds = [{"ours": [2.0, 2.0], "floor": [1.0]}, {"ours": [20.0], "floor": [5.0]}]
+    figure = Comparison("ours", "floor", 2.5).figure(rounds)
+    assert figure is not None
+    assert figure.quantity == Spread(3.0, 2.5, 3.5)
+    assert figure.reached is False
+    assert Comparison("ours", "not installed").figure(rounds) is None
+
+
+def test_every_comparison_is_of_cases_that_exist() -> None:
+    compared = {name for comparison in COMPARISONS for name in (comparison.ours, comparison.other)}
+    assert compared <= micro_worker.CASES.keys()
+
+
+def test_a_case_of_a_package_that_is_not_here_is_left_out() -> None:
+    opened = micro_worker.CASES["peek()"].opened
+    assert Case(opened).is_there
+    assert Case(opened, "json.decoder").is_there
+    assert not Case(opened, "not_a_package").is_there
+    assert not Case(opened, "not_a_package.inside").is_there
+
+
+async def test_a_timer_calls_as_often_as_it_is_told() -> None:
+    calls: list[None] = []
+    assert await called(lambda: calls.append(None))(7) >= 0
+    assert len(calls) == 7
+
+
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [
+        (aiohttp.client.__file__, "aiohttp"),
+        (asyncio.events.__file__, "asyncio and sockets"),
+        (json.__file__, "standard library"),
+        (scope_async.client.__file__, "scope_async, the client"),
+        (scope_async.http.transport.__file__, "scope_async/http"),
+        ("<built-in>", None),
+        (None, None),
+    ],
+)
+def test_a_profile_knows_whose_a_file_is(path, owner) -> None:
+    assert request_profile.package(path) == owner

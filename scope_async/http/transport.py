@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 import anyio
 from aiohttp import ClientTimeout
-from aiohttp.hdrs import AUTHORIZATION
+from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 
 from scope_async._clock import Clock
 from scope_async.config import Config
@@ -224,16 +224,17 @@ async def _send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
         proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
     )
     try:
-        body = await _read(response)
-    finally:
-        response.release()
+        body = await _read(response)  # at its end aiohttp has the connection back
+    except BaseException:
+        response.close()
+        raise
     return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
 
 
 def _read(response: aiohttp.ClientResponse) -> Coroutine[Any, Any, bytes]:
     """Return the reply's body, decoded; never hold much more than `MAX_REPLY_BYTES`."""
     length = response.content_length
-    if length is not None and length <= MAX_REPLY_BYTES and "Content-Encoding" not in response.headers:
+    if length is not None and length <= MAX_REPLY_BYTES and CONTENT_ENCODING not in response.headers:
         return response.read()
     return _read_capped(response)
 
@@ -243,7 +244,6 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > MAX_REPLY_BYTES:
-            response.close()
             raise ServerError(
                 f"the reply is larger than {MAX_REPLY_BYTES} bytes",
                 error_code=TOO_LARGE,

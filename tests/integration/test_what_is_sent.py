@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import aiohttp
@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, web
 from aiohttp.test_utils import TestServer
 
-from scope_async import ApiKeyAdmin, AuthenticationError, ScopeClient
+from scope_async import ApiKeyAdmin, AuthenticationError, ScopeClient, ScopeError
 from scope_async._version import __version__
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, RequestRetried, ResponseReceived
@@ -30,7 +30,9 @@ class Scope:
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.connections: set[object] = set()
         self.refusals = 0
+        self.answer: Callable[[], web.Response] = lambda: web.json_response(VERSION)
         app = web.Application()
         app.router.add_post("/v1/auth/{kind:.*}", self._token)
         app.router.add_get("/api/v1/prompts/{path:.*}", self._prompt)
@@ -46,7 +48,8 @@ class Scope:
         if self.refusals:
             self.refusals -= 1
             return web.json_response({"code": "unauthorized", "message": "no"}, status=401)
-        return web.json_response(VERSION)
+        self.connections.add(request.transport)
+        return self.answer()
 
     async def _keys(self, request: web.Request) -> web.Response:
         self._note(request)
@@ -173,3 +176,39 @@ async def test_a_service_that_refuses_every_token_is_asked_twice(scope: Scope) -
     assert caught.value.http_status == 401
     assert len(scope.of("/prompts/")) == 2
     assert len(scope.of("/auth/")) <= 3, "the second refusal may have been answered by a renewal already"
+
+
+def gzipped() -> web.Response:
+    response = web.json_response(VERSION)
+    response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
+def chunked() -> web.Response:
+    response = web.json_response(VERSION)
+    response.enable_chunked_encoding()
+    return response
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.json_response(VERSION),
+        gzipped,
+        chunked,
+        lambda: web.Response(status=204),
+        lambda: web.Response(status=304),
+        lambda: web.json_response({}, status=404),
+        lambda: web.Response(status=500, text="x" * 200_000),
+    ],
+    ids=["json", "gzip", "chunked", "204", "304", "404", "a long 500"],
+)
+@pytest.mark.parametrize("kind", ["our own", "passed in"])
+async def test_one_connection_serves_call_after_call(scope: Scope, kind: str, answer) -> None:
+    scope.answer = answer
+    async with session_of(kind) as session, client_of(scope, session=session, max_retries=0) as client:
+        for _ in range(5):
+            with suppress(ScopeError):
+                await client.get_prompt_version("greeting", cache=False)
+    assert len(scope.of("/prompts/")) == 5
+    assert len(scope.connections) == 1

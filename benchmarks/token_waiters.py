@@ -1,4 +1,4 @@
-"""What a token source costs: reads, waiters, memory; nothing but the source, in one process.
+"""What a token source costs those who wait: time, exchanges, memory; nothing but the source, in one process.
 
 Times are CPU time of the thread, which never waits here: what else the machine does is not in it.
 """
@@ -9,17 +9,17 @@ import asyncio
 import gc
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.interleaved import Figure, Measure, Spread, take_turns
-from scope_async import AccessToken, ApiKeyCredentials, ServerError, TokenRefreshError, TokenSource
+from benchmarks.interleaved import Figure, Spread, take_turns
+from benchmarks.prompt_server import CREDENTIALS
+from scope_async import ApiKeyCredentials, ServerError, TokenRefreshError, TokenSource
 from scope_async.tokens.exchange import TokenGrant
 
 READS = 20_000
 WAITERS = 10_000
 WAITER_BYTES = 1500
-CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")
 
 
 class Auth:
@@ -47,107 +47,6 @@ def new_source(auth: Auth, **options: Any) -> TokenSource:
         auth_api_url="http://127.0.0.1:1",
         **options,
     )
-
-
-class Floor:
-    """The least that a read can do in plain Python: load a slot, compare one monotonic reading."""
-
-    __slots__ = ("_monotonic", "_token")
-
-    def __init__(self, token: AccessToken) -> None:
-        self._token = token
-        self._monotonic = time.monotonic
-
-    def peek(self) -> AccessToken | None:
-        token = self._token
-        return token if self._monotonic() < token.dead_at else None
-
-    async def get(self) -> AccessToken:
-        token = self._token
-        if self._monotonic() < token.dead_at:
-            return token
-        raise LookupError
-
-
-class Locked:
-    """What most clients do: read under an `asyncio.Lock`, here an uncontended one."""
-
-    def __init__(self, token: AccessToken) -> None:
-        self._token = token
-        self._lock = asyncio.Lock()
-
-    async def get(self) -> AccessToken:
-        async with self._lock:
-            token = self._token
-            if time.monotonic() < token.dead_at:
-                return token
-        raise LookupError
-
-
-def calls(function: Callable[[], object]) -> Measure:
-    """Return a measure of one call, in nanoseconds."""
-
-    async def measure() -> float:
-        started = time.thread_time_ns()
-        for _ in range(READS):
-            function()
-        return (time.thread_time_ns() - started) / READS
-
-    return measure
-
-
-def awaits(function: Callable[[], Awaitable[object]]) -> Measure:
-    """Return a measure of one call that is awaited, in nanoseconds."""
-
-    async def measure() -> float:
-        started = time.thread_time_ns()
-        for _ in range(READS):
-            await function()
-        return (time.thread_time_ns() - started) / READS
-
-    return measure
-
-
-async def reads(rounds: int) -> list[Figure]:
-    auth = Auth()
-    auth.answer.set()
-    async with new_source(auth) as tokens:
-        token = await tokens.get()
-        floor, locked = Floor(token), Locked(token)
-        taken = await take_turns(
-            {
-                "floor peek": calls(floor.peek),
-                "peek": calls(tokens.peek),
-                "floor get": awaits(floor.get),
-                "get": awaits(tokens.get),
-                "lock": awaits(locked.get),
-            },
-            rounds,
-        )
-    took = {name: f"{Spread.of(values).show(0)} ns" for name, values in taken.items()}
-    return [
-        Figure.at_most(
-            "peek()",
-            Spread.of_ratios(taken["peek"], taken["floor peek"]),
-            1.5,
-            floor="floor",
-            detail=f"{took['peek']}; floor {took['floor peek']}",
-        ),
-        Figure.at_most(
-            "await get(), valid token",
-            Spread.of_ratios(taken["get"], taken["floor get"]),
-            1.6,
-            floor="floor",
-            detail=f"{took['get']}; floor {took['floor get']}",
-        ),
-        Figure.at_most(
-            "await get(), next to a read under asyncio.Lock",
-            Spread.of_ratios(taken["get"], taken["lock"]),
-            0.5,
-            floor="lock",
-            detail=f"lock {took['lock']}",
-        ),
-    ]
 
 
 async def bare_waiters() -> float:
