@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -27,6 +29,7 @@ from benchmarks.chart import Axis, Chart, Line, slots
 from benchmarks.interleaved import Figure, Spread
 from benchmarks.micro import COMPARISONS, Comparison
 from benchmarks.open_loop import Recorder, arrive, timetable
+from benchmarks.prompt_server import server_process
 from benchmarks.report import Report, row, table
 from benchmarks.suites import SUITES, Findings
 from benchmarks.summary import BEGIN, END, into_readme
@@ -243,3 +246,39 @@ async def test_a_timer_calls_as_often_as_it_is_told() -> None:
 )
 def test_a_profile_knows_whose_a_file_is(path, owner) -> None:
     assert request_profile.package(path) == owner
+
+
+STAND_IN = """
+import json, os, urllib.request
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class ApiKeyCredentials:
+    org_id: str
+    api_key: str
+    api_secret: str
+
+class ScopeClient:
+    def __init__(self, *, credentials, cache_enabled=True):
+        assert credentials.api_key and not cache_enabled
+
+    def get_prompt_version(self, name):
+        url = f"{os.environ['SCOPE_API_URL']}/api/v1/prompts/{name}/production"
+        with urllib.request.urlopen(url) as reply:
+            return json.load(reply)
+"""
+
+
+def test_the_official_sdk_is_loaded_in_threads_where_it_can_be_imported(tmp_path) -> None:
+    """It is on no package index, so something with the calls that it documents stands in."""
+    (tmp_path / "scope_client.py").write_text(STAND_IN)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with server_process() as url:
+        command = [sys.executable, "-m", "benchmarks.load_client", "official", url]
+        command += ["--requests", "40", "--seconds", "0.2"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
+        )
+    found = json.loads(done.stdout)
+    assert found["arrivals"] == found["answered"] > 0
+    assert found["failed"] == 0

@@ -34,15 +34,11 @@ async def contained(call: Awaitable[Result]) -> Result:
         raise CancelledInside from error
 
 
-def as_failure(error: Exception, *, limit: float) -> ScopeError:
-    """Return the package's error for whatever an exchange raised within its `limit` seconds."""
+def as_failure(error: Exception) -> ScopeError:
+    """Return the package's error for whatever an exchange raised."""
     if isinstance(error, ScopeError):
         return error
-    failure = (
-        TokenRefreshError(f"no token within {limit:g} s")
-        if isinstance(error, TimeoutError)
-        else TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
-    )
+    failure = TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
     failure.__cause__ = error
     return failure
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
+import anyio
 import attrs
 
 from scope_async.credentials import ApiKeyCredentials
@@ -64,11 +65,13 @@ class Renewal:
         provider: Callable[[], Awaitable[ApiKeyCredentials]],
         exchange: Exchange,
         *,
+        limit: float,
         monotonic: Callable[[], float],
         emit: Emit,
     ) -> None:
         self._provider = provider
         self._exchange = exchange
+        self._limit = limit
         self._monotonic = monotonic
         self._emit = emit
         self._known: ApiKeyCredentials | None = None
@@ -78,8 +81,14 @@ class Renewal:
 
         Raises:
             InvalidCredentialsError: refused, and the provider has no other credentials.
+            TokenRefreshError: provider and exchange took longer than `limit` seconds.
             ScopeError: any other failure of the exchange, or of the first load.
         """
+        with anyio.move_on_after(self._limit):
+            return await self._renewed()
+        raise TokenRefreshError(f"no token within {self._limit:g} s")
+
+    async def _renewed(self) -> Granted:
         credentials = await self._load()
         try:
             return await self._ask(credentials)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
 import attrs
 
 from scope_async._background import Background
@@ -81,6 +80,7 @@ class TokenSource:
         self._renewal = Renewal(
             as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
+            limit=self.config.timeout,
             monotonic=clock.monotonic,
             emit=self._emit,
         )
@@ -243,8 +243,7 @@ class TokenSource:
         self._exchanges += 1
         self._schedule.started(started)
         try:
-            with anyio.fail_after(self.config.timeout):
-                granted = await self._renewal()
+            granted = await self._renewal()
             self._publish(granted, started)
             if watch.suspended():
                 self._renew_early()
@@ -254,7 +253,7 @@ class TokenSource:
             raise
         except Exception as error:  # noqa: BLE001 - a provider may raise anything
             self._failures += 1
-            failure = as_failure(error, limit=self.config.timeout)
+            failure = as_failure(error)
             now = self._monotonic()
             delay = self._schedule.failed(failure, now=now, left=self._token.dead_at - now)
             self._report.failed(failure, self._failures, delay)

@@ -317,6 +317,23 @@ async def test_a_provider_that_raises_anything_or_returns_anything_gives_a_typed
             assert "secret_x" not in str(told.value)
 
 
+async def test_a_provider_that_never_returns_is_told_apart_from_one_whose_own_call_timed_out() -> None:
+    async def hanging() -> ApiKeyCredentials:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def timing_out() -> ApiKeyCredentials:
+        raise TimeoutError
+
+    for provider, told in (
+        (hanging, r"no token within 0\.05 s"),
+        (timing_out, "the credential provider failed with TimeoutError"),
+    ):
+        async with source(FakeAuth(), credentials=provider, timeout=0.05) as tokens:
+            with pytest.raises(TokenRefreshError, match=told):
+                await tokens.get()
+
+
 async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
     def plain() -> ApiKeyCredentials:
         return CREDENTIALS
