@@ -24,7 +24,7 @@ LAYERS = [
     f"config credentials {DATA}",
     (
         "http.wire http.bearer http.failure http.witness http.retry http.proxy http.turns http.pool "
-        "_background _flight telemetry.dispatch telemetry.logging"
+        "http.sending _background _flight telemetry.dispatch telemetry.logging"
     ),
     "http.transport",
     "tokens",

@@ -18,7 +18,8 @@ from scope_async.http.turns import Turns
 class Opened:
     """A session, the turns at it, and the proxies that were named when it was opened.
 
-    `headers` are to be sent with every call, beside those that the session itself adds.
+    `headers` are those that every call is to have: a session that was passed in has to be told
+    them with each one.
 
     aiohttp gives a free connection to whoever asks next, so that a hundred busy coroutines
     can starve all others until they time out. Here turns are taken in order of arrival, and
@@ -28,7 +29,8 @@ class Opened:
     session: aiohttp.ClientSession
     turns: Turns
     proxies: Proxies | None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str]
+    is_given: bool
 
 
 class Pool:
@@ -73,14 +75,14 @@ class Pool:
             self._abandoned.append(self._opened)
         turns = Turns(self._limit)
         if self._given is not None:
-            self._opened = Opened(self._given, turns, None, self._headers)
+            self._opened = Opened(self._given, turns, None, self._headers, is_given=True)
         else:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
             )
-            self._opened = Opened(session, turns, Proxies() or None)
+            self._opened = Opened(session, turns, Proxies() or None, self._headers, is_given=False)
         self._owner = here
         return self._opened
 

@@ -15,21 +15,20 @@ from typing import Any, TypeVar
 import aiohttp
 import anyio
 from aiohttp import ClientTimeout
-from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
+from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._clock import Clock
 from scope_async.config import Config
-from scope_async.errors import ClientClosedError, ScopeError, ServerError, TimeoutError
+from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.bearer import UNAUTHORIZED, Bearer, Token
 from scope_async.http.failure import drop_frames, map_exception
 from scope_async.http.pool import Opened, Pool
-from scope_async.http.retry import TOO_LARGE, is_passing, retry_delay
+from scope_async.http.retry import is_passing, retry_delay
+from scope_async.http.sending import send
 from scope_async.http.turns import Turns
-from scope_async.http.wire import Reply, Request, common_headers, merged, read_error
+from scope_async.http.wire import Reply, Request, common_headers, read_error
 from scope_async.http.witness import Witness
 from scope_async.telemetry.events import Emit
-
-MAX_REPLY_BYTES = 10 * 1024 * 1024
 
 Result = TypeVar("Result")
 
@@ -116,7 +115,7 @@ class Transport:
             raise failure
         if self._witness is not None:
             self._witness.retried(request, failure, delay)
-        request.attempts = attempt + 1
+        request.attempts += 1
         with anyio.CancelScope() as pause:
             self._pauses.add(pause)
             try:
@@ -138,18 +137,21 @@ class Transport:
         handled = sys.exception()
         try:
             if bearer is None:
-                return await _send(here, request, left)
+                return await send(here, request, left)
             token = bearer.peek()
             if token is None:
                 async with asyncio.timeout_at(deadline):
                     token = await bearer.get()
                 left = self._until(deadline)
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await _send(here, request, left)
+            reply = await send(here, request, left)
             if reply.status != UNAUTHORIZED:
                 return reply
             return await self._replay(here, request, reply, bearer, refused=[token], deadline=deadline)
         except ScopeError:
+            raise
+        except asyncio.CancelledError as error:
+            drop_frames(error, until=handled)
             raise
         except Exception as error:
             drop_frames(error, until=handled)
@@ -175,12 +177,13 @@ class Transport:
                 token = await bearer.successor(refused)
             if token is None:
                 break
-            refused.append(token)
             if self._witness is not None:
                 self._witness.retried(request, read_error(reply), 0.0)
             request.attempts += 1
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await _send(here, request, self._until(deadline))
+            reply = await send(here, request, self._until(deadline))
+            reply.refused = [old.authorization for old in refused]
+            refused.append(token)
         return reply
 
     async def _wait_for_turn(self, turns: Turns, deadline: float, limits: ClientTimeout) -> None:
@@ -208,47 +211,3 @@ class Transport:
         for pause in tuple(self._pauses):
             pause.cancel()
         await self._pool.aclose()
-
-
-async def _send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
-    # What a passed-in session may have set otherwise is said again here.
-    response = await here.session.request(
-        request.method,
-        request.url,
-        headers=merged(here.headers, request.headers) if here.headers else request.headers,
-        data=request.body,
-        allow_redirects=False,
-        auto_decompress=True,
-        raise_for_status=False,
-        timeout=limits,
-        proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
-    )
-    try:
-        body = await _read(response)  # at its end aiohttp has the connection back
-    except BaseException:
-        response.close()
-        raise
-    return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
-
-
-def _read(response: aiohttp.ClientResponse) -> Coroutine[Any, Any, bytes]:
-    """Return the reply's body, decoded; never hold much more than `MAX_REPLY_BYTES`."""
-    length = response.content_length
-    if length is not None and length <= MAX_REPLY_BYTES and CONTENT_ENCODING not in response.headers:
-        return response.read()
-    return _read_capped(response)
-
-
-async def _read_capped(response: aiohttp.ClientResponse) -> bytes:
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_REPLY_BYTES:
-            raise ServerError(
-                f"the reply is larger than {MAX_REPLY_BYTES} bytes",
-                error_code=TOO_LARGE,
-                http_status=response.status,
-                request_id=response.headers.get("X-Request-ID"),
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from os import urandom
@@ -77,13 +77,15 @@ class Request:
 class Reply:
     """What came back; header names are case-insensitive. Its `repr` shows no body.
 
-    `sent` are the headers of its request, whose token a page for developers may repeat.
+    `sent` are the headers of its request and `refused` the `Authorization` of those before it
+    that were answered by 401: a page for developers may repeat any of these tokens.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    refused: Sequence[str] = attrs.field(default=(), repr=False)
 
     @property
     def request_id(self) -> str | None:
@@ -267,6 +269,8 @@ def _text(reply: Reply) -> str:
 
 
 def _shown(reply: Reply, text: bytes) -> bytes:
-    """Return `text` without the token that the request was sent with."""
-    token = reply.sent.get("Authorization", "").rpartition(" ")[2].encode()
-    return text.replace(token, b"[token]") if token else text
+    """Return `text` without the tokens that the request was sent with."""
+    for authorization in (reply.sent.get("Authorization", ""), *reply.refused):
+        if token := authorization.rpartition(" ")[2].encode():
+            text = text.replace(token, b"[token]")
+    return text

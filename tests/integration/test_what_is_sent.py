@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -11,8 +15,16 @@ import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, web
 from aiohttp.test_utils import TestServer
 
-from scope_async import ApiKeyAdmin, AuthenticationError, ScopeClient, ScopeError
+from scope_async import (
+    ApiKeyAdmin,
+    AuthenticationError,
+    AuthorizationError,
+    ScopeClient,
+    ScopeError,
+    ServerError,
+)
 from scope_async._version import __version__
+from scope_async.http.sending import MAX_REPLY_BYTES
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, RequestRetried, ResponseReceived
 from tests.auth_double import CREDENTIALS
@@ -25,6 +37,10 @@ COMMON = {
 }
 
 
+async def plainly(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"code": "unauthorized", "message": "no"}, status=401)
+
+
 class Scope:
     """An auth API and a Scope API that keep the headers of every request, by its path."""
 
@@ -32,6 +48,7 @@ class Scope:
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.connections: set[object] = set()
         self.refusals = 0
+        self.refusal: Callable[[web.Request], Awaitable[web.StreamResponse]] = plainly
         self.answer: Callable[[], web.Response] = lambda: web.json_response(VERSION)
         app = web.Application()
         app.router.add_post("/v1/auth/{kind:.*}", self._token)
@@ -43,11 +60,11 @@ class Scope:
         self._note(request)
         return web.json_response({"access_token": f"token-{len(self.seen)}", "expires_in": 3600})
 
-    async def _prompt(self, request: web.Request) -> web.Response:
+    async def _prompt(self, request: web.Request) -> web.StreamResponse:
         self._note(request)
         if self.refusals:
             self.refusals -= 1
-            return web.json_response({"code": "unauthorized", "message": "no"}, status=401)
+            return await self.refusal(request)
         self.connections.add(request.transport)
         return self.answer()
 
@@ -139,19 +156,48 @@ async def test_a_session_that_is_passed_in_is_used_and_never_closed() -> None:
             assert not session.closed
 
 
-async def test_a_session_that_is_passed_in_keeps_its_middlewares(scope: Scope) -> None:
-    passed: list[str] = []
+async def another_token(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    request.headers["Authorization"] = "Bearer of-another-service"
+    return await handler(request)
 
-    async def note(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        passed.append(request.headers["Authorization"])
-        return await handler(request)
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"middlewares": [another_token]},
+        {"auth": ("user", "password")},
+        {"headers": {"authorization": "Bearer of-another-service"}},
+        {"trust_env": True},
+    ],
+    ids=["middleware", "auth", "default header", "netrc"],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of BasicAuth, from aiohttp 3.14 on
+async def test_a_session_that_is_passed_in_never_puts_another_token_in_place_of_ours(
+    scope: Scope, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    told: list[str | None] = []
+
+    async def note(_: object, __: object, started: aiohttp.TraceRequestStartParams) -> None:
+        told.append(started.headers.get("Authorization"))
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(note)
+    if "auth" in options:
+        options = {"auth": aiohttp.BasicAuth(*options["auth"])}
     async with (
-        aiohttp.ClientSession(middlewares=[note]) as session,
+        aiohttp.ClientSession(trace_configs=[trace], **options) as session,
         client_of(scope, session=session) as client,
+        ApiKeyAdmin(scope.url, "admin-token", session=session) as admin,
     ):
         await client.get_prompt_version("greeting")
-    assert passed == ["Bearer token-1"]
+        assert [key async for key in admin.list()] == []
+    assert [asked["Authorization"] for asked in scope.of("/prompts/")] == ["Bearer token-1"]
+    assert [asked["Authorization"] for asked in scope.of("/api-keys")] == ["Bearer admin-token"]
+    assert not any("token" in header for header in told if header and "another" not in header)
 
 
 @pytest.mark.parametrize("kind", ["our own", "passed in"])
@@ -212,3 +258,85 @@ async def test_one_connection_serves_call_after_call(scope: Scope, kind: str, an
                 await client.get_prompt_version("greeting", cache=False)
     assert len(scope.of("/prompts/")) == 5
     assert len(scope.connections) == 1
+
+
+async def cut_off(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(status=401, headers={"Content-Length": "100"})
+    await response.prepare(request)
+    await response.write(b"short")
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def no_gzip(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=401, body=b"not gzip", headers={"Content-Encoding": "gzip"})
+
+
+async def too_large(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=401, body=b" " * (MAX_REPLY_BYTES + 1))
+
+
+async def stalled(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(status=401, headers={"Content-Length": "100"})
+    await response.prepare(request)
+    await asyncio.sleep(60)
+    return response
+
+
+@pytest.mark.parametrize("refusal", [cut_off, no_gzip, too_large, stalled])
+async def test_a_refusal_counts_whatever_its_body_is(
+    scope: Scope, refusal: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch
+) -> None:
+    monkeypatch.setattr("scope_async.http.sending._REFUSAL_PATIENCE", 0.05)
+    scope.refusals, scope.refusal = 1, refusal
+    async with client_of(scope) as client:
+        assert await client.get_prompt_version("greeting")
+    assert len(scope.of("/prompts/")) == 2
+
+
+async def test_attempts_are_counted_over_replays_and_retries(scope: Scope) -> None:
+    hook, scope.refusals = Hook(), 1
+    answers = iter([web.Response(status=503), web.Response(status=503), web.json_response(VERSION)])
+    scope.answer = lambda: next(answers)
+    async with client_of(scope, hooks=[hook], retry_base_delay=0.0) as client:
+        await client.get_prompt_version("greeting")
+    retried = [event for event in hook.events if isinstance(event, RequestRetried)]
+    assert [(event.attempt, event.status) for event in retried] == [(1, 401), (2, 503), (3, 503)]
+    answered = [event for event in hook.events if isinstance(event, ResponseReceived)][-1]
+    assert answered.attempts == len(scope.of("/prompts/")) == 4
+
+
+async def test_an_error_repeats_no_token_that_its_call_was_sent_with(scope: Scope) -> None:
+    scope.refusals = 1
+    scope.answer = lambda: web.json_response({"message": "not token-1 and not token-3"}, status=403)
+    async with client_of(scope) as client:
+        with pytest.raises(AuthorizationError) as caught:
+            await client.get_prompt_version("greeting")
+    assert str(caught.value).startswith("not [token] and not [token]")
+    assert "token-1" not in (caught.value.http_body or "")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "too large"])
+@pytest.mark.parametrize("kind", ["our own", "passed in"])
+async def test_no_frame_of_a_failed_call_has_the_token(scope: Scope, kind: str, how: str) -> None:
+    if how == "cancelled":
+        scope.refusals, scope.refusal = 1, forever
+    else:
+        scope.answer = lambda: web.Response(body=b" " * (MAX_REPLY_BYTES + 1))
+    async with session_of(kind) as session, client_of(scope, session=session) as client:
+        await client.tokens.get()
+        with pytest.raises((TimeoutError, ServerError)) as caught:
+            async with asyncio.timeout(0.1 if how == "cancelled" else 10):
+                await client.get_prompt_version("greeting", cache=False)
+    error: BaseException | None = caught.value
+    shown = ""
+    while error is not None:
+        shown += "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        error = error.__cause__ or error.__context__
+    assert "Bearer token" not in shown
+
+
+async def forever(request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(60)
+    return web.Response()
