@@ -15,11 +15,11 @@ import logging
 import sys
 import time
 
-from benchmarks.interleaved import Figure
+from benchmarks.figure import Figure, Findings
 from benchmarks.report import Report, row
-from benchmarks.suites import SUITES, Findings
+from benchmarks.suites import SUITES
 from benchmarks.summary import into_readme
-from benchmarks.surroundings import surroundings
+from benchmarks.surroundings import load_average, surroundings
 
 
 def main() -> None:
@@ -38,10 +38,14 @@ def main() -> None:
             skipped[name] = f"{error.name} is not installed"
             print(f"     {skipped[name]}")
     figures = [figure for findings in found.values() for figure in findings.figures]
+    missing = sorted({what for findings in found.values() for what in findings.missing})
+    for what in missing:
+        print(f"not measured, since it is not installed: {what}")
     if not (options.quick or options.names):
         rows = {name: [row(figure) for figure in findings.figures] for name, findings in found.items()}
         charts = {name: svg for findings in found.values() for name, svg in findings.charts.items()}
-        Report(environment, rows, skipped, sorted(charts)).write(charts)
+        environment["load after"] = load_average()
+        Report(environment, rows, skipped, sorted(charts), missing).write(charts)
     sys.exit(_verdict(figures, complete=not skipped))
 
 

@@ -14,16 +14,18 @@ import json
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from benchmarks.closed_loop import Fetch, Taken, bare_fetch, bare_session, closed_loop
 from benchmarks.open_loop import Recorder, arrive, arrive_in_threads, timetable
 from benchmarks.prompt_peers import official_sdk
-from benchmarks.prompt_server import CREDENTIALS
+from benchmarks.server import CHANGING, CREDENTIALS, SAME
 from scope_async import ScopeClient, ScopeError
 
 AT_ONCE = 50
@@ -31,51 +33,36 @@ THREADS = 16
 HIGHEST_RATE = 5_000.0
 """Arrivals per second beyond which the timetable itself would be what is measured."""
 
-Fetch = Callable[[], Awaitable[object]]
+Open = Callable[[str], AbstractAsyncContextManager[Fetch]]
 
 
-@asynccontextmanager
-async def bare(url: str) -> AsyncIterator[Fetch]:
-    """Give what aiohttp alone does for the same reply: read it as JSON, with a fixed token."""
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer fixed"}) as session:
+def bare(name: str) -> Open:
+    """Return how to open what aiohttp alone does for a prompt: read it as JSON, with a fixed token."""
 
-        async def fetch() -> Any:
-            async with session.get(f"{url}/api/v1/prompts/greeting/production") as response:
-                return json.loads(await response.read())
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[Fetch]:
+        async with bare_session() as session:
+            yield bare_fetch(session, url, name)
 
-        yield fetch
-
-
-@asynccontextmanager
-async def uncached(url: str) -> AsyncIterator[Fetch]:
-    async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
-        yield lambda: scope.get_prompt_version("greeting", cache=False)
+    return opened
 
 
-@asynccontextmanager
-async def cached(url: str) -> AsyncIterator[Fetch]:
-    async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
-        yield lambda: scope.get_prompt_version("greeting")
+def ours(name: str, *, cache: bool) -> Open:
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[Fetch]:
+        async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
+            yield lambda: scope.get_prompt_version(name, cache=cache)
+
+    return opened
 
 
-KINDS = {"bare": bare, "uncached": uncached, "cached": cached}
-
-
-async def saturate(fetch: Fetch, requests: int) -> tuple[float, float]:
-    """Return requests per second of 50 at once that never pause, and microseconds of CPU for each."""
-    left = iter(range(requests))
-
-    async def work() -> None:
-        for _ in left:
-            await fetch()
-
-    gc.collect()
-    started, cpu = time.perf_counter(), time.process_time()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(work())
-    taken, used = time.perf_counter() - started, time.process_time() - cpu
-    return requests / taken, used / requests * 1e6
+KINDS = {
+    "bare": bare(SAME),
+    "uncached": ours(SAME, cache=False),
+    "bare-new": bare(CHANGING),
+    "new": ours(CHANGING, cache=False),
+    "cached": ours(SAME, cache=True),
+}
 
 
 async def measure(kind: str, url: str, requests: int, seconds: float) -> dict[str, Any]:
@@ -90,13 +77,14 @@ async def measure(kind: str, url: str, requests: int, seconds: float) -> dict[st
                 recorder.failed += 1
             recorder.answered(due_at)
 
-        await saturate(fetch, max(1, requests // 5))  # connections are opened, the token is there
-        speed, cpu = await saturate(fetch, requests)
-        due = timetable(min(speed / 2, HIGHEST_RATE), seconds)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # Connections are opened, the token is there.
+        await closed_loop(fetch, requests=max(1, requests // 5), at_once=AT_ONCE)
+        taken = await closed_loop(fetch, requests=requests, at_once=AT_ONCE)
+        due = timetable(min(taken.per_second / 2, HIGHEST_RATE), seconds)
+        memory = most_memory()
         gc.collect()
         await arrive(due, request, recorder.clock)
-    return result(recorder, len(due), seconds, speed=speed, cpu=cpu, memory=memory)
+    return result(recorder, len(due), seconds, taken=taken, memory=memory)
 
 
 def measure_threads(url: str, requests: int, seconds: float) -> dict[str, Any]:
@@ -106,36 +94,45 @@ def measure_threads(url: str, requests: int, seconds: float) -> dict[str, Any]:
 
     def request(due_at: float) -> None:
         try:
-            client.get_prompt_version("greeting")
+            client.get_prompt_version(SAME)
         except Exception:  # noqa: BLE001 - whatever its errors are called, it is a failure
             recorder.failed += 1
         recorder.answered(due_at)
 
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(lambda _: client.get_prompt_version("greeting"), range(max(1, requests // 5))))
+        list(threads.map(lambda _: client.get_prompt_version(SAME), range(max(1, requests // 5))))
         started, cpu = time.perf_counter(), time.process_time()
-        list(threads.map(lambda _: client.get_prompt_version("greeting"), range(requests)))
-        taken, used = time.perf_counter() - started, time.process_time() - cpu
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    due = timetable(min(requests / taken / 2, HIGHEST_RATE), seconds)
+        list(threads.map(lambda _: client.get_prompt_version(SAME), range(requests)))
+        taken = Taken(requests, time.perf_counter() - started, time.process_time() - cpu)
+    memory = most_memory()
+    due = timetable(min(taken.per_second / 2, HIGHEST_RATE), seconds)
     arrive_in_threads(due, request, recorder.clock, THREADS)
-    speed, cpu = requests / taken, used / requests * 1e6
-    return result(recorder, len(due), seconds, speed=speed, cpu=cpu, memory=memory)
+    return result(recorder, len(due), seconds, taken=taken, memory=memory)
+
+
+def most_memory() -> float:
+    """Return the most memory (MB) that this process ever held; `ru_maxrss` may be the parent's on Linux."""
+    status = Path("/proc/self/status")
+    if not status.exists():  # macOS, which counts bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    lines = status.read_text(encoding="utf-8").splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kilobytes) / 1024
 
 
 def result(
-    recorder: Recorder, arrivals: int, seconds: float, *, speed: float, cpu: float, memory: int
+    recorder: Recorder, arrivals: int, seconds: float, *, taken: Taken, memory: float
 ) -> dict[str, Any]:
-    """Return plain data; `memory` is in kilobytes, as Linux counts it."""
+    """Return plain data."""
     return {
-        "speed": speed,
-        "cpu": cpu,
+        "speed": taken.per_second,
+        "cpu": taken.cpu,
         "rate": arrivals / seconds,
         "arrivals": arrivals,
         "answered": recorder.histogram.get_total_count(),
         "failed": recorder.failed,
         "milliseconds": recorder.milliseconds(),
-        "memory": memory / 1024,
+        "memory": memory,
     }
 
 

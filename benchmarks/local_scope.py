@@ -1,7 +1,5 @@
 """How fast Local Scope starts and answers, next to a bare aiohttp.web handler.
 
-    python -m benchmarks.local_scope
-
 The servers run in processes of their own. The client writes the same bytes to both over
 plain sockets and parses nothing but the length, so that the servers are what is measured.
 """
@@ -21,7 +19,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from benchmarks.interleaved import Figure, Spread
+from benchmarks.figure import Figure, Spread
 from scope_async import ApiKeyCredentials, TokenSource
 from scope_async.local import LocalScope
 

@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 import attrs
 import pyperf
 
-from benchmarks.interleaved import Figure, Spread
-from benchmarks.prompt_server import server_process
+from benchmarks.figure import Figure, Findings, Spread
+from benchmarks.server import server_process
 from benchmarks.token_peers import NOTES
 from benchmarks.token_peers import OURS as TOKEN
 
-ROUNDS = 3
-CAREFUL = ("--processes=2", "--values=5", "--min-time=0.03")
+ROUNDS = 5
+CAREFUL = ("--processes=1", "--values=5", "--min-time=0.03")
 QUICK = ("--debug-single-value",)
 
 Seconds = dict[str, list[float]]
@@ -61,14 +61,19 @@ COMPARISONS = [
     Comparison("await get()", "await get() in plain Python", 1.6),
     Comparison("await get()", "await get() under asyncio.Lock", 0.5),
     *(Comparison(TOKEN, peer, note=note) for peer, note in NOTES.items()),
-    # 480 ns where the floor takes 110 ns, the official SDK 940 ns and Langfuse 1,310 ns.
+    # What was asked for: 480 ns where the lookup takes 110, the official SDK 940 and Langfuse 1,310.
     Comparison(CACHED, "a dict lookup in a coroutine", 4.36),
     Comparison(CACHED, "scope_client's cached get_prompt_version", 0.51, note="theirs is not async"),
-    Comparison(CACHED, "langfuse's cached get_prompt", 0.37, note="theirs is not async"),
+    Comparison(
+        CACHED,
+        "langfuse's cached get_prompt",
+        0.37,
+        note="theirs is not async; it builds the cache's key from its arguments and reads the wall clock",
+    ),
     Comparison(RENDER, "a join by hand", 2.0),
     Comparison("render(mapping)", "a join by hand"),
     Comparison(RENDER, "scope_client's render"),
-    Comparison(RENDER, "langfuse's compile"),
+    Comparison(RENDER, "langfuse's compile", note="it looks for the variables in the text each time"),
     Comparison("100 kB, 50 variables, mapping", "a join of 100 kB", 2.0),
     Comparison(LARGE, "a function of 50 keywords that joins 100 kB", 2.0),
     Comparison(LARGE, "a join of 100 kB", note="passing 50 keywords is most of it"),
@@ -79,12 +84,14 @@ COMPARISONS = [
 ]
 
 
-def figures(*, quick: bool) -> list[Figure]:
+def findings(*, quick: bool) -> Findings:
     """Return every comparison whose other side is installed."""
     with server_process() as url:
         rounds = [_round(url, QUICK if quick else CAREFUL) for _ in range(1 if quick else ROUNDS)]
-    compared = [comparison.figure(rounds) for comparison in COMPARISONS]
-    return [*(figure for figure in compared if figure is not None), _growth(rounds)]
+    compared = [(comparison.other, comparison.figure(rounds)) for comparison in COMPARISONS]
+    figures = [figure for _, figure in compared if figure is not None]
+    missing = [other for other, figure in compared if figure is None]
+    return Findings([*figures, _growth(rounds)], missing=missing)
 
 
 def _round(url: str, options: tuple[str, ...]) -> Seconds:

@@ -53,7 +53,7 @@ def _pass_on(command: list[str], options: argparse.Namespace) -> None:
 
 def main() -> None:
     runner = pyperf.Runner(program_args=("-m", "benchmarks.micro_worker"), add_cmdline_args=_pass_on)
-    runner.argparser.add_argument("--url", required=True, help="of benchmarks.prompt_server")
+    runner.argparser.add_argument("--url", required=True, help="of benchmarks.server")
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
     stage = Stage(runner.parse_args().url)
     try:

@@ -69,14 +69,19 @@ async def arrive(
 
 
 def arrive_in_threads(
-    due: Iterable[float], request: Callable[[float], None], clock: Callable[[], float], threads: int
+    due: Iterable[float],
+    request: Callable[[float], None],
+    clock: Callable[[], float],
+    threads: int,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Do the same with `threads` threads, of which each takes the next request that is due."""
     left, started = iter(due), clock()
 
     def work(_: int) -> None:
         for due_at in left:
-            time.sleep(max(0.0, started + due_at - clock()))
+            sleep(max(0.0, started + due_at - clock()))
             request(started + due_at)
 
     with ThreadPoolExecutor(threads) as pool:

@@ -7,8 +7,8 @@ import sys
 
 import anyio
 
-from benchmarks.interleaved import Figure, Spread
-from benchmarks.prompt_server import CREDENTIALS, server_process
+from benchmarks.figure import Figure, Spread
+from benchmarks.server import CREDENTIALS, server_process
 from scope_async import ScopeClient
 
 ENTRIES = 1000

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import aiohttp
 from anyio.lowlevel import checkpoint
 
-from benchmarks.interleaved import Figure
-from benchmarks.prompt_server import CREDENTIALS, server_process
+from benchmarks.figure import Figure
+from benchmarks.server import CREDENTIALS, server_process
 from scope_async import ScopeClient, ScopeError
 from scope_async._clock import TravelClock
 

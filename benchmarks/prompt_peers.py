@@ -9,7 +9,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-from benchmarks.prompt_server import CREDENTIALS
+from benchmarks.server import CREDENTIALS
 
 
 def official_sdk(url: str, **options: Any) -> Any:

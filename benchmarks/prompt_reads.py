@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from benchmarks.case import Case, Timer, awaited, called
 from benchmarks.prompt_peers import langfuse, official_sdk
-from benchmarks.prompt_server import CREDENTIALS
+from benchmarks.server import CREDENTIALS
 from scope_async import PromptVersion, ScopeClient
 
 NAME = "greeting"

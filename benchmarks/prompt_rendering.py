@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from benchmarks.case import Case, Timer, called, plain
 from benchmarks.prompt_peers import langfuse, official_sdk
-from benchmarks.prompt_server import VERSION
+from benchmarks.server import VERSION
 from scope_async import PromptVersion
 
 NAMES = [f"variable_{number}" for number in range(50)]

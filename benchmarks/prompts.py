@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.interleaved import Figure
+from benchmarks.figure import Figure
 from benchmarks.prompt_fetches import fetches
 from benchmarks.prompt_memory import memory
 from benchmarks.prompt_outage import service_down

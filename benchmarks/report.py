@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from benchmarks.interleaved import Figure
+from benchmarks.figure import Figure
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -41,6 +41,7 @@ class Report:
     suites: dict[str, list[Row]]
     skipped: dict[str, str] = attrs.field(factory=dict)
     charts: list[str] = attrs.field(factory=list)
+    missing: list[str] = attrs.field(factory=list)
 
     def write(self, charts: Mapping[str, str], folder: Path = RESULTS) -> None:
         """Write `latest.json`, `latest.md` and the charts."""
@@ -65,6 +66,7 @@ class Report:
             self.surroundings(),
             *(part for name in self.suites for part in (f"## {name}", table(self.suites[name]))),
             *(f"`{name}` did not run: {reason}" for name, reason in self.skipped.items()),
+            *([self.not_measured()] if self.missing else []),
             *(["## Charts", *charts] if charts else []),
         ]
         return "\n\n".join(parts) + "\n"
@@ -73,12 +75,16 @@ class Report:
         """Return where and how it was measured, in one paragraph."""
         found = self.environment
         versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-        load = ", ".join(str(value) for value in found["load"])
+        before, after = (", ".join(map(str, found[when])) for when in ("load", "load after"))
         return (
             f"`{found['command']}` on {found['date'][:10]}, commit {found['commit']}: {found['processor']},"
-            f" {found['cores']} cores (load before the run {load}), {found['system']}, {found['python']},"
-            f" {found['event loop']}; {versions}."
+            f" {found['cores']} cores (load before the run {before}; after it {after}), {found['system']},"
+            f" {found['python']}, {found['event loop']}; {versions}."
         )
+
+    def not_measured(self) -> str:
+        """Return what was not installed in this run."""
+        return f"Not measured, since not installed: {'; '.join(self.missing)}."
 
 
 def table(rows: Iterable[Row]) -> str:

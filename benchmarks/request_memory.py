@@ -11,12 +11,9 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from benchmarks.interleaved import Figure, Spread
-from benchmarks.prompt_server import CREDENTIALS, server_process
+from benchmarks.figure import Figure, Spread
+from benchmarks.server import CREDENTIALS, SILENT, server_process
 from scope_async import ScopeClient
-
-SILENT = "silent"
-"""A prompt for which the server never answers."""
 
 
 class Sent:

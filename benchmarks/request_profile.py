@@ -9,8 +9,9 @@ from pathlib import Path
 from pyinstrument import Profiler
 from pyinstrument.frame import Frame
 
-from benchmarks.interleaved import Figure, Spread
-from benchmarks.prompt_server import CREDENTIALS, server_process
+from benchmarks.closed_loop import closed_loop
+from benchmarks.figure import Figure, Spread
+from benchmarks.server import CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
 
 AT_ONCE = 50
@@ -25,17 +26,11 @@ async def profile(requests: int) -> list[Figure]:
     """Return the share of each package in the time of the thread, the time of its C code included."""
     with server_process() as url:
         async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
-            await scope.get_prompt_version("greeting")
-            left = iter(range(requests))
-
-            async def work() -> None:
-                for _ in left:
-                    await scope.get_prompt_version("greeting", cache=False)
-
+            await scope.get_prompt_version(SAME)
             with Profiler(interval=INTERVAL, async_mode="disabled") as profiler:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(AT_ONCE):
-                        group.create_task(work())
+                await closed_loop(
+                    lambda: scope.get_prompt_version(SAME, cache=False), requests=requests, at_once=AT_ONCE
+                )
     session = profiler.last_session
     root = session.root_frame(trim_stem=False) if session is not None else None
     shares = _self_times(root) if root is not None else {}

@@ -13,8 +13,7 @@ from typing import Any
 
 from benchmarks.chart import Axis, Chart, Line
 from benchmarks.coroutines import growth
-from benchmarks.interleaved import Figure
-from benchmarks.suites import Findings
+from benchmarks.figure import Figure, Findings
 from benchmarks.timeline import PROMPT, Timeline
 from scope_async import ApiKeyCredentials, ScopeClient, ScopeError
 from scope_async.local import LocalScope
@@ -49,7 +48,7 @@ async def slow_renewal(seconds: float) -> Scenario:
     timeline.bands = list(timeline.renewed)
     name = "renewals that take 2 s"
     found = [
-        *timeline.figures(name),
+        *timeline.figures(name, hurt=len(timeline.renewed)),
         Figure.count(
             f"{name}: requests that waited for a token",
             timeline.waited,
@@ -75,7 +74,9 @@ async def auth_down(seconds: float) -> Scenario:
 
         await _beside(outages(), timeline.load(scope, RATE, seconds))
     title = f"{timeline.failures} failed while the auth API was down for 80 % of a token's life"
-    return timeline.figures("auth API down"), timeline.chart(title, band="the auth API answers 503")
+    return timeline.figures("auth API down", hurt=timeline.refused), timeline.chart(
+        title, band="the auth API answers 503"
+    )
 
 
 async def rotation(seconds: float) -> Scenario:
@@ -109,7 +110,7 @@ async def rotation(seconds: float) -> Scenario:
 
             await _beside(rotate(), timeline.load(scope, RATE, seconds))
     found = [
-        *timeline.figures("rotation under load"),
+        *timeline.figures("rotation under load", hurt=len(timeline.marks)),
         Figure.count("rotation under load: steps", len(timeline.marks), 3, unit="steps"),
     ]
     title = f"{timeline.failures} failed while the API key was replaced and the old one revoked"
@@ -128,9 +129,10 @@ async def scope_down(seconds: float) -> Scenario:
                 await asyncio.sleep(seconds / 2)
 
         await _beside(outage(), timeline.load(scope, RATE, seconds, cache=True))
-    title = f"{timeline.failures} failed while Scope was down; {timeline.stale:,} got the last good copy"
-    found = timeline.figures("Scope down, copies fresh for 1 s")
-    return found, timeline.chart(title, band="Scope answers 503", mark="")
+    title = f"{timeline.failures} failed while Scope was down; the longest wait was {timeline.longest:.0f} ms"
+    note = f"{timeline.stale:,} got the last good copy; the first ones after it ran out waited for a fetch"
+    found = timeline.figures("Scope down, copies fresh for 1 s", hurt=timeline.stale)
+    return found, timeline.chart(title, band="Scope answers 503", mark="", note=note)
 
 
 async def herd(_: float) -> Scenario:

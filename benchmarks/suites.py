@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-import attrs
-
-from benchmarks.interleaved import Figure
-
-
-@attrs.frozen
-class Findings:
-    """What a suite found: figures, and charts (SVG) by the name of their file."""
-
-    figures: list[Figure]
-    charts: Mapping[str, str] = attrs.field(factory=dict)
-
+from benchmarks.figure import Findings
 
 Suite = Callable[[bool], Findings]
 
@@ -34,13 +23,13 @@ def prompts(quick: bool) -> Findings:
 
 
 def micro(quick: bool) -> Findings:
-    from benchmarks.micro import figures  # noqa: PLC0415
+    from benchmarks.micro import findings  # noqa: PLC0415
 
-    return Findings(figures(quick=quick))
+    return findings(quick=quick)
 
 
 def layers(quick: bool) -> Findings:
-    from benchmarks.request import findings  # noqa: PLC0415
+    from benchmarks.layers import findings  # noqa: PLC0415
 
     return asyncio.run(findings(quick=quick))
 
@@ -65,9 +54,9 @@ def local_scope(quick: bool) -> Findings:
 
 
 def load(quick: bool) -> Findings:
-    from benchmarks.load import figures  # noqa: PLC0415
+    from benchmarks.load import findings  # noqa: PLC0415
 
-    return Findings(figures(quick=quick))
+    return findings(quick=quick)
 
 
 def scenarios(quick: bool) -> Findings:

@@ -17,6 +17,7 @@ CHARTS = {
 SIDE_BY_SIDE = "load"
 MICRO = "micro"
 PEERS = (*NOTES, "langfuse", "scope_client")
+FLOOR = "bare aiohttp"
 
 
 def into_readme(report: Report, path: Path = README) -> None:
@@ -35,7 +36,12 @@ def into_readme(report: Report, path: Path = README) -> None:
 
 def summary(report: Report) -> str:
     """Return the part of the README, in Markdown."""
+    rows = [row for found in report.suites.values() for row in found]
     parts = [report.surroundings(), goals(report)]
+    if report.missing:
+        parts.append(report.not_measured())
+    if ratios := [row for row in rows if row["floor"].startswith(FLOOR) and "uncached" in row["name"]]:
+        parts.append(table(ratios))
     if SIDE_BY_SIDE in report.suites:
         parts.append(side_by_side(report.suites[SIDE_BY_SIDE]))
     if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
@@ -61,19 +67,23 @@ def goals(report: Report) -> str:
 
 
 def side_by_side(rows: list[Row]) -> str:
-    """Return a column of medians for each client, from rows that are called `client: what`."""
+    """Return a column for each client, with median and quartiles, from rows called `client: what`."""
     found: dict[str, dict[str, str]] = {}
     for row in rows:
         client, colon, what = row["name"].partition(": ")
         if colon and row["median"] is not None:
-            found.setdefault(f"{what} ({row['unit']})", {})[client] = _number(row["median"])
+            found.setdefault(f"{what} ({row['unit']})", {})[client] = _spread(row["median"], *row["spread"])
     clients = list(dict.fromkeys(client for cells in found.values() for client in cells))
-    lines = [f"| Median | {' | '.join(clients)} |", "|---" * (len(clients) + 1) + "|"]
+    lines = [f"| Median (quartiles) | {' | '.join(clients)} |", "|---" * (len(clients) + 1) + "|"]
     lines += [
         f"| {what} | {' | '.join(cells.get(client, '') for client in clients)} |"
         for what, cells in found.items()
     ]
     return "\n".join(lines)
+
+
+def _spread(median: float, low: float, high: float) -> str:
+    return _number(median) if low == high else f"{_number(median)} ({_number(low)} to {_number(high)})"
 
 
 def _number(value: float) -> str:

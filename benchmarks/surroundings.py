@@ -38,12 +38,17 @@ def surroundings(arguments: list[str]) -> dict[str, Any]:
         "commit": commit(),
         "processor": processor(),
         "cores": os.cpu_count(),
-        "load": [round(value, 2) for value in os.getloadavg()],
+        "load": load_average(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "event loop": "asyncio",
         "versions": {name: found for name in PACKAGES if (found := installed(name)) is not None},
     }
+
+
+def load_average() -> list[float]:
+    """Return how many processes wanted a core, in the last minute, five and fifteen."""
+    return [round(value, 2) for value in os.getloadavg()]
 
 
 def installed(name: str) -> str | None:

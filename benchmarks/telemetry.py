@@ -1,7 +1,5 @@
 """What telemetry costs: nothing without hooks, and how much with them.
 
-    python -m benchmarks.telemetry
-
 Each figure is a ratio within one run, to a client out of which the questions whether anybody
 listens were cut. That client is there twice, so that the first line says what the machine's noise
 alone makes of a ratio.
@@ -9,10 +7,6 @@ alone makes of a ratio.
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -20,8 +14,10 @@ from typing import Any
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-from benchmarks.interleaved import Figure, Measure, Spread, take_turns
-from benchmarks.prompt_server import CREDENTIALS, server_process
+from benchmarks.closed_loop import cost
+from benchmarks.figure import Figure, Spread
+from benchmarks.interleaved import Measure, take_turns
+from benchmarks.server import CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Event
@@ -72,24 +68,6 @@ def variants(url: str) -> dict[str, ScopeClient]:
     return found
 
 
-def measure(call: Callable[[], Awaitable[object]], times: int, at_once: int) -> Measure:
-    """Return a measure of the microseconds of CPU time per call."""
-
-    async def measured() -> float:
-        left = iter(range(times))
-
-        async def work() -> None:
-            for _ in left:
-                await call()
-
-        gc.collect()
-        started = time.process_time()
-        await asyncio.gather(*(work() for _ in range(at_once)))
-        return (time.process_time() - started) / times * 1e6
-
-    return measured
-
-
 async def table(title: str, measures: dict[str, Measure], rounds: int) -> list[Figure]:
     """Return one table of CPU times."""
     taken = await take_turns(measures, rounds)
@@ -113,14 +91,14 @@ async def figures(*, rounds: int, hits: int, fetches: int) -> list[Figure]:
             clients = variants(url)
             for scope in clients.values():
                 await stack.enter_async_context(scope)
-                await scope.get_prompt_version("greeting")
+                await scope.get_prompt_version(SAME)
             hit = {
-                name: measure(partial(scope.get_prompt_version, "greeting"), hits, 1)
+                name: cost(partial(scope.get_prompt_version, SAME), 1, hits)
                 for name, scope in clients.items()
             }
             found = await table("version from memory", hit, rounds)
             fetch = {
-                name: measure(partial(scope.get_prompt_version, "greeting", cache=False), fetches, AT_ONCE)
+                name: cost(partial(scope.get_prompt_version, SAME, cache=False), AT_ONCE, fetches)
                 for name, scope in clients.items()
             }
             return [*found, *await table("fetch", fetch, rounds)]

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.chart import Axis, Chart, Line, decades, slots
-from benchmarks.interleaved import Figure, Spread
+from benchmarks.figure import Figure, Spread
 from benchmarks.open_loop import Recorder, arrive, timetable
 from scope_async import ScopeClient, ScopeError
-from scope_async.telemetry.events import Event, TokenExchanged, TokenWaited
+from scope_async.telemetry.events import Event, RenewalFailed, TokenExchanged, TokenWaited
 
 SLOT = 0.2
 PROMPT = "greeting"
@@ -26,7 +26,7 @@ class Timeline:
         self.bands: list[tuple[float, float]] = []
         self.renewed: list[tuple[float, float]] = []
         self.marks: list[float] = []
-        self.waited = self.stale = 0
+        self.waited = self.stale = self.refused = 0
         self.recorder = Recorder(time.perf_counter)
         self.changed = asyncio.Event()
         self._began_at = 0.0
@@ -37,6 +37,7 @@ class Timeline:
             self.renewed.append((ended - event.duration_ms / 1000, ended))
             self.changed.set()
         self.waited += isinstance(event, TokenWaited)
+        self.refused += isinstance(event, RenewalFailed)
 
     def begin(self) -> None:
         """Forget what was before, and count the seconds from here."""
@@ -47,6 +48,11 @@ class Timeline:
     @property
     def made(self) -> int:
         return len(self.points)
+
+    @property
+    def longest(self) -> float:
+        """The longest latency in milliseconds."""
+        return max(taken for _, taken in self.points)
 
     @property
     def failures(self) -> str:
@@ -104,8 +110,11 @@ class Timeline:
             note=note,
         )
 
-    def figures(self, name: str) -> list[Figure]:
-        """Return what requests took in the bands and outside of them, and how many failed."""
+    def figures(self, name: str, *, hurt: int) -> list[Figure]:
+        """Return what requests took in the bands and outside of them, and how many failed.
+
+        `hurt` counts what the fault did harm to: without any there was no fault to survive.
+        """
         inside = [taken for due, taken in self.points if self._in_band(due)]
         outside = [taken for due, taken in self.points if not self._in_band(due)]
         found = [
@@ -114,6 +123,7 @@ class Timeline:
                 self.recorder.failed,
                 0,
                 unit="requests",
+                reached=self.recorder.failed == 0 and self.made > 0 and hurt > 0,
                 detail=f"of {self.made:,}; new tokens {len(self.renewed)}, stale copies {self.stale:,}",
             )
         ]

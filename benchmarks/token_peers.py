@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from warnings import catch_warnings
 
 from benchmarks.case import Case, Timer, awaited, called
-from benchmarks.prompt_server import CREDENTIALS
+from benchmarks.server import CREDENTIALS
 from scope_async import TokenSource
 
 VALUE = "a-token"
@@ -111,12 +111,12 @@ CASES = {
 }
 
 NOTES = {
-    "gcloud-aio-auth": "await Token.get(): compares whole seconds of the wall clock",
+    "gcloud-aio-auth": "await Token.get(): makes a datetime of the wall clock, compares whole seconds",
     "azure-core": "await AsyncBearerTokenCredentialPolicy.on_request(): "
-    "also insists on https and writes the header",
+    "also reads the wall clock, insists on https and writes the header",
     "aiobotocore": "await AioRefreshableCredentials.get_frozen_credentials(): "
-    "also reads the zone's time, makes a tuple",
+    "also reads the time in the machine's zone",
     "authlib": "await AsyncOAuth2Client.ensure_active_token(): also takes a lock, which lets the loop turn",
     "google-auth": "Credentials.before_request(), not async: "
-    "also writes the headers, one for metrics among them",
+    "also parses the URL, looks for a regional boundary, and writes the headers, one for metrics among them",
 }

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from benchmarks.case import Case, Opening, Timer, awaited, called
-from benchmarks.prompt_server import CREDENTIALS
+from benchmarks.server import CREDENTIALS
 from scope_async import AccessToken, TokenSource
 
 
@@ -33,7 +33,7 @@ class Floor:
 
 
 class Locked:
-    """What most clients do: read under an `asyncio.Lock`, here an uncontended one."""
+    """A read under an `asyncio.Lock`, here an uncontended one: the plain way to share one renewal."""
 
     def __init__(self, token: AccessToken) -> None:
         self._token = token

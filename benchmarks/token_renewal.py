@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from benchmarks.interleaved import Figure, Spread
+from benchmarks.figure import Figure, Spread
 from scope_async import ScopeClient, ScopeError
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import TokenWaited
@@ -67,11 +67,13 @@ async def slow_renewals(cycles: int) -> list[Figure]:
             for number in range(cycles + 1):
                 before = await requests.while_refreshing(False, LIFETIME)
                 during = await requests.while_refreshing(True, 2 * RENEWAL)
+                # The renewal began while the last of these was under way.
+                during.insert(0, before.pop())
                 if number:  # the first is still warming up
-                    # As many of each: the slowest of more is slower.
+                    # As many of each: the slowest of more is slower. Both ends of a renewal count.
                     size = min(len(before), len(during))
                     quiet.append(before[-size:])
-                    renewing.append(during[:size])
+                    renewing.append(during[: size // 2] + during[len(during) - size + size // 2 :])
             exchanges = scope.tokens.status().exchanges
     return [
         *(

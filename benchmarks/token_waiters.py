@@ -12,8 +12,9 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.interleaved import Figure, Spread, take_turns
-from benchmarks.prompt_server import CREDENTIALS
+from benchmarks.figure import Figure, Spread
+from benchmarks.interleaved import take_turns
+from benchmarks.server import CREDENTIALS
 from scope_async import ApiKeyCredentials, ServerError, TokenRefreshError, TokenSource
 from scope_async.tokens.exchange import TokenGrant
 

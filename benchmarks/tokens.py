@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.interleaved import Figure
+from benchmarks.figure import Figure
 from benchmarks.token_renewal import auth_api_down, slow_renewals
 from benchmarks.token_waiters import memory, short_token, waiters
 

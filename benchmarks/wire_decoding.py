@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from benchmarks.case import Case, Timer, called, plain
-from benchmarks.prompt_server import TOKEN, VERSION
+from benchmarks.server import TOKEN, VERSION
 from scope_async.http.wire import Reply, read_error
 from scope_async.prompts.decode import read_prompt_version
 from scope_async.tokens.exchange import read_grant

@@ -21,18 +21,20 @@ pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 pytest.importorskip("pyperf", reason="pyperf is not installed")
 pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
 
-from benchmarks import micro_worker, request_profile
+from benchmarks import load, micro_worker, prompt_outage, request_profile
 from benchmarks.__main__ import main
 from benchmarks.bars import Bars
 from benchmarks.case import Case, called
 from benchmarks.chart import Axis, Chart, Line, slots
-from benchmarks.interleaved import Figure, Spread
+from benchmarks.figure import Figure, Findings, Spread
 from benchmarks.micro import COMPARISONS, Comparison
-from benchmarks.open_loop import Recorder, arrive, timetable
-from benchmarks.prompt_server import server_process
-from benchmarks.report import Report, row, table
-from benchmarks.suites import SUITES, Findings
-from benchmarks.summary import BEGIN, END, into_readme
+from benchmarks.open_loop import Recorder, arrive, arrive_in_threads, timetable
+from benchmarks.report import RESULTS, Report, row, table
+from benchmarks.server import server_process
+from benchmarks.suites import SUITES
+from benchmarks.summary import BEGIN, END, README, into_readme, summary
+from benchmarks.timeline import Timeline
+from benchmarks.token_renewal import slowest_but_for
 
 
 class Clock:
@@ -53,6 +55,7 @@ def environment() -> dict[str, object]:
         "processor": "a processor",
         "cores": 2,
         "load": [0.0, 0.1, 0.2],
+        "load after": [1.0, 1.1, 1.2],
         "system": "Linux",
         "python": "CPython 3.11",
         "event loop": "asyncio",
@@ -152,7 +155,7 @@ def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
-    assert "| speed (requests/s) | 9,000 |" in text
+    assert "| speed (requests/s) | 9,000 (8,000 to 9,500) |" in text
     assert "next to azure-core" in text
     assert "next to plain Python" not in text
     assert "0 of 1 goals were reached in this run. Missed: read: 9.00 (9.00 to 9.00) x" in text
@@ -282,3 +285,63 @@ def test_the_official_sdk_is_loaded_in_threads_where_it_can_be_imported(tmp_path
     found = json.loads(done.stdout)
     assert found["arrivals"] == found["answered"] > 0
     assert found["failed"] == 0
+
+
+def test_a_request_that_is_lost_or_failed_is_counted() -> None:
+    measured = {"speed": 1.0, "cpu": 1.0, "rate": 1.0, "memory": 1.0, "milliseconds": [1.0, 2.0, 3.0, 4.0]}
+    rounds = [
+        {**measured, "arrivals": 10, "answered": 9, "failed": 0},
+        {**measured, "arrivals": 10, "answered": 10, "failed": 2, "milliseconds": [1.0, 2.0, 3.0, 9.0]},
+    ]
+    found = {figure.name: figure for figure in load._of_kind("ours", rounds)}
+    lost = found["ours: lost or failed"]
+    assert (lost.result, lost.reached) == ("3 requests", False)
+    assert found["ours: latency, longest of all"].quantity == Spread.exactly(9.0)
+    nothing = {**measured, "arrivals": 0, "answered": 0, "failed": 0}
+    assert load._of_kind("ours", [nothing])[-1].reached is False, "nothing was measured"
+
+
+def test_an_attempt_that_comes_too_early_is_counted() -> None:
+    assert prompt_outage._early([0.0, 0.6, 1.7, 3.8]) == 0
+    assert prompt_outage._early([0.0, 0.4, 0.5]) == 2
+
+
+def test_threads_too_start_what_is_due_and_nothing_before() -> None:
+    clock = Clock()
+    started: list[tuple[float, float]] = []
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    def request(due_at: float) -> None:
+        started.append((clock.now, due_at))
+
+    arrive_in_threads([0.5, 1.5, 3.0], request, clock, 1, sleep=sleep)
+    assert started == [(0.5, 0.5), (1.5, 1.5), (3.0, 3.0)]
+
+
+@pytest.mark.parametrize(("failed", "hurt", "reached"), [(0, 1, True), (1, 1, False), (0, 0, False)])
+def test_a_fault_is_survived_only_when_there_was_one(failed: int, hurt: int, reached: bool) -> None:
+    timeline = Timeline()
+    timeline.points = [(0.5, 1.0), (1.5, 100.0), (2.5, 3.0)]
+    timeline.bands = [(1.0, 2.0)]
+    timeline.recorder.failed = failed
+    counted, meanwhile = timeline.figures("a fault", hurt=hurt)
+    assert counted.reached is reached
+    assert meanwhile.quantity == Spread.exactly(100.0)
+    assert "otherwise 2.00" in meanwhile.detail
+    assert timeline.longest == 100.0
+    assert Timeline().figures("nothing was asked", hurt=1)[0].reached is False
+
+
+def test_the_slowest_are_left_out_by_their_share() -> None:
+    taken = [number / 1000 for number in range(1, 101)]
+    assert slowest_but_for(0.0, taken) == 100
+    assert slowest_but_for(0.01, taken) == 99
+
+
+def test_the_readme_shows_the_results_that_are_committed() -> None:
+    """Whoever changes what the summary says runs the benchmarks again, or `python -m benchmarks --readme`."""
+    shown = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
+    assert shown == summary(Report.read())
+    assert RESULTS.joinpath("latest.md").read_text(encoding="utf-8") == Report.read().markdown()

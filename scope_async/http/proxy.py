@@ -2,7 +2,7 @@
 
 aiohttp's own `trust_env` also looks into `~/.netrc` and refuses to send our Authorization
 header when it finds the host there. It does both in the loop's default executor for every
-request: four times the CPU of the request itself, and a full executor would delay a token.
+request, which takes more CPU than the request itself, and a full executor would delay a token.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ class Turns:
     """At most `limit` at a time; whoever came first is first.
 
     A turn that is given back goes straight to the first who waits, so that nobody who comes
-    later can take it. `asyncio.Semaphore` does the same at five times the price.
+    later can take it. `asyncio.Semaphore` does the same, and costs every call more.
     Cancelling a waiter loses no turn.
     """
 

@@ -37,7 +37,7 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     """Return a function with a parameter per variable and a single `join`; None when none is possible.
 
     Whatever is not exactly one string per variable goes the general way: `join` itself
-    refuses what is not a string. Making it takes some 100 µs, as much as 200 renderings.
+    refuses what is not a string. Making it takes as long as a few hundred renderings.
     """
     names = template.names
     if not 1 <= len(names) <= _MOST_NAMES or not all(map(_is_parameter, names)):

@@ -1,9 +1,8 @@
 """A server that costs next to nothing, in a process of its own: a token, and prompt versions.
 
-    python -m benchmarks.prompt_server
+    python -m benchmarks.server
 
-Prints its port. A prompt called `changing` has another version in every answer, one called `silent`
-gets none.
+Prints its port.
 """
 
 from __future__ import annotations
@@ -23,6 +22,9 @@ CREDENTIALS = ApiKeyCredentials(
     api_key="key_bench",
     api_secret="secret_bench",  # noqa: S106 - any is accepted
 )
+SAME, CHANGING, SILENT = "greeting", "changing", "silent"
+"""Prompts: always the same answer, another version in every answer, and no answer."""
+
 VERSION = {
     "version_id": "ver_00000001",
     "version": 3,
@@ -51,6 +53,7 @@ LANGFUSE = {
     "tags": [],
 }
 
+_CHANGING, _SILENT = f"/{CHANGING}/".encode(), f"/{SILENT}/".encode()
 _versions = count(2)
 
 
@@ -60,7 +63,7 @@ def _reply(document: object) -> bytes:
     return head.encode() + body
 
 
-_SAME, _TOKEN, _LANGFUSE = _reply(VERSION), _reply(TOKEN), _reply(LANGFUSE)
+_VERSION, _TOKEN, _LANGFUSE = _reply(VERSION), _reply(TOKEN), _reply(LANGFUSE)
 
 
 class Answers(asyncio.Protocol):
@@ -73,14 +76,14 @@ class Answers(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"POST"):
             self._transport.write(_TOKEN)
-        elif b"/changing/" in data[:100]:
-            self._transport.write(_SAME.replace(b"ver_00000001", b"ver_%08d" % next(_versions)))
-        elif b"/silent/" in data[:100]:
+        elif _CHANGING in data[:100]:
+            self._transport.write(_VERSION.replace(b"ver_00000001", b"ver_%08d" % next(_versions)))
+        elif _SILENT in data[:100]:
             pass
         elif data.startswith(b"GET /api/public"):
             self._transport.write(_LANGFUSE)
         elif data.startswith(b"GET"):
-            self._transport.write(_SAME)
+            self._transport.write(_VERSION)
 
 
 async def _serve() -> None:
@@ -92,7 +95,7 @@ async def _serve() -> None:
 @contextmanager
 def server_process() -> Iterator[str]:
     """Give the root URL of a server in another process, while the block runs."""
-    command = [sys.executable, "-m", "benchmarks.prompt_server"]
+    command = [sys.executable, "-m", "benchmarks.server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
         try:
             assert process.stdout is not None  # noqa: S101 - for the type checker

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.figure import Findings
 from benchmarks.request_layers import layers
 from benchmarks.request_memory import held
 from benchmarks.request_profile import profile
-from benchmarks.suites import Findings
 
 
 async def findings(*, quick: bool) -> Findings:

@@ -1,0 +1,114 @@
+"""One line of a report: what was measured, what it must reach, and the evidence."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+
+@attrs.frozen
+class Spread:
+    """The median of some values, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        if len(values) == 1:
+            return cls.exactly(values[0])
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high)
+
+    @classmethod
+    def of_ratios(cls, values: Sequence[float], floor: Sequence[float]) -> Spread:
+        """Return the spread of the ratios within the rounds."""
+        return cls.of([value / base for value, base in zip(values, floor, strict=True)])
+
+    @classmethod
+    def exactly(cls, value: float) -> Spread:
+        """Return the spread of what was counted, which has none."""
+        return cls(value, value, value)
+
+    def show(self, digits: int = 2) -> str:
+        return f"{self.median:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+@attrs.frozen
+class Figure:
+    """One line of a table: what was measured, what it must reach, and the evidence.
+
+    `quantity` is `result` for programs, in `unit`; `floor` is what a ratio was taken to. What is
+    `counted` is the same on every machine, so that CI may insist on it.
+    """
+
+    name: str
+    goal: str
+    result: str
+    reached: bool
+    detail: str = ""
+    quantity: Spread | None = attrs.field(default=None, kw_only=True)
+    unit: str = attrs.field(default="", kw_only=True)
+    floor: str = attrs.field(default="", kw_only=True)
+    counted: bool = attrs.field(default=False, kw_only=True)
+
+    @classmethod
+    def at_most(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
+        """Return a figure whose median must not be above `goal` times the floor."""
+        return cls(
+            name,
+            f"<= {goal:g} x {floor}",
+            f"{ratios.show()} x",
+            reached=ratios.median <= goal,
+            detail=detail,
+            quantity=ratios,
+            unit="x",
+            floor=floor,
+        )
+
+    @classmethod
+    def count(
+        cls, name: str, found: float, goal: float, *, unit: str, reached: bool | None = None, detail: str = ""
+    ) -> Figure:
+        """Return a figure of what was counted; unless `reached` says more, it must equal `goal`."""
+        return cls(
+            name,
+            f"{goal:,g} {unit}",
+            f"{found:,g} {unit}",
+            reached=found == goal if reached is None else reached,
+            detail=detail,
+            quantity=Spread.exactly(found),
+            unit=unit,
+            counted=True,
+        )
+
+    @classmethod
+    def told(cls, name: str, values: Spread, unit: str, *, digits: int = 2, detail: str = "") -> Figure:
+        """Return a figure that is good to know and has no goal."""
+        return cls(
+            name,
+            "-",
+            f"{values.show(digits)} {unit}",
+            reached=True,
+            detail=detail,
+            quantity=values,
+            unit=unit,
+        )
+
+    def lines(self) -> str:
+        sign = "ok  " if self.reached else "MISS"
+        return f"{sign} {self.name:<46} {self.result:<28} goal {self.goal}" + (
+            f"\n     {self.detail}" if self.detail else ""
+        )
+
+
+@attrs.frozen
+class Findings:
+    """What a suite found: figures, charts (SVG) by the name of their file, and what could not be measured."""
+
+    figures: list[Figure]
+    charts: Mapping[str, str] = attrs.field(factory=dict)
+    missing: Sequence[str] = ()
