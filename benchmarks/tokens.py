@@ -12,6 +12,6 @@ async def figures(*, quick: bool) -> list[Figure]:
         *await waiters(rounds=3 if quick else 15),
         *await short_token(),
         *await memory(),
-        *await slow_renewals(cycles=2 if quick else 8),
+        *await slow_renewals(cycles=1 if quick else 8),
         *await auth_api_down(rounds=1 if quick else 3),
     ]
