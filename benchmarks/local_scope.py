@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from benchmarks.figure import Figure, Spread
+from benchmarks.process import process, serve_command
 from scope_async import ApiKeyCredentials, TokenSource
 from scope_async.local import LocalScope
 
@@ -56,26 +54,6 @@ async def start_in_process(runs: int) -> list[float]:
         async with LocalScope():
             taken.append((time.perf_counter() - started) * 1000)
     return taken
-
-
-@contextmanager
-def process(command: Sequence[str], body: bytes = b"") -> Iterator[str]:
-    """Run a server, and give the first line that it prints."""
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own words
-    assert child.stdin is not None  # noqa: S101 - asked for above
-    assert child.stdout is not None  # noqa: S101 - as above
-    try:
-        child.stdin.write(body)
-        child.stdin.close()
-        yield child.stdout.readline().decode()
-    finally:
-        child.terminate()
-        child.wait()
-        child.stdout.close()
-
-
-def serve_command(folder: str) -> list[str]:
-    return [sys.executable, "-m", "scope_async.cli", "serve", "--json", "--prompts", folder]
 
 
 def start_serve(runs: int, folder: str) -> list[float]:

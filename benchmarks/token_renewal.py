@@ -1,4 +1,7 @@
-"""What requests notice of renewals: a client and Local Scope, over sockets, with real time."""
+"""What requests notice of renewals: a client and Local Scope, over sockets, with real time.
+
+Where times are compared Local Scope is a process of its own: its work on an exchange is not the client's.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import asyncio
 import time
 
 from benchmarks.figure import Figure, Spread
-from scope_async import ScopeClient, ScopeError
+from benchmarks.process import local_scope
+from scope_async import ApiKeyCredentials, ScopeClient, ScopeError
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import TokenWaited
 
@@ -54,16 +58,14 @@ async def slow_renewals(cycles: int) -> list[Figure]:
 
     quiet: list[list[float]] = []
     renewing: list[list[float]] = []
-    async with LocalScope() as local:
-        await local.add_prompt("greeting", "Hello, {{name}}!")
-        local.faults.expires_in(LIFETIME)
+    with local_scope(f"--token-ttl={LIFETIME}", f"--fault=exchange:latency={RENEWAL}") as ready:
+        credentials = ApiKeyCredentials(ready["org_id"], ready["api_key"], ready["api_secret"])
         async with ScopeClient(
-            local.credentials, base_url=local.url, auth_api_url=local.url, hooks=[hook]
+            credentials, base_url=ready["url"], auth_api_url=ready["url"], hooks=[hook]
         ) as scope:
             requests = Requests(scope)
             await requests.one()
             waited.clear()
-            local.faults.latency("exchange", RENEWAL)
             for number in range(cycles + 1):
                 before = await requests.while_refreshing(False, LIFETIME)
                 during = await requests.while_refreshing(True, 2 * RENEWAL)

@@ -16,7 +16,7 @@ from scope_async.http.turns import Turns
 
 @attrs.frozen
 class Opened:
-    """A session, the turns at it, and the proxies that were named when it was opened.
+    """A session of one process and event loop, the turns at it, and the proxies named when it was opened.
 
     `headers` are those that every call is to have: a session that was passed in has to be told
     them with each one.
@@ -26,11 +26,17 @@ class Opened:
     the token is chosen when the turn has come, not before the wait.
     """
 
+    process: int
+    loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
     turns: Turns
     proxies: Proxies | None
     headers: Mapping[str, str]
     is_given: bool
+
+    def is_here(self) -> bool:
+        """Tell whether it belongs to this process and to the event loop that runs now."""
+        return self.loop is asyncio.get_running_loop() and self.process == os.getpid()
 
 
 class Pool:
@@ -47,7 +53,6 @@ class Pool:
         self._headers = headers
         self._given = session
         self._opened: Opened | None = None
-        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._abandoned: list[Opened] = []
         self.closed = False
 
@@ -59,31 +64,32 @@ class Pool:
         """
         if self.closed:
             raise ClientClosedError("the client is closed")
-        here = (os.getpid(), asyncio.get_running_loop())
         opened = self._opened
-        if opened is None or self._owner != here:
-            opened = self._open(here)
+        if opened is None or not opened.is_here():
+            opened = self._open()
         if opened.session.closed:
             if self._given is not None:
                 raise ClientClosedError("the aiohttp session that was passed in is closed")
-            opened = self._open(here)
+            opened = self._open()
         return opened
 
-    def _open(self, here: tuple[int, asyncio.AbstractEventLoop]) -> Opened:
-        if self._opened is not None and self._owner is not None and self._owner[0] != here[0]:
+    def _open(self) -> Opened:
+        process, loop = os.getpid(), asyncio.get_running_loop()
+        if self._opened is not None and self._opened.process != process:
             # Closing it in a forked child would unregister the parent's sockets.
             self._abandoned.append(self._opened)
         turns = Turns(self._limit)
         if self._given is not None:
-            self._opened = Opened(self._given, turns, None, self._headers, is_given=True)
+            self._opened = Opened(process, loop, self._given, turns, None, self._headers, is_given=True)
         else:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
             )
-            self._opened = Opened(session, turns, Proxies() or None, self._headers, is_given=False)
-        self._owner = here
+            self._opened = Opened(
+                process, loop, session, turns, Proxies() or None, self._headers, is_given=False
+            )
         return self._opened
 
     def open(self) -> None:
@@ -96,5 +102,5 @@ class Pool:
         opened, self._opened = self._opened, None
         if opened is None or self._given is not None:
             return
-        if self._owner == (os.getpid(), asyncio.get_running_loop()):
+        if opened.is_here():
             await opened.session.close()

@@ -29,24 +29,18 @@ async def send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
         ServerError: the reply is larger than `MAX_REPLY_BYTES`.
         Exception: whatever aiohttp and the network raise.
     """
-    headers, middlewares = request.headers, None
     if here.is_given:
-        headers = merged(here.headers, headers)
-        middlewares = (_last_word(headers.pop(AUTHORIZATION, None)),)
-    # What a passed-in session may have set otherwise is said again here.
-    response = await here.session.request(
-        request.method,
-        request.url,
-        headers=headers,
-        data=request.body,
-        allow_redirects=False,
-        auto_decompress=True,
-        raise_for_status=False,
-        timeout=limits,
-        proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
-        middlewares=middlewares,
-    )
-    del headers  # collectors of tracebacks look at locals, and the token is in this one
+        response = await _send_over_given(here, request, limits)
+    else:
+        response = await here.session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            timeout=limits,
+            proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
+        )
     try:
         # At its end aiohttp has the connection back.
         body = await (_read(response) if response.status != UNAUTHORIZED else _read_refusal(response))
@@ -54,6 +48,22 @@ async def send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
         response.close()
         raise
     return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
+
+
+async def _send_over_given(here: Opened, request: Request, limits: ClientTimeout) -> ClientResponse:
+    """Send it over a session that was passed in, and say again what that may have set otherwise."""
+    headers = merged(here.headers, request.headers)
+    return await here.session.request(
+        request.method,
+        request.url,
+        middlewares=(_last_word(headers.pop(AUTHORIZATION, None)),),
+        headers=headers,
+        data=request.body,
+        allow_redirects=False,
+        auto_decompress=True,
+        raise_for_status=False,
+        timeout=limits,
+    )
 
 
 def _last_word(authorization: str | None) -> ClientMiddlewareType:

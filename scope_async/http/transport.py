@@ -129,7 +129,7 @@ class Transport:
     async def _attempt(self, request: Request, limits: ClientTimeout, bearer: Bearer[Any] | None) -> Reply:
         """Send the request when its turn has come, with a token chosen then."""
         here = self._pool.here()
-        deadline = asyncio.get_running_loop().time() + (limits.total or 0.0)
+        deadline = here.loop.time() + (limits.total or 0.0)
         left = limits
         if not here.turns.take():
             await self._wait_for_turn(here.turns, deadline, limits)
