@@ -59,5 +59,5 @@ class Bars:
         return [
             f'<text x="16" y="{middle:g}">{escape(name)}</text>',
             f'<rect class="dot-0" x="{left:g}" y="{top + 4:g}" width="{width:g}" height="{ROW - 14}"/>',
-            f'<text x="{end + 6:g}" y="{middle:g}">{value:.1f}</text>',
+            f'<text x="{end + 6:g}" y="{middle:g}">{round(value, 1) + 0.0:.1f}</text>',
         ]
