@@ -12,7 +12,7 @@ from benchmarks.chart import Axis, Chart, Line, decades, slots
 from benchmarks.figure import Figure, Spread
 from benchmarks.open_loop import Recorder, arrive, timetable
 from scope_async import ScopeClient, ScopeError
-from scope_async.telemetry.events import Event, RenewalFailed, TokenExchanged, TokenWaited
+from scope_async.telemetry.events import Event, RenewalFailed, RequestRetried, TokenExchanged, TokenWaited
 
 SLOT = 0.2
 PROMPT = "greeting"
@@ -26,7 +26,7 @@ class Timeline:
         self.bands: list[tuple[float, float]] = []
         self.renewed: list[tuple[float, float]] = []
         self.marks: list[float] = []
-        self.waited = self.stale = self.refused = 0
+        self.waited = self.stale = self.refused = self.retried = 0
         self.recorder = Recorder(time.perf_counter)
         self.changed = asyncio.Event()
         self._began_at = 0.0
@@ -38,6 +38,7 @@ class Timeline:
             self.changed.set()
         self.waited += isinstance(event, TokenWaited)
         self.refused += isinstance(event, RenewalFailed)
+        self.retried += isinstance(event, RequestRetried)
 
     def begin(self) -> None:
         """Forget what was before, and count the seconds from here."""
