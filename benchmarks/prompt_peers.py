@@ -13,11 +13,8 @@ from benchmarks.server import CREDENTIALS
 
 
 def official_sdk(url: str, **options: Any) -> Any:
-    """Return the official SDK's client for the server at `url`; None when it is not installed."""
-    try:
-        sdk = import_module("scope_client")
-    except ImportError:
-        return None
+    """Return the official SDK's client for the server at `url`."""
+    sdk = import_module("scope_client")
     os.environ.update(SCOPE_API_URL=url, SCOPE_AUTH_API_URL=url)
     ours = CREDENTIALS
     credentials = sdk.ApiKeyCredentials(org_id=ours.org_id, api_key=ours.api_key, api_secret=ours.api_secret)
@@ -25,11 +22,8 @@ def official_sdk(url: str, **options: Any) -> Any:
 
 
 def langfuse(url: str) -> Any:
-    """Return Langfuse's client for the server at `url`; None when it is not installed."""
-    try:
-        sdk = import_module("langfuse")
-    except ImportError:
-        return None
+    """Return Langfuse's client for the server at `url`."""
+    sdk = import_module("langfuse")
     return sdk.Langfuse(
         public_key=CREDENTIALS.api_key, secret_key=CREDENTIALS.api_secret, host=url, tracing_enabled=False
     )
