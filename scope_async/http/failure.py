@@ -6,8 +6,8 @@ import asyncio
 import ssl
 
 import aiohttp
-from aiohttp import ClientTimeout
 
+from scope_async.config import Config
 from scope_async.errors import ConnectionError, ScopeError, ServerError, TimeoutError
 
 
@@ -23,13 +23,13 @@ def drop_frames(error: BaseException | None, *, until: BaseException | None) -> 
         error = error.__context__
 
 
-def map_exception(error: Exception, limits: ClientTimeout) -> ScopeError:
+def map_exception(error: Exception, config: Config) -> ScopeError:
     """Return the package's error for anything that aiohttp or the network raised."""
     # A subclass of both TimeoutError and ClientError, so it is looked at first.
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return TimeoutError(f"no connection within open_timeout = {limits.sock_connect:g} s")
+        return TimeoutError(f"no connection within open_timeout = {config.open_timeout:g} s")
     if isinstance(error, asyncio.TimeoutError):
-        return TimeoutError(f"no answer within {limits.total or 0:g} s")
+        return TimeoutError(f"no answer within {config.timeout:g} s")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return ConnectionError(f"the proxy refused to connect to the service (HTTP {error.status})")
     if isinstance(error, aiohttp.ClientPayloadError):

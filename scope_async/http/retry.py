@@ -6,7 +6,16 @@ here time is an argument.
 
 from __future__ import annotations
 
-from scope_async.errors import ApiError, ConnectionError, ScopeError, ServerError, TokenRefreshError
+from aiohttp import ConnectionTimeoutError
+
+from scope_async.errors import (
+    ApiError,
+    ConnectionError,
+    ScopeError,
+    ServerError,
+    TimeoutError,
+    TokenRefreshError,
+)
 
 TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
@@ -17,10 +26,13 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 def is_passing(error: ScopeError) -> bool:
     """Tell whether the same call may succeed a little later.
 
-    Connection errors, timeouts, 429, 500, 502, 503, 504, and replies that are broken although
-    they claim success. Not a token that could not be had: the token source tries again by
-    itself, and until then every call would get the same answer.
+    Connection errors, `open_timeout`, 429, 500, 502, 503, 504, and replies that are broken
+    although they claim success. Not `timeout`, which is that of all attempts together, whatever
+    the clocks say is left of it. Not a token that could not be had: the token source tries again
+    by itself, and until then every call would get the same answer.
     """
+    if isinstance(error, TimeoutError):
+        return isinstance(error.__cause__, ConnectionTimeoutError)
     if isinstance(error, ConnectionError):
         return True
     if not isinstance(error, ApiError) or isinstance(error, TokenRefreshError):

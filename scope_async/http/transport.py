@@ -132,7 +132,7 @@ class Transport:
         deadline = here.loop.time() + (limits.total or 0.0)
         left = limits
         if not here.turns.take():
-            await self._wait_for_turn(here.turns, deadline, limits)
+            await self._wait_for_turn(here.turns, deadline)
             left = self._until(deadline)
         handled = sys.exception()
         try:
@@ -157,7 +157,7 @@ class Transport:
             drop_frames(error, until=handled)
             if self._pool.closed:
                 raise ClientClosedError("the client was closed during the call") from error
-            raise map_exception(error, limits) from error
+            raise map_exception(error, self._config) from error
         finally:
             here.turns.give_back()
 
@@ -186,12 +186,12 @@ class Transport:
             refused.append(token)
         return reply
 
-    async def _wait_for_turn(self, turns: Turns, deadline: float, limits: ClientTimeout) -> None:
+    async def _wait_for_turn(self, turns: Turns, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
                 await turns.wait()
         except builtins.TimeoutError as error:
-            raise TimeoutError(f"no free connection within {limits.total:g} s") from error
+            raise TimeoutError(f"no free connection within {self._config.timeout:g} s") from error
         if self._pool.closed:
             turns.give_back()
             raise ClientClosedError("the client was closed before the call's turn came")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import builtins
+
+import aiohttp
 import pytest
 
 from scope_async.errors import (
@@ -21,11 +24,17 @@ from scope_async.errors import (
 from scope_async.http.retry import full_jitter, is_passing, retry_delay
 
 
+def timeout(*, by: Exception) -> TimeoutError:
+    error = TimeoutError(f"late: {type(by).__name__}")
+    error.__cause__ = by
+    return error
+
+
 @pytest.mark.parametrize(
     "error",
     [
         ConnectionError("cut"),
-        TimeoutError("late"),
+        timeout(by=aiohttp.ConnectionTimeoutError()),
         RateLimitError("slow down", http_status=429),
         *(ServerError("failed", http_status=status) for status in (500, 502, 503, 504)),
         ServerError("broken", http_status=200),
@@ -40,6 +49,7 @@ def test_what_passes_is_tried_again(error) -> None:
 @pytest.mark.parametrize(
     "error",
     [
+        timeout(by=builtins.TimeoutError()),
         ApiError("bad request", http_status=400),
         AuthenticationError("who?", http_status=401),
         InvalidCredentialsError("no", http_status=401),
