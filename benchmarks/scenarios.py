@@ -130,7 +130,7 @@ async def scope_down(seconds: float) -> Scenario:
 
         await _beside(outage(), timeline.load(scope, RATE, seconds, cache=True))
     title = f"{timeline.failures} failed while Scope was down; the longest wait was {timeline.longest:.0f} ms"
-    note = f"{timeline.stale:,} got the last good copy; the first ones after it ran out waited for a fetch"
+    note = f"{timeline.stale:,} got the last good copy, the first ones after one failed attempt"
     found = timeline.figures("Scope down, copies fresh for 1 s", hurt=timeline.retried)
     return found, timeline.chart(title, band="Scope answers 503", mark="", note=note)
 

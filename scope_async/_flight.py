@@ -17,9 +17,10 @@ class Flight(Generic[Result]):
 
     Exactly one of three things is true once `wait` has returned: `result` holds what the
     call returned, `error` what it raised, or `landed` is False since it was killed.
+    `trouble` is what the call ran into first, if it told; it may end well all the same.
     """
 
-    __slots__ = ("_ended", "_loop", "_waiters", "error", "landed", "name", "result")
+    __slots__ = ("_ended", "_hasty", "_loop", "_waiters", "error", "landed", "name", "result", "trouble")
 
     result: Result
 
@@ -27,31 +28,44 @@ class Flight(Generic[Result]):
         self.name = name
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
+        self._hasty: list[asyncio.Future[None]] = []
         self._ended = False
         self.landed = False
         self.error: Exception | None = None
+        self.trouble: Exception | None = None
 
-    def wait(self) -> asyncio.Future[None]:
+    def wait(self, *, hasty: bool = False) -> asyncio.Future[None]:
         """Return a future of the caller's own that is done at the end; cancelling it leaves the call alone.
 
+        A `hasty` one is done as soon as there is trouble.
         Not an `asyncio.Event`, whose `wait` is one more coroutine for each of ten thousand waiters.
         """
         waiter = self._loop.create_future()
-        if self._ended:
+        if self._ended or (hasty and self.trouble is not None):
             waiter.set_result(None)
         else:
-            self._waiters.append(waiter)
+            (self._hasty if hasty else self._waiters).append(waiter)
         return waiter
+
+    def tell(self, trouble: Exception) -> None:
+        """Wake the hasty waiters: the call has run into trouble, and goes on."""
+        if self.trouble is None:
+            self.trouble = trouble
+            hasty, self._hasty = self._hasty, []
+            _wake(hasty)
 
     def end(self) -> None:
         """Wake all waiters, whatever the outcome; in a closed event loop there are none."""
         self._ended = True
-        waiters, self._waiters = self._waiters, []
-        if self._loop.is_closed():
-            return
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        waiters, self._waiters, self._hasty = self._waiters + self._hasty, [], []
+        if not self._loop.is_closed():
+            _wake(waiters)
+
+
+def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
 
 
 class SingleFlight(Generic[Key, Result]):
@@ -82,6 +96,12 @@ class SingleFlight(Generic[Key, Result]):
             flight = self._flights[key] = Flight(name)
             self._background.spawn(self._fly, key, call, flight)
         return flight
+
+    def tell(self, key: Key, trouble: Exception) -> None:
+        """Tell those who wait for the flight for `key` in haste what it has run into."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            flight.tell(trouble)
 
     async def _fly(self, key: Key, call: Callable[[], Awaitable[Result]], flight: Flight[Result]) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 from scope_async._background import Background
 from scope_async._clock import TravelClock
 from scope_async.config import Config
+from scope_async.errors import ScopeError
 from scope_async.http.wire import Reply, Request
 from scope_async.prompts.api import PromptsApi
 from scope_async.prompts.selection import Label
@@ -49,6 +50,12 @@ class FakeTransport:
     def forget(self) -> None:
         self.requests.clear()
         self.retries.clear()
+
+    def fail_attempt(self, error: ScopeError) -> None:
+        """Let the first attempt of the last call have failed, and a further one follow."""
+        on_retry = self.requests[-1].on_retry
+        assert on_retry is not None
+        on_retry(error)
 
     async def call(
         self,

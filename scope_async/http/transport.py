@@ -115,6 +115,8 @@ class Transport:
             raise failure
         if self._witness is not None:
             self._witness.retried(request, failure, delay)
+        if request.on_retry is not None:
+            request.on_retry(failure)
         request.attempts += 1
         with anyio.CancelScope() as pause:
             self._pauses.add(pause)

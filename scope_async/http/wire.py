@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from os import urandom
@@ -28,6 +28,7 @@ from scope_async.errors import (
     ConflictError,
     NotFoundError,
     RateLimitError,
+    ScopeError,
     ServerError,
     ValidationError,
 )
@@ -57,6 +58,7 @@ class Request:
 
     For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
     asked for, `attempts` how often it has been sent, the current time included.
+    `on_retry` is called with what an attempt failed with when another one follows.
     """
 
     operation: str
@@ -67,6 +69,7 @@ class Request:
     template: str = ""
     prompt: str | None = None
     attempts: int = 1
+    on_retry: Callable[[ScopeError], None] | None = attrs.field(default=None, repr=False)
 
     @property
     def request_id(self) -> str:

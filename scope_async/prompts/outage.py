@@ -39,6 +39,10 @@ class Outage:
     error: ScopeError
     reported: bool = False
 
+    def is_recent(self, now: float) -> bool:
+        """Tell whether a reader may still take it for granted that the service fails."""
+        return now < self.retry_at + LONGEST_DELAY
+
 
 class Outages:
     """The prompts that the service could not answer for last time; at most `limit` of them.

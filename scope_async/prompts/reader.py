@@ -10,7 +10,7 @@ from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.witness import request_id_of
-from scope_async.prompts.cache import PromptCache
+from scope_async.prompts.cache import Entry, PromptCache
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.outage import Outage, Outages, is_outage
 from scope_async.prompts.remote import RemotePrompts
@@ -32,8 +32,9 @@ class PromptReader:
 
     A copy that is neither fresh nor in its time of revalidation is worth one shared fetch;
     when that fails for a passing reason, the copy, the snapshot or the caller's fallback
-    stands in, in this order. While the service fails for a prompt, one caller per delay asks
-    it and the others are served at once.
+    stands in, in this order; the copy as soon as the first attempt has failed. While the service
+    fails for a prompt, it is asked once per delay: in the background where there is a copy, else
+    by one caller, and the others are served at once.
     """
 
     def __init__(
@@ -74,7 +75,9 @@ class PromptReader:
         wait = None if self._emit is None else Wait(selection, self._emit, self._clock.monotonic)
         got: PromptVersion | None = None
         try:
-            got = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
+            got = await self._renewals.join(
+                selection, self._lifetime(selection, ttl), wait, hasty=self._has_copy(selection)
+            )
             return got  # noqa: TRY300 - it is told in `finally`
         except ScopeError as error:
             if is_outage(error):
@@ -94,9 +97,12 @@ class PromptReader:
             return None
         if self._cache.is_fresh(entry, ttl):
             return self._hit(selection, entry.version, fresh=True)
-        if not self._cache.may_revalidate(entry, ttl):
-            return None
         outage = self._outages.find(selection.key)
+        if not (
+            self._cache.may_revalidate(entry, ttl)
+            or (outage is not None and self._needs_no_proof(entry, outage))
+        ):
+            return None
         request_id = None
         if outage is None or self._may_ask(selection, outage):
             request_id = self._renewals.start(selection, self._lifetime(selection, ttl)).name
@@ -152,6 +158,14 @@ class PromptReader:
         if ttl is not None:
             return ttl
         return max(self._config.cache_ttl, _BY_ID_TTL) if selection.is_by_id else self._config.cache_ttl
+
+    def _has_copy(self, selection: Selection) -> bool:
+        entry = self._cache.find(selection.key)
+        return entry is not None and self._cache.may_stand_in(entry)
+
+    def _needs_no_proof(self, entry: Entry, outage: Outage) -> bool:
+        """Tell whether `entry` may stand in before the service has failed once more."""
+        return self._cache.may_stand_in(entry) and outage.is_recent(self._clock.monotonic())
 
     def _may_ask(self, selection: Selection, outage: Outage) -> bool:
         return self._clock.monotonic() >= outage.retry_at and not self._renewals.under_way(selection)
@@ -226,8 +240,10 @@ class PromptReader:
         return version
 
     def _report(self, selection: Selection, what: str, error: ScopeError) -> None:
-        """Log one line per outage of a prompt, not one per call."""
+        """Log one line per outage of a prompt, not one per call; a fetch that goes on is none yet."""
         outage = self._outages.find(selection.key)
+        if outage is None and self._renewals.under_way(selection):
+            return
         if outage is None or not outage.reported:
             _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)
         if outage is not None:

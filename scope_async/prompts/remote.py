@@ -9,7 +9,7 @@ from typing import Any
 from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
-from scope_async.errors import ApiError, NoProductionVersionError
+from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
 from scope_async.http.bearer import Bearer
 from scope_async.http.transport import Transport
 from scope_async.http.wire import Reply, Request, api_root, own_headers, read_error
@@ -44,10 +44,12 @@ class RemotePrompts:
         known: PromptVersion | None = None,
         max_retries: int | None = None,
         request_id: str | None = None,
+        on_retry: Callable[[ScopeError], None] | None = None,
     ) -> Coroutine[Any, Any, PromptVersion]:
         """Return (when awaited) the selected version; `known` itself when the service says the very same.
 
-        `max_retries` counts instead of the option of that name.
+        `max_retries` counts instead of the option of that name. `on_retry` is called with what an
+        attempt failed with when another one follows.
 
         Raises:
             NoProductionVersionError: no production version, or no such prompt.
@@ -62,6 +64,7 @@ class RemotePrompts:
             return read_prompt_version(reply, name=selection.name, unknown_variables=self._unknown_variables)
 
         request = self._request("prompts.get", selection, request_id)
+        request.on_retry = on_retry
         return self._transport.call(
             request,
             read if self._emit is None else self._told(self._emit, read, selection, request.request_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from scope_async._background import Background
@@ -61,6 +62,7 @@ class Renewals:
         *,
         max_retries: int | None = None,
         request_id: str | None = None,
+        on_retry: Callable[[ScopeError], None] | None = None,
     ) -> PromptVersion:
         """Return what the service has now, asked by this caller alone; a `ttl` of 0 does not store it.
 
@@ -76,6 +78,7 @@ class Renewals:
                 known=self._cache.known(selection.key),
                 max_retries=max_retries,
                 request_id=request_id,
+                on_retry=on_retry,
             )
             self._answered(selection, version, started=started, ttl=ttl, ticket=ticket, request_id=request_id)
         except ScopeError as error:
@@ -89,22 +92,29 @@ class Renewals:
         """Begin the shared fetch, unless it is under way; does not wait."""
         # With something to serve meanwhile, a service that failed is tried once per delay.
         known_down = self._outages.find(selection.key) is not None and self._has_copy(selection.key)
-        max_retries = 0 if known_down else None
-        if self._emit is None:
-            call = partial(self.fetch, selection, ttl, max_retries=max_retries)
-            return self._flights.join(self._flight_key(selection), call)
+        key = self._flight_key(selection)
         # Known before anything is sent, so that a caller's events can name what it waits for.
         request_id = new_request_id()
-        call = partial(self.fetch, selection, ttl, max_retries=max_retries, request_id=request_id)
-        return self._flights.join(self._flight_key(selection), call, request_id)
+        call = partial(
+            self.fetch,
+            selection,
+            ttl,
+            max_retries=0 if known_down else None,
+            request_id=request_id,
+            on_retry=partial(self._flights.tell, key),
+        )
+        return self._flights.join(key, call, request_id)
 
     def under_way(self, selection: Selection) -> bool:
         return self._flights.under_way(self._flight_key(selection))
 
-    async def join(self, selection: Selection, ttl: float, wait: Wait | None = None) -> PromptVersion:
+    async def join(
+        self, selection: Selection, ttl: float, wait: Wait | None = None, *, hasty: bool
+    ) -> PromptVersion:
         """Return the outcome of the shared fetch. Cancelling a caller leaves it to the others.
 
-        `wait` is told which fetch is waited for.
+        `wait` is told which fetch is waited for. A `hasty` caller, who has a copy to go on with,
+        waits for the first attempt only; the fetch goes on without it.
 
         Raises:
             ScopeError: the shared failure, an object of this caller's own.
@@ -118,13 +128,15 @@ class Renewals:
                 shared = self.under_way(selection)
                 flight = self.start(selection, ttl)
                 wait.begin(flight.name, shared=shared)
-            await flight.wait()
+            await flight.wait(hasty=hasty)
             if flight.error is not None:
                 raise _own(flight.error) from flight.error
             if flight.landed:
                 return flight.result
             if closings != self._closings:
                 break
+            if hasty and flight.trouble is not None:
+                raise _own(flight.trouble) from flight.trouble
         raise ClientClosedError("the client was closed while the call was waiting")
 
     def invalidate(self, name: str) -> None:

@@ -174,6 +174,19 @@ async def test_one_deadline_covers_waiting_for_a_token(local: LocalScope) -> Non
             await scope.get_prompt_version("greeting")
 
 
+async def test_who_has_a_copy_does_not_wait_for_the_retries(local: LocalScope) -> None:
+    async with client_of(local, clock=local.clock, retry_base_delay=10.0) as scope:
+        await scope.get_prompt_version("greeting")
+        local.clock.advance(400)  # past cache_ttl and stale_while_revalidate
+        local.faults.status("prompt", 503, times=1, retry_after=10)
+        assert (await scope.get_prompt_version("greeting")).is_stale
+        local.clock.advance(10)
+        async with asyncio.timeout(10):
+            while (await scope.get_prompt_version("greeting")).is_stale:
+                await asyncio.sleep(0.001)
+        assert len([entry for entry in local.journal.entries if entry.operation == "prompt"]) == 3
+
+
 async def test_the_request_id_is_the_same_over_all_attempts(local: LocalScope) -> None:
     local.faults.status("prompt", 503, times=2)
     async with client_of(local) as scope:

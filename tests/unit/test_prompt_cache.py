@@ -18,6 +18,7 @@ from scope_async.errors import (
     TokenRefreshError,
 )
 from scope_async.prompts.cache import Entry, PromptCache
+from scope_async.prompts.outage import FIRST_DELAY, LONGEST_DELAY
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import (
     CacheHit,
@@ -131,6 +132,7 @@ async def test_the_service_is_asked_again_after_a_growing_delay():
         for second in range(3600):
             before = len(served.transport.paths)
             assert (await served.get("p")).is_stale
+            await served.settle()
             if len(served.transport.paths) > before:
                 gaps.append(second - last if last is not None else 0)
                 last = second
@@ -156,7 +158,7 @@ async def test_an_hour_of_outage_fails_no_read():
         assert asked <= 60
 
 
-async def test_with_a_known_outage_one_attempt_is_made_and_only_its_caller_waits():
+async def test_with_a_known_outage_one_attempt_is_made_and_nobody_waits():
     async with serving() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -164,12 +166,66 @@ async def test_with_a_known_outage_one_attempt_is_made_and_only_its_caller_waits
         await served.get("p")
         served.clock.advance(1)
         served.transport.gate.clear()
-        probing = asyncio.create_task(served.get("p"))
-        await served.settle()
-        assert (await served.get("p")).is_stale
-        served.transport.gate.set()
-        assert (await probing).is_stale
+        for _ in range(3):
+            assert (await served.get("p")).is_stale
+            await served.settle()
         assert served.transport.retries == [None, None, 0]
+
+
+async def test_an_outage_of_long_ago_proves_nothing():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        assert (await served.get("p")).is_stale
+        served.transport.failure = None
+        served.transport.number = 2
+        served.clock.advance(FIRST_DELAY + LONGEST_DELAY)
+        assert await served.number() == 2
+
+
+async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
+    async with serving() as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(400)
+        served.transport.gate.clear()
+        early = asyncio.create_task(served.get("p"))
+        await served.settle()
+        assert not early.done()
+        served.transport.fail_attempt(DOWN)
+        assert (await early).is_stale
+        assert (await served.get("p")).is_stale, "nor does a later one wait for the next attempt"
+        served.transport.gate.set()
+        await served.settle()
+        assert [await served.number(), len(served.transport.paths)] == [2, 2], "the fetch went on"
+        assert [event.error for event in served.seen(StaleServed)] == ["ConnectionError"] * 2
+        assert not caplog.records, "no outage: the fetch succeeded"
+
+
+async def test_without_a_copy_callers_wait_for_every_attempt():
+    async with serving() as served:
+        served.transport.gate.clear()
+        calls = [asyncio.create_task(served.get("p", fallback="x")) for _ in range(2)]
+        await served.settle()
+        served.transport.fail_attempt(DOWN)
+        await served.settle()
+        assert not any(call.done() for call in calls)
+        served.transport.gate.set()
+        assert [(await call).version_number for call in calls] == [1, 1]
+
+
+async def test_closing_after_the_first_failed_attempt_is_told_as_such():
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.gate.clear()
+        call = asyncio.create_task(served.get("p"))
+        await served.settle()
+        served.transport.fail_attempt(DOWN)
+        served.api.close()
+        with pytest.raises(ClientClosedError):
+            await call
 
 
 async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
@@ -183,6 +239,8 @@ async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
         served.transport.number = 2
         assert await served.number() == 1
         served.clock.advance(1)
+        assert await served.number() == 1
+        await served.settle()
         version = await served.get("p")
         assert (version.version_number, version.is_stale) == (2, False)
         assert "could be fetched again" in caplog.text
@@ -199,6 +257,7 @@ async def test_retry_after_is_waited_for():
         assert len(served.transport.paths) == 2
         served.clock.advance(1)
         await served.get("p")
+        await served.settle()
         assert len(served.transport.paths) == 3
 
 

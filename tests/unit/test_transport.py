@@ -236,6 +236,17 @@ async def test_a_call_whose_time_is_up_is_not_tried_again(transport, service, in
     assert instant_clock.slept == [12.0]
 
 
+async def test_a_request_is_told_of_each_attempt_that_another_one_follows(transport, service) -> None:
+    service.get(ADDRESS, status=503)
+    service.get(ADDRESS, exception=ConnectionResetError("reset"))
+    service.get(ADDRESS, payload={})
+    told: list[ScopeError] = []
+    sent_out = request()
+    sent_out.on_retry = told.append
+    await transport.call(sent_out, read_json)
+    assert [type(error) for error in told] == [ServerError, ConnectionError]
+
+
 FAILURES = [
     (TimeoutError, "no answer within 30 s", builtins.TimeoutError()),
     (TimeoutError, "no answer", aiohttp.SocketTimeoutError("late")),
