@@ -1,7 +1,7 @@
 """What a client does on bad days, as charts: latency over time, with faults and renewals marked.
 
-Local Scope runs in the same process and on the same loop, so that faults begin and end at known
-moments. Its own work is in every latency: compare within a chart, not with the suite `load`.
+Local Scope runs in a process of its own; faults begin and end by its control API. It does more for a
+request than the server of the suite `load`: compare within a chart.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks.chart import Axis, Chart, Line
 from benchmarks.coroutines import growth
 from benchmarks.figure import Figure, Findings
+from benchmarks.scene import Scene, scene
 from benchmarks.timeline import PROMPT, Timeline
 from scope_async import ApiKeyCredentials, ScopeClient, ScopeError
-from scope_async.local import LocalScope
 
 RATE = 200.0
 LIFETIME = 6.0
@@ -27,13 +27,21 @@ Scenario = tuple[list[Figure], Chart]
 
 
 @asynccontextmanager
-async def scene(timeline: Timeline, **options: Any) -> AsyncIterator[tuple[LocalScope, ScopeClient]]:
-    """Give a Local Scope and a client of it that has a token already."""
-    async with LocalScope(token_ttl=LIFETIME) as local:
-        await local.add_prompt(PROMPT, "Hello, {{name}}!")
-        options = {"base_url": local.url, "auth_api_url": local.url, "hooks": [timeline], **options}
-        credentials = options.pop("credentials", local.credentials)
-        async with ScopeClient(credentials, **options) as scope:
+async def running(
+    timeline: Timeline, current: list[ApiKeyCredentials] | None = None, **options: Any
+) -> AsyncIterator[tuple[Scene, ScopeClient]]:
+    """Give a Local Scope and a client of it that has a token already.
+
+    The client's credentials are the last of `current`, which begins with those of the first API key.
+    """
+    current = [] if current is None else current
+
+    async def provider() -> ApiKeyCredentials:
+        return current[-1]
+
+    async with scene(f"--token-ttl={LIFETIME}") as local:
+        current.append(local.credentials)
+        async with local.client(provider, hooks=[timeline], **options) as scope:
             await scope.get_prompt_version(PROMPT)
             timeline.begin()
             yield local, scope
@@ -42,8 +50,7 @@ async def scene(timeline: Timeline, **options: Any) -> AsyncIterator[tuple[Local
 async def slow_renewal(seconds: float) -> Scenario:
     """Let every exchange take 2 s."""
     timeline = Timeline()
-    async with scene(timeline) as (local, scope):
-        local.faults.latency("exchange", SLOW)
+    async with running(timeline) as (local, scope), local.fault(f"exchange:latency={SLOW}"):
         await timeline.load(scope, RATE, seconds)
     timeline.bands = list(timeline.renewed)
     name = "renewals that take 2 s"
@@ -64,12 +71,13 @@ async def slow_renewal(seconds: float) -> Scenario:
 async def auth_down(seconds: float) -> Scenario:
     """Take the auth API down for 80 % of a token's life, right after there is a new one, again and again."""
     timeline = Timeline()
-    async with scene(timeline) as (local, scope):
+    async with running(timeline) as (local, scope):
 
         async def outages() -> None:
             while True:
-                with timeline.band(), local.faults.status("exchange", 503):
-                    await asyncio.sleep(0.8 * LIFETIME)
+                async with local.fault("exchange:status=503"):
+                    with timeline.band():
+                        await asyncio.sleep(0.8 * LIFETIME)
                 await timeline.new_token()
 
         await _beside(outages(), timeline.load(scope, RATE, seconds))
@@ -83,32 +91,20 @@ async def rotation(seconds: float) -> Scenario:
     """Replace the API key under load: rotate, wait until the new one is in use, revoke the old one."""
     timeline = Timeline()
     current: list[ApiKeyCredentials] = []
+    async with running(timeline, current) as (local, scope), local.admin() as admin:
 
-    async with LocalScope(token_ttl=LIFETIME) as local:
-        await local.add_prompt(PROMPT, "Hello, {{name}}!")
-        current.append(local.credentials)
+        async def rotate() -> None:
+            await asyncio.sleep(0.1 * seconds)
+            timeline.marks.append(timeline.now())
+            old = current[-1]
+            current.append((await admin.rotate(old.api_key, overlap=600)).credentials())
+            await timeline.new_token()
+            timeline.marks.append(timeline.now())
+            await asyncio.sleep(0.2 * seconds)
+            await admin.revoke(old.api_key, reason="replaced")
+            timeline.marks.append(timeline.now())
 
-        async def provider() -> ApiKeyCredentials:
-            return current[-1]
-
-        async with ScopeClient(
-            provider, base_url=local.url, auth_api_url=local.url, hooks=[timeline]
-        ) as scope:
-            await scope.get_prompt_version(PROMPT)
-            timeline.begin()
-
-            async def rotate() -> None:
-                await asyncio.sleep(0.1 * seconds)
-                timeline.marks.append(timeline.now())
-                old = current[-1]
-                current.append(await local.rotate_key(old.api_key, overlap=600))
-                await timeline.new_token()
-                timeline.marks.append(timeline.now())
-                await asyncio.sleep(0.2 * seconds)
-                await local.revoke_key(old.api_key, "replaced")
-                timeline.marks.append(timeline.now())
-
-            await _beside(rotate(), timeline.load(scope, RATE, seconds))
+        await _beside(rotate(), timeline.load(scope, RATE, seconds))
     found = [
         *timeline.figures("rotation under load", hurt=len(timeline.marks)),
         Figure.count("rotation under load: steps", len(timeline.marks), 3, unit="steps"),
@@ -121,12 +117,13 @@ async def rotation(seconds: float) -> Scenario:
 async def scope_down(seconds: float) -> Scenario:
     """Take the prompts API down for the middle half, with copies that are fresh for 1 s."""
     timeline = Timeline()
-    async with scene(timeline, cache_ttl=1, stale_while_revalidate=1) as (local, scope):
+    async with running(timeline, cache_ttl=1, stale_while_revalidate=1) as (local, scope):
 
         async def outage() -> None:
             await asyncio.sleep(seconds / 4)
-            with timeline.band(), local.faults.status("prompt", 503):
-                await asyncio.sleep(seconds / 2)
+            async with local.fault("prompt:status=503"):
+                with timeline.band():
+                    await asyncio.sleep(seconds / 2)
 
         await _beside(outage(), timeline.load(scope, RATE, seconds, cache=True))
     title = f"{timeline.failures} failed while Scope was down; the longest wait was {timeline.longest:.0f} ms"
@@ -139,13 +136,9 @@ async def herd(_: float) -> Scenario:
     """Let 1,000 coroutines ask at once of a client that has no token, while an exchange takes 0.5 s."""
     answered: list[float] = []
     failed = 0
-    async with LocalScope() as local:
-        await local.add_prompt(PROMPT, "Hello, {{name}}!")
-        local.faults.latency("exchange", 0.5)
-        timeline = Timeline()
-        async with ScopeClient(
-            local.credentials, base_url=local.url, auth_api_url=local.url, hooks=[timeline]
-        ) as scope:
+    timeline = Timeline()
+    async with scene("--fault=exchange:latency=0.5") as local:
+        async with local.client(hooks=[timeline]) as scope:
             timeline.begin()
 
             async def ask() -> None:
@@ -157,7 +150,7 @@ async def herd(_: float) -> Scenario:
                 answered.append(timeline.now())
 
             await asyncio.gather(*(ask() for _ in range(HERD)))
-        exchanges = local.journal.count("exchange")
+        exchanges = await local.exchanges()
     found = [
         Figure.count(f"{HERD:,} coroutines without a token: exchanges", exchanges, 1, unit="exchanges"),
         Figure.count(f"{HERD:,} coroutines without a token: failed", failed, 0, unit="requests"),

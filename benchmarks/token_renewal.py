@@ -1,17 +1,12 @@
-"""What requests notice of renewals: a client and Local Scope, over sockets, with real time.
-
-Where times are compared Local Scope is a process of its own: its work on an exchange is not the client's.
-"""
+"""What requests notice of renewals: a client and Local Scope in two processes, with real time."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from benchmarks.figure import Figure, Spread
-from benchmarks.process import local_scope
-from scope_async import ApiKeyCredentials, ScopeClient, ScopeError
-from scope_async.local import LocalScope
+from benchmarks.scene import scene
+from scope_async import ScopeClient, ScopeError
 from scope_async.telemetry.events import TokenWaited
 
 RENEWAL = 2.0
@@ -58,25 +53,22 @@ async def slow_renewals(cycles: int) -> list[Figure]:
 
     quiet: list[list[float]] = []
     renewing: list[list[float]] = []
-    with local_scope(f"--token-ttl={LIFETIME}", f"--fault=exchange:latency={RENEWAL}") as ready:
-        credentials = ApiKeyCredentials(ready["org_id"], ready["api_key"], ready["api_secret"])
-        async with ScopeClient(
-            credentials, base_url=ready["url"], auth_api_url=ready["url"], hooks=[hook]
-        ) as scope:
-            requests = Requests(scope)
-            await requests.one()
-            waited.clear()
-            for number in range(cycles + 1):
-                before = await requests.while_refreshing(False, LIFETIME)
-                during = await requests.while_refreshing(True, 2 * RENEWAL)
-                # The renewal began while the last of these was under way.
-                during.insert(0, before.pop())
-                if number:  # the first is still warming up
-                    # As many of each: the slowest of more is slower. Both ends of a renewal count.
-                    size = min(len(before), len(during))
-                    quiet.append(before[-size:])
-                    renewing.append(during[: size // 2] + during[len(during) - size + size // 2 :])
-            exchanges = scope.tokens.status().exchanges
+    options = f"--token-ttl={LIFETIME}", f"--fault=exchange:latency={RENEWAL}"
+    async with scene(*options) as local, local.client(hooks=[hook]) as scope:
+        requests = Requests(scope)
+        await requests.one()
+        waited.clear()
+        for number in range(cycles + 1):
+            before = await requests.while_refreshing(False, LIFETIME)
+            during = await requests.while_refreshing(True, 2 * RENEWAL)
+            # The renewal began while the last of these was under way.
+            during.insert(0, before.pop())
+            if number:  # the first is still warming up
+                # As many of each: the slowest of more is slower. Both ends of a renewal count.
+                size = min(len(before), len(during))
+                quiet.append(before[-size:])
+                renewing.append(during[: size // 2] + during[len(during) - size + size // 2 :])
+        exchanges = scope.tokens.status().exchanges
     return [
         *(
             Figure.at_most(
@@ -104,24 +96,20 @@ async def slow_renewals(cycles: int) -> list[Figure]:
 async def auth_api_down(rounds: int) -> list[Figure]:
     """Take the auth API down for four fifths of a token's life."""
     made = failed = failures = 0
-    async with LocalScope() as local:
-        await local.add_prompt("greeting", "Hello, {{name}}!")
-        local.faults.expires_in(LIFETIME)
-        async with ScopeClient(local.credentials, base_url=local.url, auth_api_url=local.url) as scope:
-            requests = Requests(scope)
-            await requests.one()
-            for _ in range(rounds):
-                generation = scope.tokens.status().generation
-                with local.faults.status("exchange", 503):
-                    down_until = time.perf_counter() + 0.8 * LIFETIME
-                    while time.perf_counter() < down_until:
-                        await requests.one()
-                        made += 1
-                while scope.tokens.status().generation == generation:
+    async with scene(f"--token-ttl={LIFETIME}") as local, local.client() as scope:
+        requests = Requests(scope)
+        await requests.one()
+        for _ in range(rounds):
+            generation = scope.tokens.status().generation
+            async with local.fault("exchange:status=503"):
+                down_until = time.perf_counter() + 0.8 * LIFETIME
+                while time.perf_counter() < down_until:
                     await requests.one()
                     made += 1
-                await asyncio.sleep(0)
-            failed, failures = requests.failed, scope.tokens.status().failures
+            while scope.tokens.status().generation == generation:
+                await requests.one()
+                made += 1
+        failed, failures = requests.failed, scope.tokens.status().failures
     return [
         Figure.count(
             "auth API down for 80 % of a token's life",
