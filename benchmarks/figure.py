@@ -70,6 +70,20 @@ class Figure:
         )
 
     @classmethod
+    def at_least(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
+        """Return a figure whose median must not be below `goal` times the floor."""
+        return cls(
+            name,
+            f">= {goal:g} x {floor}",
+            f"{ratios.show()} x",
+            reached=ratios.median >= goal,
+            detail=detail,
+            quantity=ratios,
+            unit="x",
+            floor=floor,
+        )
+
+    @classmethod
     def count(
         cls, name: str, found: float, goal: float, *, unit: str, reached: bool | None = None, detail: str = ""
     ) -> Figure:

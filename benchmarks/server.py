@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
+from benchmarks.process import process
 from scope_async import ApiKeyCredentials
 
 CREDENTIALS = ApiKeyCredentials(
@@ -96,12 +96,8 @@ async def _serve() -> None:
 def server_process() -> Iterator[str]:
     """Give the root URL of a server in another process, while the block runs."""
     command = [sys.executable, "-m", "benchmarks.server"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
-        try:
-            assert process.stdout is not None  # noqa: S101 - for the type checker
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.terminate()
+    with process(command) as port:
+        yield f"http://127.0.0.1:{int(port)}"
 
 
 if __name__ == "__main__":
