@@ -100,16 +100,19 @@ class Figure:
         )
 
     @classmethod
-    def told(cls, name: str, values: Spread, unit: str, *, digits: int = 2, detail: str = "") -> Figure:
+    def told(
+        cls, name: str, values: Spread, unit: str, *, digits: int = 2, floor: str = "", detail: str = ""
+    ) -> Figure:
         """Return a figure that is good to know and has no goal."""
         return cls(
             name,
             "-",
-            f"{values.show(digits)} {unit}",
+            f"{values.show(digits)} {unit} {floor}".rstrip(),
             reached=True,
             detail=detail,
             quantity=values,
             unit=unit,
+            floor=floor,
         )
 
     def lines(self) -> str:

@@ -60,5 +60,5 @@ def _figure(name: str, ours: list[Taken], bare: list[Taken], *, goal: float | No
         f"{Spread.of_ratios(floor, cpu).show()} x by CPU time"
     )
     if goal is None:
-        return Figure.told(name, ratios, "x bare aiohttp", detail=detail)
+        return Figure.told(name, ratios, "x", floor="bare aiohttp", detail=detail)
     return Figure.at_least(name, ratios, goal, floor="bare aiohttp", detail=detail)

@@ -75,8 +75,8 @@ async def auth_down(seconds: float) -> Scenario:
 
         async def outages() -> None:
             while True:
-                async with local.fault("exchange:status=503"):
-                    with timeline.band():
+                with timeline.band():
+                    async with local.fault("exchange:status=503"):
                         await asyncio.sleep(0.8 * LIFETIME)
                 await timeline.new_token()
 
@@ -121,8 +121,8 @@ async def scope_down(seconds: float) -> Scenario:
 
         async def outage() -> None:
             await asyncio.sleep(seconds / 4)
-            async with local.fault("prompt:status=503"):
-                with timeline.band():
+            with timeline.band():
+                async with local.fault("prompt:status=503"):
                     await asyncio.sleep(seconds / 2)
 
         await _beside(outage(), timeline.load(scope, RATE, seconds, cache=True))

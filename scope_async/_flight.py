@@ -15,9 +15,9 @@ Result = TypeVar("Result")
 class Flight(Generic[Result]):
     """One shared call: its outcome, and those who wait for its end, whatever that is.
 
-    Exactly one of three things is true once `wait` has returned: `result` holds what the
-    call returned, `error` what it raised, or `landed` is False since it was killed.
-    `trouble` is what the call ran into first, if it told; it may end well all the same.
+    Exactly one of three things is true once the call has ended: `result` holds what it
+    returned, `error` what it raised, or `landed` is False since it was killed. `trouble` is
+    what it ran into first, if it told; it may end well all the same.
     """
 
     __slots__ = ("_ended", "_hasty", "_loop", "_waiters", "error", "landed", "name", "result", "trouble")
@@ -34,21 +34,21 @@ class Flight(Generic[Result]):
         self.error: Exception | None = None
         self.trouble: Exception | None = None
 
-    def wait(self, *, hasty: bool = False) -> asyncio.Future[None]:
+    def wait(self, *, until_trouble: bool = False) -> asyncio.Future[None]:
         """Return a future of the caller's own that is done at the end; cancelling it leaves the call alone.
 
-        A `hasty` one is done as soon as there is trouble.
+        With `until_trouble` it is done as soon as there is trouble, which may be before the end.
         Not an `asyncio.Event`, whose `wait` is one more coroutine for each of ten thousand waiters.
         """
         waiter = self._loop.create_future()
-        if self._ended or (hasty and self.trouble is not None):
+        if self._ended or (until_trouble and self.trouble is not None):
             waiter.set_result(None)
         else:
-            (self._hasty if hasty else self._waiters).append(waiter)
+            (self._hasty if until_trouble else self._waiters).append(waiter)
         return waiter
 
     def tell(self, trouble: Exception) -> None:
-        """Wake the hasty waiters: the call has run into trouble, and goes on."""
+        """Wake those who wait until there is trouble; the call goes on."""
         if self.trouble is None:
             self.trouble = trouble
             hasty, self._hasty = self._hasty, []
@@ -84,6 +84,10 @@ class SingleFlight(Generic[Key, Result]):
     def under_way(self, key: Key) -> bool:
         return key in self._flights
 
+    def find(self, key: Key) -> Flight[Result] | None:
+        """Return the flight for `key`, unless its tasks are gone; call it from a running loop."""
+        return self._flights.get(key) if self._background.running else None
+
     def join(self, key: Key, call: Callable[[], Awaitable[Result]], name: str = "") -> Flight[Result]:
         """Return the flight for `key`, starting `call` when none is under way; it is then called `name`.
 
@@ -98,7 +102,7 @@ class SingleFlight(Generic[Key, Result]):
         return flight
 
     def tell(self, key: Key, trouble: Exception) -> None:
-        """Tell those who wait for the flight for `key` in haste what it has run into."""
+        """Tell the flight for `key` what its call has run into."""
         flight = self._flights.get(key)
         if flight is not None:
             flight.tell(trouble)

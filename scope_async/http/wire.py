@@ -58,7 +58,8 @@ class Request:
 
     For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
     asked for, `attempts` how often it has been sent, the current time included.
-    `on_retry` is called with what an attempt failed with when another one follows.
+    `on_retry` is called with what an attempt failed with when another one follows; a replay
+    with another token is none.
     """
 
     operation: str

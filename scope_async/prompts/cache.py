@@ -107,6 +107,11 @@ class PromptCache:
         """Tell whether it may be served since the service fails (RFC 5861 section 4)."""
         return self._monotonic() < entry.stored_at + entry.ttl + self._if_error
 
+    def has_stand_in(self, key: Key) -> bool:
+        """Tell whether there is an entry for `key` that may stand in."""
+        entry = self.find(key)
+        return entry is not None and self.may_stand_in(entry)
+
     def age(self, entry: Entry) -> float:
         """Return the seconds since the service was asked for it."""
         return self._monotonic() - entry.stored_at
@@ -123,6 +128,11 @@ class PromptCache:
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
         return there
+
+    def is_newer(self, key: Key, *, than: int) -> bool:
+        """Tell whether the version for `key` was asked for after the ticket `than`."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.ticket > than
 
     def drop(self, key: Key, *, before: int) -> None:
         """Forget the version for `key` if it was asked for before the ticket `before`."""

@@ -37,7 +37,6 @@ class Outage:
     failures: int
     retry_at: float
     error: ScopeError
-    reported: bool = False
 
     def is_recent(self, now: float) -> bool:
         """Tell whether a reader may still take it for granted that the service fails."""
@@ -55,6 +54,7 @@ class Outages:
         self._limit = limit
         self._draw = draw
         self._outages: OrderedDict[Key, Outage] = OrderedDict()
+        self._reported: OrderedDict[Key, None] = OrderedDict()
 
     def find(self, key: Key) -> Outage | None:
         return self._outages.get(key)
@@ -70,12 +70,23 @@ class Outages:
         outage.error = error
         outage.retry_at = now + self._delay(outage.failures, error)
 
-    def end(self, key: Key) -> Outage | None:
-        """Forget the failures of a prompt that the service answered for; return what it was."""
-        return self._outages.pop(key, None)
+    def report(self, key: Key) -> bool:
+        """Note that somebody is told of it; tell whether that is news since the service last answered."""
+        if key in self._reported:
+            return False
+        self._reported[key] = None
+        if len(self._reported) > self._limit:
+            self._reported.popitem(last=False)
+        return True
+
+    def end(self, key: Key) -> bool:
+        """Forget the failures of a prompt that the service answered for; tell whether they were reported."""
+        self._outages.pop(key, None)
+        return self._reported.pop(key, True) is None
 
     def clear(self) -> None:
         self._outages.clear()
+        self._reported.clear()
 
     def _delay(self, failures: int, error: ScopeError) -> float:
         step = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 10))

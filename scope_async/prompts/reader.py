@@ -10,7 +10,7 @@ from scope_async._clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.witness import request_id_of
-from scope_async.prompts.cache import Entry, PromptCache
+from scope_async.prompts.cache import PromptCache
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.outage import Outage, Outages, is_outage
 from scope_async.prompts.remote import RemotePrompts
@@ -32,9 +32,9 @@ class PromptReader:
 
     A copy that is neither fresh nor in its time of revalidation is worth one shared fetch;
     when that fails for a passing reason, the copy, the snapshot or the caller's fallback
-    stands in, in this order; the copy as soon as the first attempt has failed. While the service
-    fails for a prompt, it is asked once per delay: in the background where there is a copy, else
-    by one caller, and the others are served at once.
+    stands in, in this order; a copy in memory as soon as the first attempt has failed. While the
+    service fails for a prompt, it is asked once per delay: in the background where there is a
+    copy or a snapshot, else by one caller, and the others are served at once.
     """
 
     def __init__(
@@ -68,21 +68,24 @@ class PromptReader:
         if found is not None:
             return found
         outage = self._outages.find(selection.key)
-        if outage is not None and not self._may_ask(selection, outage):
-            standing = await self._stand_in(selection, outage.error, fallback)
-            if standing is not None:
-                return standing
+        if outage is not None:
+            may_ask, request_id = self._may_ask(selection, outage), None
+            known_down = outage.is_recent(self._clock.monotonic()) and self._renewals.has_copy(selection)
+            if may_ask and known_down:
+                request_id = self._renewals.start(selection, self._lifetime(selection, ttl)).name
+            if known_down or not may_ask:
+                standing = await self._stand_in(selection, outage.error, fallback, ttl, request_id)
+                if standing is not None:
+                    return standing
         wait = None if self._emit is None else Wait(selection, self._emit, self._clock.monotonic)
         got: PromptVersion | None = None
         try:
-            got = await self._renewals.join(
-                selection, self._lifetime(selection, ttl), wait, hasty=self._has_copy(selection)
-            )
+            got = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
             return got  # noqa: TRY300 - it is told in `finally`
         except ScopeError as error:
             if is_outage(error):
                 asked = None if wait is None else wait.request_id
-                got = await self._stand_in(selection, error, fallback, asked)
+                got = await self._stand_in(selection, error, fallback, ttl, asked)
             if got is None:
                 raise
             return got
@@ -97,12 +100,9 @@ class PromptReader:
             return None
         if self._cache.is_fresh(entry, ttl):
             return self._hit(selection, entry.version, fresh=True)
-        outage = self._outages.find(selection.key)
-        if not (
-            self._cache.may_revalidate(entry, ttl)
-            or (outage is not None and self._needs_no_proof(entry, outage))
-        ):
+        if not self._cache.may_revalidate(entry, ttl):
             return None
+        outage = self._outages.find(selection.key)
         request_id = None
         if outage is None or self._may_ask(selection, outage):
             request_id = self._renewals.start(selection, self._lifetime(selection, ttl)).name
@@ -149,7 +149,7 @@ class PromptReader:
         try:
             return await self._renewals.fetch(selection, 0)
         except ScopeError as error:
-            standing = await self._stand_in(selection, error, fallback) if is_outage(error) else None
+            standing = await self._stand_in(selection, error, fallback, 0) if is_outage(error) else None
             if standing is None:
                 raise
             return standing
@@ -159,14 +159,6 @@ class PromptReader:
             return ttl
         return max(self._config.cache_ttl, _BY_ID_TTL) if selection.is_by_id else self._config.cache_ttl
 
-    def _has_copy(self, selection: Selection) -> bool:
-        entry = self._cache.find(selection.key)
-        return entry is not None and self._cache.may_stand_in(entry)
-
-    def _needs_no_proof(self, entry: Entry, outage: Outage) -> bool:
-        """Tell whether `entry` may stand in before the service has failed once more."""
-        return self._cache.may_stand_in(entry) and outage.is_recent(self._clock.monotonic())
-
     def _may_ask(self, selection: Selection, outage: Outage) -> bool:
         return self._clock.monotonic() >= outage.retry_at and not self._renewals.under_way(selection)
 
@@ -175,11 +167,12 @@ class PromptReader:
         selection: Selection,
         error: ScopeError,
         fallback: Fallback | None,
+        ttl: float | None,
         request_id: str | None = None,
     ) -> PromptVersion | None:
         entry = self._cache.find(selection.key)
         if entry is not None:
-            if self._cache.is_fresh(entry):
+            if self._cache.is_fresh(entry, ttl):
                 return entry.version
             if self._cache.may_stand_in(entry):
                 age = self._cache.age(entry)
@@ -210,7 +203,8 @@ class PromptReader:
         error: ScopeError,
         request_id: str | None,
     ) -> PromptVersion:
-        self._report(selection, f"serving the last good version, {age:.0f} s old", error)
+        if self._outages.report(selection.key):
+            self._warn(selection, f"serving the last good version, {age:.0f} s old", error)
         if self._emit is not None:
             self._emit(
                 StaleServed(
@@ -226,7 +220,9 @@ class PromptReader:
     async def _fallback(
         self, selection: Selection, error: ScopeError, fallback: Fallback, request_id: str | None = None
     ) -> PromptVersion:
-        self._report(selection, "using the caller's fallback", error)
+        # What no outage is known of was asked for without a cache: by each caller for itself.
+        if self._outages.find(selection.key) is None or self._outages.report(selection.key):
+            self._warn(selection, "using the caller's fallback", error)
         version = await fallback_version(fallback, selection.name, self._config.unknown_variables)
         if self._emit is not None:
             self._emit(
@@ -239,12 +235,6 @@ class PromptReader:
             )
         return version
 
-    def _report(self, selection: Selection, what: str, error: ScopeError) -> None:
-        """Log one line per outage of a prompt, not one per call; a fetch that goes on is none yet."""
-        outage = self._outages.find(selection.key)
-        if outage is None and self._renewals.under_way(selection):
-            return
-        if outage is None or not outage.reported:
-            _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)
-        if outage is not None:
-            outage.reported = True
+    @staticmethod
+    def _warn(selection: Selection, what: str, error: ScopeError) -> None:
+        _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)

@@ -48,8 +48,7 @@ class RemotePrompts:
     ) -> Coroutine[Any, Any, PromptVersion]:
         """Return (when awaited) the selected version; `known` itself when the service says the very same.
 
-        `max_retries` counts instead of the option of that name. `on_retry` is called with what an
-        attempt failed with when another one follows.
+        `max_retries` counts instead of the option of that name; `on_retry` is that of the request.
 
         Raises:
             NoProductionVersionError: no production version, or no such prompt.
@@ -63,8 +62,7 @@ class RemotePrompts:
                 raise _no_production(selection.name, read_error(reply))
             return read_prompt_version(reply, name=selection.name, unknown_variables=self._unknown_variables)
 
-        request = self._request("prompts.get", selection, request_id)
-        request.on_retry = on_retry
+        request = self._request("prompts.get", selection, request_id, on_retry)
         return self._transport.call(
             request,
             read if self._emit is None else self._told(self._emit, read, selection, request.request_id),
@@ -103,7 +101,13 @@ class RemotePrompts:
         """
         await self._transport.call(self._request("prompts.ping", _NOBODY), _read_ping, bearer=self._bearer)
 
-    def _request(self, operation: str, selection: Selection, request_id: str | None = None) -> Request:
+    def _request(
+        self,
+        operation: str,
+        selection: Selection,
+        request_id: str | None = None,
+        on_retry: Callable[[ScopeError], None] | None = None,
+    ) -> Request:
         return Request(
             operation=operation,
             method="GET",
@@ -111,6 +115,7 @@ class RemotePrompts:
             headers=own_headers(request_id),
             template=self._root_path + selection.template,
             prompt=None if selection is _NOBODY else selection.name,
+            on_retry=on_retry,
         )
 
     def _url_of(self, path: str) -> URL:

@@ -90,9 +90,12 @@ class Renewals:
 
     def start(self, selection: Selection, ttl: float) -> Flight[PromptVersion]:
         """Begin the shared fetch, unless it is under way; does not wait."""
-        # With something to serve meanwhile, a service that failed is tried once per delay.
-        known_down = self._outages.find(selection.key) is not None and self._has_copy(selection.key)
         key = self._flight_key(selection)
+        flight = self._flights.find(key)
+        if flight is not None:
+            return flight
+        # With something to serve meanwhile, a service that failed is tried once per delay.
+        known_down = self._outages.find(selection.key) is not None and self.has_copy(selection)
         # Known before anything is sent, so that a caller's events can name what it waits for.
         request_id = new_request_id()
         call = partial(
@@ -106,18 +109,22 @@ class Renewals:
         return self._flights.join(key, call, request_id)
 
     def under_way(self, selection: Selection) -> bool:
-        return self._flights.under_way(self._flight_key(selection))
+        return self._flights.find(self._flight_key(selection)) is not None
 
-    async def join(
-        self, selection: Selection, ttl: float, wait: Wait | None = None, *, hasty: bool
-    ) -> PromptVersion:
+    def has_copy(self, selection: Selection) -> bool:
+        """Tell whether there is a version to serve without the service, in memory or in the snapshot."""
+        return self._cache.find(selection.key) is not None or (
+            self._snapshot is not None and self._snapshot.known(selection.key) is not None
+        )
+
+    async def join(self, selection: Selection, ttl: float, wait: Wait | None = None) -> PromptVersion:
         """Return the outcome of the shared fetch. Cancelling a caller leaves it to the others.
 
-        `wait` is told which fetch is waited for. A `hasty` caller, who has a copy to go on with,
-        waits for the first attempt only; the fetch goes on without it.
+        `wait` is told which fetch is waited for. While a copy in memory may stand in, only the
+        first attempt is waited for; the fetch goes on without the caller.
 
         Raises:
-            ScopeError: the shared failure, an object of this caller's own.
+            ScopeError: the shared failure, or that of its first attempt, an object of this caller's own.
             ClientClosedError: the client was closed meanwhile.
         """
         closings = self._closings
@@ -128,15 +135,17 @@ class Renewals:
                 shared = self.under_way(selection)
                 flight = self.start(selection, ttl)
                 wait.begin(flight.name, shared=shared)
-            await flight.wait(hasty=hasty)
+            await flight.wait(until_trouble=True)
+            if flight.trouble is not None:
+                if self._cache.has_stand_in(selection.key):
+                    raise _own(flight.trouble) from flight.trouble
+                await flight.wait()
             if flight.error is not None:
                 raise _own(flight.error) from flight.error
             if flight.landed:
                 return flight.result
             if closings != self._closings:
                 break
-            if hasty and flight.trouble is not None:
-                raise _own(flight.trouble) from flight.trouble
         raise ClientClosedError("the client was closed while the call was waiting")
 
     def invalidate(self, name: str) -> None:
@@ -160,11 +169,6 @@ class Renewals:
         # Whoever comes after an invalidation must not join a fetch from before it.
         return self._order.oldest(selection.name), selection.key
 
-    def _has_copy(self, key: Key) -> bool:
-        return self._cache.find(key) is not None or (
-            self._snapshot is not None and self._snapshot.known(key) is not None
-        )
-
     def _answered(
         self,
         selection: Selection,
@@ -176,9 +180,8 @@ class Renewals:
         request_id: str,
     ) -> None:
         key = selection.key
-        outage = self._outages.end(key)
-        if outage is not None and outage.reported:
-            _logger.info("%s could be fetched again after %d failures", selection, outage.failures)
+        if self._outages.end(key):
+            _logger.info("%s could be fetched again", selection)
         if ticket <= self._order.oldest(selection.name):
             return
         if ttl > 0:
@@ -200,7 +203,8 @@ class Renewals:
     def _failed(self, selection: Selection, error: ScopeError, ticket: int) -> None:
         key = selection.key
         if is_outage(error):
-            self._outages.record(key, error, self._clock.monotonic())
+            if not self._cache.is_newer(key, than=ticket):
+                self._outages.record(key, error, self._clock.monotonic())
         elif isinstance(error, NotFoundError | AuthorizationError):
             # What the service says clearly is never papered over with a stale copy.
             self._outages.end(key)
@@ -208,6 +212,7 @@ class Renewals:
             if self._snapshot is not None:
                 self._snapshot.forget(key)
         elif isinstance(error, ApiError):
+            self._outages.end(key)
             self._cache.expire(key, before=ticket)
 
 

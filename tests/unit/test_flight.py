@@ -142,14 +142,14 @@ async def test_a_failure_reaches_everybody_and_is_forgotten(flights, service) ->
 
 async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) -> None:
     flight = flights.join("greeting", service)
-    hasty, patient = flight.wait(hasty=True), flight.wait()
+    hasty, patient = flight.wait(until_trouble=True), flight.wait()
     await settle()
     assert not hasty.done()
     flights.tell("greeting", RuntimeError("first"))
     flights.tell("greeting", RuntimeError("second"))
     assert str(flight.trouble) == "first"
     assert hasty.done()
-    assert flight.wait(hasty=True).done(), "also those who come later"
+    assert flight.wait(until_trouble=True).done(), "also those who come later"
     assert not patient.done()
     service.answer.set_result("hello")
     await patient
@@ -158,7 +158,7 @@ async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) ->
 
 async def test_the_end_wakes_those_in_haste_too(flights, service) -> None:
     flight = flights.join("greeting", service)
-    hasty = flight.wait(hasty=True)
+    hasty = flight.wait(until_trouble=True)
     service.answer.set_result("hello")
     await hasty
     flights.tell("greeting", RuntimeError("late"))

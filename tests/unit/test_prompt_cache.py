@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import logging
 import tracemalloc
@@ -28,7 +29,7 @@ from scope_async.telemetry.events import (
     Revalidated,
     StaleServed,
 )
-from tests.prompt_service import serving
+from tests.prompt_service import Served, serving
 
 DOWN = ConnectionError("no route")
 SELECTIONS: list[dict[str, Any]] = [{}, {"label": "latest"}]
@@ -185,6 +186,7 @@ async def test_an_outage_of_long_ago_proves_nothing():
 
 
 async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
+    caplog.set_level(logging.INFO)
     async with serving() as served:
         await served.get("p")
         served.transport.number = 2
@@ -200,7 +202,121 @@ async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
         await served.settle()
         assert [await served.number(), len(served.transport.paths)] == [2, 2], "the fetch went on"
         assert [event.error for event in served.seen(StaleServed)] == ["ConnectionError"] * 2
-        assert not caplog.records, "no outage: the fetch succeeded"
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_an_outage_is_reported_once_also_when_it_began_with_a_failed_attempt(caplog):
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        served.transport.gate.clear()
+        early = [asyncio.create_task(served.get("p")) for _ in range(3)]
+        await served.settle()
+        served.transport.fail_attempt(DOWN)
+        assert all([(await call).is_stale for call in early])
+        served.transport.gate.set()
+        await served.settle()
+        assert (await served.get("p")).is_stale
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+GONE = {
+    "invalidated": lambda served: served.api.invalidate("p"),
+    "cleared": lambda served: served.api.clear(),
+    "too old": lambda served: served.clock.advance(86400),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+@pytest.mark.parametrize("fallback", [None, "x"])
+async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next(how, fallback):
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.gate.clear()
+        call = asyncio.create_task(served.get("p", fallback=fallback))
+        await served.settle()
+        GONE[how](served)
+        served.transport.fail_attempt(DOWN)
+        await served.settle()
+        assert not call.done()
+        served.transport.gate.set()
+        version = await call
+        assert (version.is_stale, version.is_fallback) == (False, False)
+
+
+async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
+    async with serving(stale_while_revalidate=1000, stale_if_error=0) as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(1020)
+        served.transport.gate.clear()
+        call = asyncio.create_task(served.get("p", cache_ttl=10))
+        await served.settle()
+        served.transport.fail_attempt(DOWN)
+        await served.settle()
+        assert not call.done()
+        served.transport.gate.set()
+        assert (await call).version_number == 2
+
+
+async def test_who_wants_it_newer_gets_a_copy_that_says_it_is_stale():
+    async with serving(stale_while_revalidate=0) as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(40)
+        assert (await served.get("p", cache_ttl=5)).is_stale
+        assert len(served.seen(StaleServed)) == 1
+        assert not (await served.get("p")).is_stale, "fresh to all others"
+
+
+async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer():
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.failure, slow = DOWN, served.transport.gate
+        slow.clear()
+        early = asyncio.create_task(served.get("p"))
+        await served.settle()
+        served.transport.failure, served.transport.gate = None, asyncio.Event()
+        served.transport.gate.set()
+        await served.get("p", cache=False)
+        slow.set()
+        await early
+        served.clock.advance(310)
+        assert not (await served.get("p")).is_stale
+
+
+def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
+    async def before() -> Served:
+        served = Served()
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        await served.get("p")
+        served.clock.advance(1)
+        served.transport.gate.clear()
+        await served.get("p")
+        await served.settle()
+        return served
+
+    async def after(served: Served) -> None:
+        served.transport.gate = asyncio.Event()
+        served.transport.gate.set()
+        served.transport.failure = None
+        assert (await served.get("p")).is_stale
+        await served.settle()
+        assert not (await served.get("p")).is_stale
+        served.api.close()
+        await served.background.aclose()
+
+    with contextlib.closing(asyncio.new_event_loop()) as old:
+        served = old.run_until_complete(before())
+        asyncio.run(after(served))
+        for task in asyncio.all_tasks(old):
+            task.cancel()
+        old.run_until_complete(asyncio.sleep(0.01))
 
 
 async def test_without_a_copy_callers_wait_for_every_attempt():
@@ -288,12 +404,19 @@ async def test_a_failing_renewal_marks_the_copy_stale():
     [(404, NoProductionVersionError), (403, AuthorizationError), (401, AuthenticationError)],
 )
 @pytest.mark.parametrize("age", [310, 400])
-async def test_a_clear_no_is_never_papered_over(status, kind, age):
+@pytest.mark.parametrize("outage", [False, True])
+async def test_a_clear_no_is_never_papered_over(status, kind, age, outage):
     async with serving() as served:
         await served.get("p")
-        served.transport.statuses["p"] = status
         served.clock.advance(age)
-        if age < 360:
+        if outage:
+            served.transport.failure = DOWN
+            await served.get("p")
+            await served.settle()
+            served.transport.failure = None
+            served.clock.advance(FIRST_DELAY)
+        served.transport.statuses["p"] = status
+        if age < 360 or outage:
             await served.get("p")
             await served.settle()
         for _ in range(2):

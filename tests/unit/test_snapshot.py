@@ -44,6 +44,20 @@ async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
             await served.get("unknown")
 
 
+async def test_in_a_known_outage_nobody_with_a_snapshot_waits(path):
+    await filled(path)
+    async with serving(snapshot_path=str(path)) as served:
+        served.transport.failure = DOWN
+        await served.get("p")
+        served.clock.advance(1)
+        served.transport.gate.clear()
+        for _ in range(3):
+            assert (await served.get("p")).is_stale
+            await served.settle()
+        assert served.transport.retries == [None, 0]
+        served.transport.gate.set()
+
+
 async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, monkeypatch):
     names = [f"p{index}" for index in range(20)]
     await filled(path, *names)

@@ -247,9 +247,11 @@ async def test_a_request_is_told_of_each_attempt_that_another_one_follows(transp
     assert [type(error) for error in told] == [ServerError, ConnectionError]
 
 
-FAILURES = [
+NO_TIME_LEFT = [
     (TimeoutError, "no answer within 30 s", builtins.TimeoutError()),
     (TimeoutError, "no answer", aiohttp.SocketTimeoutError("late")),
+]
+NETWORK = [
     (TimeoutError, "open_timeout = 10 s", aiohttp.ConnectionTimeoutError("late")),
     (ConnectionError, "refused", aiohttp.ClientConnectorError(CONNECTION, OSError(111, "refused"))),
     (ConnectionError, "cannot reach", aiohttp.ClientConnectorDNSError(CONNECTION, OSError(-2, "unknown"))),
@@ -269,12 +271,15 @@ FAILURES = [
         "proxy.*407",
         aiohttp.ClientHttpProxyError(Mock(headers=SECRET), (), status=407, message="who?"),
     ),
+]
+NO_HTTP = [
     (ServerError, "not HTTP", aiohttp.ClientResponseError(Mock(headers=SECRET), (), status=400)),
     (ServerError, "not HTTP", aiohttp.http_exceptions.BadHttpMessage("garbage")),
     (ServerError, "not HTTP", ValueError(SECRET)),
     (ServerError, "not HTTP", zlib.error("garbage")),
     (ServerError, "URL", aiohttp.InvalidURL("x")),
 ]
+FAILURES = [*NO_TIME_LEFT, *NETWORK, *NO_HTTP]
 
 
 @pytest.mark.parametrize(("kind", "message", "error"), FAILURES, ids=lambda value: type(value).__name__)
@@ -286,9 +291,7 @@ async def test_every_exception_is_mapped(transport, service, kind, message, erro
     assert SECRET not in f"{caught.value} {caught.value!r}"
 
 
-@pytest.mark.parametrize(
-    "error", [failure for _, _, failure in FAILURES[2:12]], ids=lambda e: type(e).__name__
-)
+@pytest.mark.parametrize("error", [failure for _, _, failure in NETWORK], ids=lambda e: type(e).__name__)
 async def test_network_failures_are_tried_again(transport, service, error) -> None:
     service.get(ADDRESS, exception=error)
     service.get(ADDRESS, payload={})
@@ -488,6 +491,15 @@ async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
     while error is not None:
         assert error.__traceback__ is None
         error = error.__cause__ or error.__context__
+
+
+async def test_waiting_for_a_turn_is_part_of_the_timeout(service) -> None:
+    config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
+    transport = Transport(config, clock=TravelClock(), max_connections=1)
+    assert transport._pool.here().turns.take()
+    with pytest.raises(TimeoutError, match=r"no free connection within 0\.05 s"):
+        await transport.call(request(), read_json)
+    await transport.aclose()
 
 
 class NeverComes:
