@@ -58,25 +58,24 @@ class Figure:
     @classmethod
     def at_most(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
         """Return a figure whose median must not be above `goal` times the floor."""
-        return cls(
-            name,
-            f"<= {goal:g} x {floor}",
-            f"{ratios.show()} x",
-            reached=ratios.median <= goal,
-            detail=detail,
-            quantity=ratios,
-            unit="x",
-            floor=floor,
-        )
+        reached = ratios.median <= goal
+        return cls._ratio(name, ratios, f"<= {goal:g}", reached=reached, floor=floor, detail=detail)
 
     @classmethod
     def at_least(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
         """Return a figure whose median must not be below `goal` times the floor."""
+        reached = ratios.median >= goal
+        return cls._ratio(name, ratios, f">= {goal:g}", reached=reached, floor=floor, detail=detail)
+
+    @classmethod
+    def _ratio(
+        cls, name: str, ratios: Spread, goal: str, *, reached: bool, floor: str, detail: str
+    ) -> Figure:
         return cls(
             name,
-            f">= {goal:g} x {floor}",
+            f"{goal} x {floor}",
             f"{ratios.show()} x",
-            reached=ratios.median >= goal,
+            reached=reached,
             detail=detail,
             quantity=ratios,
             unit="x",

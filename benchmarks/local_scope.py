@@ -7,7 +7,6 @@ plain sockets and parses nothing but the length, so that the servers are what is
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ import aiohttp
 
 from benchmarks.figure import Figure, Spread
 from benchmarks.process import process, serve_command
-from scope_async import ApiKeyCredentials, TokenSource
+from benchmarks.scene import scene
 from scope_async.local import LocalScope
 
 CONNECTIONS = 50
@@ -89,22 +88,19 @@ async def requests_per_second(url: str, headers: str, requests: int) -> float:
     return requests / (time.perf_counter() - started)
 
 
-async def throughput(rounds: int, requests: int, folder: str) -> list[tuple[float, float]]:
+async def throughput(rounds: int, requests: int) -> list[tuple[float, float]]:
     """Return requests per second of Local Scope and of the bare handler, of each round."""
-    with process(serve_command(folder)) as line:
-        ready = json.loads(line)
-        url = ready["url"]
-        credentials = ApiKeyCredentials(ready["org_id"], ready["api_key"], ready["api_secret"])
-        async with TokenSource(credentials, base_url=url, auth_api_url=url) as tokens:
-            authorization = f"Authorization: {(await tokens.get()).authorization}\r\n"
-        headers = {"Authorization": authorization.split(": ", 1)[1].strip()}
-        async with aiohttp.ClientSession() as session, session.get(url + PATH, headers=headers) as response:
-            body = await response.read()
+    async with scene() as local:
+        async with local.client() as scope:
+            headers = {"Authorization": (await scope.tokens.get()).authorization}
+        async with aiohttp.ClientSession(local.url) as session, session.get(PATH, headers=headers) as reply:
+            body = await reply.read()
+        header = f"Authorization: {headers['Authorization']}\r\n"
         with process([sys.executable, "-c", BARE], body) as bare:
             pairs = []
             for _ in range(rounds):
-                ours = await requests_per_second(url, authorization, requests)
-                pairs.append((ours, await requests_per_second(bare.strip(), authorization, requests)))
+                ours = await requests_per_second(local.url, header, requests)
+                pairs.append((ours, await requests_per_second(bare.strip(), header, requests)))
     return pairs
 
 
@@ -114,7 +110,7 @@ def figures(*, rounds: int, requests: int) -> list[Figure]:
         Path(folder, "greeting.md").write_text(PROMPT)
         starts = Spread.of(asyncio.run(start_in_process(rounds)))
         serves = Spread.of(start_serve(rounds, folder))
-        pairs = asyncio.run(throughput(rounds, requests, folder))
+    pairs = asyncio.run(throughput(rounds, requests))
     ours, bare = ([pair[number] for pair in pairs] for number in (0, 1))
     return [
         _start("start of LocalScope() in process", starts, 50),

@@ -16,7 +16,7 @@ class Scene:
     """It has a prompt called `greeting`; `credentials` are those of its first API key."""
 
     def __init__(self, ready: dict[str, str], control: aiohttp.ClientSession) -> None:
-        self._url = ready["url"]
+        self.url = ready["url"]
         self._admin_token = ready["admin_token"]
         self._control = control
         self.credentials = ApiKeyCredentials(ready["org_id"], ready["api_key"], ready["api_secret"])
@@ -24,11 +24,11 @@ class Scene:
     def client(self, credentials: Any = None, **options: Any) -> ScopeClient:
         """Return a client of it, with the first API key unless told otherwise."""
         return ScopeClient(
-            credentials or self.credentials, base_url=self._url, auth_api_url=self._url, **options
+            credentials or self.credentials, base_url=self.url, auth_api_url=self.url, **options
         )
 
     def admin(self) -> ApiKeyAdmin:
-        return ApiKeyAdmin(self._url, self._admin_token)
+        return ApiKeyAdmin(self.url, self._admin_token)
 
     @asynccontextmanager
     async def fault(self, fault: str) -> AsyncIterator[None]:

@@ -132,6 +132,14 @@ class Served:
     async def number(self, name: str = "p", **options: Any) -> int:
         return (await self.get(name, **options)).version_number
 
+    async def waiting(self, name: str = "p", **options: Any) -> asyncio.Task[PromptVersion]:
+        """Return a read that waits for the service, which holds its answers back from here on."""
+        self.transport.gate.clear()
+        read = asyncio.create_task(self.get(name, **options))
+        await self.settle()
+        assert not read.done()
+        return read
+
     def seen(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 

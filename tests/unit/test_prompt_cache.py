@@ -191,10 +191,7 @@ async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
         await served.get("p")
         served.transport.number = 2
         served.clock.advance(400)
-        served.transport.gate.clear()
-        early = asyncio.create_task(served.get("p"))
-        await served.settle()
-        assert not early.done()
+        early = await served.waiting()
         served.transport.fail_attempt(DOWN)
         assert (await early).is_stale
         assert (await served.get("p")).is_stale, "nor does a later one wait for the next attempt"
@@ -210,9 +207,7 @@ async def test_an_outage_is_reported_once_also_when_it_began_with_a_failed_attem
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
-        served.transport.gate.clear()
-        early = [asyncio.create_task(served.get("p")) for _ in range(3)]
-        await served.settle()
+        early = [await served.waiting() for _ in range(3)]
         served.transport.fail_attempt(DOWN)
         assert all([(await call).is_stale for call in early])
         served.transport.gate.set()
@@ -234,9 +229,7 @@ async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next
     async with serving() as served:
         await served.get("p")
         served.clock.advance(400)
-        served.transport.gate.clear()
-        call = asyncio.create_task(served.get("p", fallback=fallback))
-        await served.settle()
+        call = await served.waiting(fallback=fallback)
         GONE[how](served)
         served.transport.fail_attempt(DOWN)
         await served.settle()
@@ -251,9 +244,7 @@ async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
         await served.get("p")
         served.transport.number = 2
         served.clock.advance(1020)
-        served.transport.gate.clear()
-        call = asyncio.create_task(served.get("p", cache_ttl=10))
-        await served.settle()
+        call = await served.waiting(cache_ttl=10)
         served.transport.fail_attempt(DOWN)
         await served.settle()
         assert not call.done()
@@ -276,9 +267,7 @@ async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer()
         await served.get("p")
         served.clock.advance(400)
         served.transport.failure, slow = DOWN, served.transport.gate
-        slow.clear()
-        early = asyncio.create_task(served.get("p"))
-        await served.settle()
+        early = await served.waiting()
         served.transport.failure, served.transport.gate = None, asyncio.Event()
         served.transport.gate.set()
         await served.get("p", cache=False)
@@ -321,9 +310,7 @@ def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
 
 async def test_without_a_copy_callers_wait_for_every_attempt():
     async with serving() as served:
-        served.transport.gate.clear()
-        calls = [asyncio.create_task(served.get("p", fallback="x")) for _ in range(2)]
-        await served.settle()
+        calls = [await served.waiting(fallback="x") for _ in range(2)]
         served.transport.fail_attempt(DOWN)
         await served.settle()
         assert not any(call.done() for call in calls)
@@ -335,9 +322,7 @@ async def test_closing_after_the_first_failed_attempt_is_told_as_such():
     async with serving() as served:
         await served.get("p")
         served.clock.advance(400)
-        served.transport.gate.clear()
-        call = asyncio.create_task(served.get("p"))
-        await served.settle()
+        call = await served.waiting()
         served.transport.fail_attempt(DOWN)
         served.api.close()
         with pytest.raises(ClientClosedError):
