@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from benchmarks.figure import Figure
 from benchmarks.server import CREDENTIALS, server_process
 from scope_async import ScopeClient, ScopeError
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 
 HOUR = 3600.0
 STEP = 10.0

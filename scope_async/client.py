@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import aiohttp
 
-from scope_async._background import Background
-from scope_async._clock import Clock, SystemClock
+from scope_async._core.background import Background
+from scope_async._core.clock import Clock, SystemClock
 from scope_async.config import Config, Environment, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
 from scope_async.http.auth import SourceBearer

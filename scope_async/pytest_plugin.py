@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from scope_async import ScopeClient
-    from scope_async._clock import TravelClock
+    from scope_async._core.clock import TravelClock
     from scope_async.local import LocalScope
     from scope_async.local.faults import Faults
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scope_async import ApiKeyCredentials, InvalidCredentialsError, TokenSource
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from scope_async.tokens.exchange import TokenGrant
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_of_key_1")

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from scope_async._background import Background
-from scope_async._clock import TravelClock
+from scope_async._core.background import Background
+from scope_async._core.clock import TravelClock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.wire import Reply, Request

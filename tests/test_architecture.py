@@ -15,16 +15,16 @@ FILES = {
 
 # From the ground up. A module belongs where its longest prefix is named.
 DATA = (
-    "keys.key tokens.token prompts.compiled prompts.fields prompts.frozen prompts.renderer "
+    "keys.key tokens.token prompts.compiled prompts.fields prompts.renderer "
     "prompts.template prompts.values prompts.version"
 )
 LAYERS = [
     "_version errors",
-    "_clock telemetry.events",
+    "_core telemetry.events",
     f"config credentials {DATA}",
     (
-        "http.wire http.bearer http.failure http.witness http.retry http.proxy http.turns http.pool "
-        "http.sending _background _flight telemetry.dispatch telemetry.logging"
+        "http.wire http.bearer http.failure http.witness http.retry http.proxy http.pool "
+        "http.sending telemetry.dispatch telemetry.logging"
     ),
     "http.transport",
     "tokens",
@@ -38,7 +38,7 @@ EDGES = LAYERS.index(LAYERS[-1])
 FLOOR["scope_async"] = EDGES  # names what is below; the edges may use the names
 
 # If Local Scope shared how the client reads and writes, a mistake there would cancel itself out.
-LOCAL_MAY_USE = f"_version errors _clock config credentials local {DATA}".split()
+LOCAL_MAY_USE = f"_version errors _core config credentials local {DATA}".split()
 
 
 def floor(module: str) -> int:
@@ -95,8 +95,8 @@ def test_one_module_reads_the_environment_and_one_the_clock(module) -> None:
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         called = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
         assert called not in {"os.environ", "os.getenv"} or module.endswith(".config")
-        assert not called.startswith("time.") or module.endswith("._clock")
-        assert called not in {"asyncio.sleep", "anyio.sleep"} or module.endswith("._clock")
+        assert not called.startswith("time.") or module.endswith("_core.clock")
+        assert called not in {"asyncio.sleep", "anyio.sleep"} or module.endswith("_core.clock")
 
 
 def test_every_layer_still_exists() -> None:

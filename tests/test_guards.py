@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 OFFENCES = """
 import asyncio, os, subprocess, sys, time, aiohttp
-from scope_async._clock import SystemClock
+from scope_async._core.clock import SystemClock
 
 kept = []
 

@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 from yarl import URL
 
-from scope_async._clock import SystemClock
+from scope_async._core.clock import SystemClock
 from scope_async.client import ScopeClient
 from scope_async.config import Config, Environment
 from scope_async.credentials import ApiKeyCredentials

@@ -11,10 +11,10 @@ import attrs
 import typer
 from rich.markup import escape
 
+from scope_async._core.frozen_json import thawed
 from scope_async.cli.screen import AsJson, fail, print_json, run, stderr
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.frozen import thawed
 from scope_async.prompts.selection import Label
 from scope_async.prompts.snapshot_file import Kept, write_snapshot
 from scope_async.prompts.version import PromptVersion

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from scope_async._clock import SystemClock
+from scope_async._core.clock import SystemClock
 from scope_async.cli.screen import AsJson, print_json, run, stdout
 from scope_async.config import Config, Environment
 from scope_async.credentials import EnvCredentials

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import aiohttp
 import attrs
 
+from scope_async._core.semaphore import Turns
 from scope_async.errors import ClientClosedError
 from scope_async.http.proxy import Proxies
-from scope_async.http.turns import Turns
 
 
 @attrs.frozen

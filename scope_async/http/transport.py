@@ -17,7 +17,8 @@ import anyio
 from aiohttp import ClientTimeout
 from aiohttp.hdrs import AUTHORIZATION
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
+from scope_async._core.semaphore import Turns
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.bearer import UNAUTHORIZED, Bearer, Token
@@ -25,7 +26,6 @@ from scope_async.http.failure import drop_frames, map_exception
 from scope_async.http.pool import Opened, Pool
 from scope_async.http.retry import is_passing, retry_delay
 from scope_async.http.sending import send
-from scope_async.http.turns import Turns
 from scope_async.http.wire import Reply, Request, common_headers, read_error
 from scope_async.http.witness import Witness
 from scope_async.telemetry.events import Emit

@@ -11,7 +11,7 @@ from uuid import uuid4
 import aiohttp
 from yarl import URL
 
-from scope_async._clock import Clock, SystemClock
+from scope_async._core.clock import Clock, SystemClock
 from scope_async.config import (
     ADMIN_TOKEN_VARIABLE,
     OPTION_VARIABLES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 
 WINDOW = 60.0
 """Seconds over which failed exchanges are counted."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from scope_async.errors import ValidationError
 from scope_async.local.access import Access
 from scope_async.local.call import Call, Handler, Refusal, Route, reply

@@ -11,7 +11,7 @@ from typing import Self, Unpack
 
 from attrs import frozen
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.local.fault import Fault, Limits, Target
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.errors import TimeoutError
 from scope_async.local.call import Call
 from scope_async.local.moment import iso

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local.database import Change, Database, Statement
 from scope_async.local.prompt_rows import VERSION_COLUMNS, prompt_row, read_version, version_row

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.errors import ConflictError
 from scope_async.local.database import Statement
 from scope_async.local.key_record import NewKey

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.local.app import build_app

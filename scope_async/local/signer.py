@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 from attrs import field, frozen
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.local.key_record import KeyRecord
 from scope_async.local.store import Store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.local.activity import Activity, event_row
 from scope_async.local.database import Change, Database, Statement
 from scope_async.local.key_record import KeyRecord, NewKey

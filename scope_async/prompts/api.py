@@ -8,8 +8,8 @@ from collections.abc import Coroutine, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
-from scope_async._background import Background
-from scope_async._clock import Clock
+from scope_async._core.background import Background
+from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.bearer import Bearer

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from scope_async._core.frozen_json import frozen_mapping, is_array, is_object, thawed
 from scope_async.errors import ValidationError
-from scope_async.prompts.frozen import frozen_mapping, is_array, is_object, thawed
 
 Value = TypeVar("Value")
 

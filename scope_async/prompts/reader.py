@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Coroutine
 from typing import Any
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.witness import request_id_of

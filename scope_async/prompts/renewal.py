@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from scope_async._background import Background
-from scope_async._clock import Clock
-from scope_async._flight import Flight, SingleFlight
+from scope_async._core.background import Background
+from scope_async._core.clock import Clock
+from scope_async._core.single_flight import Flight, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
 from scope_async.http.wire import new_request_id
 from scope_async.prompts.cache import Entry, PromptCache

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from scope_async._background import Background
-from scope_async._clock import Clock
+from scope_async._core.background import Background
+from scope_async._core.clock import Clock
 from scope_async.config import UnknownVariables
 from scope_async.prompts.selection import Key
 from scope_async.prompts.snapshot_file import Kept, read_snapshot, write_snapshot

@@ -18,10 +18,10 @@ from typing import Any
 
 import attrs
 
+from scope_async._core.frozen_json import is_array, is_object
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.prompts.decode import read_document
-from scope_async.prompts.frozen import is_array, is_object
 from scope_async.prompts.selection import Key, Selection
 from scope_async.prompts.version import PromptVersion, marked, raw_json
 

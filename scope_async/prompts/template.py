@@ -9,8 +9,8 @@ from operator import itemgetter
 from sys import intern
 from typing import Any
 
+from scope_async._core.frozen_json import is_object
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.frozen import is_object
 from scope_async.prompts.values import plain_text
 
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")

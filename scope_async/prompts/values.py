@@ -9,8 +9,8 @@ from numbers import Number
 from typing import Any
 from uuid import UUID
 
+from scope_async._core.frozen_json import is_array, is_object
 from scope_async.errors import ValidationError
-from scope_async.prompts.frozen import is_array, is_object
 
 # `Decimal`, `Fraction` and numpy's numbers are all registered as `Number`.
 _PLAIN = (str, Number, dt.date, dt.time, UUID)

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from scope_async._background import Background
+from scope_async._core.background import Background
 from scope_async.errors import ClientClosedError
 from scope_async.telemetry.events import Event, Hook, Propagator
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from scope_async._clock import Clock, SuspensionWatch
+from scope_async._core.clock import Clock, SuspensionWatch
 
 _EARLY = 0.1
 """Seconds before its time at which a sleep ended early, and not by a timer's coarseness."""

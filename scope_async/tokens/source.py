@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import attrs
 
-from scope_async._background import Background
-from scope_async._clock import Clock, SuspensionWatch, SystemClock
-from scope_async._flight import SingleFlight
+from scope_async._core.background import Background
+from scope_async._core.clock import Clock, SuspensionWatch, SystemClock
+from scope_async._core.single_flight import SingleFlight
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from scope_async import ApiError, ApiKeyCredentials, InvalidCredentialsError, TokenSource
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from scope_async.tokens.exchange import TokenGrant
 
 _NEVER = float("-inf")

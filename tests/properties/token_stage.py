@@ -15,7 +15,7 @@ from scope_async import (
     TokenRefreshError,
     TokenSource,
 )
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from tests.auth_double import ADDRESSES, settle
 from tests.properties.auth_world import AuthWorld
 

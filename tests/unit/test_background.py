@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from scope_async._background import Background
+from scope_async._core.background import Background
 
 request_id = contextvars.ContextVar("request_id", default="none")
 
@@ -300,7 +300,7 @@ def test_the_child_of_a_fork_starts_anew() -> None:
     # In a process of its own: forking one with threads, as a test worker has, is not safe.
     script = """
         import asyncio, gc, os
-        from scope_async._background import Background
+        from scope_async._core.background import Background
 
         background, ends, starts = Background(), [], []
 

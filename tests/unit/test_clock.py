@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from scope_async._clock import SLICE, SystemClock, TravelClock
+from scope_async._core.clock import SLICE, SystemClock, TravelClock
 
 
 class Machine:
@@ -82,7 +82,7 @@ async def test_a_timer_that_fires_early_ends_its_sleep_all_the_same(monkeypatch)
     loop = asyncio.get_running_loop()
     # As coarse as a loop's clock can be. uvloop's own methods cannot be replaced.
     monkeypatch.setattr(
-        "scope_async._clock.asyncio.get_running_loop",
+        "scope_async._core.clock.asyncio.get_running_loop",
         lambda: Mock(
             create_future=loop.create_future, call_later=lambda _, ring, *args: loop.call_soon(ring, *args)
         ),

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from scope_async._background import Background
+from scope_async._core.background import Background
 from scope_async.telemetry.dispatch import Dispatcher
 from scope_async.telemetry.events import Event, TokenWaited
 from tests.auth_double import settle

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scope_async._background import Background
-from scope_async._flight import Flight, SingleFlight
+from scope_async._core.background import Background
+from scope_async._core.single_flight import Flight, SingleFlight
 
 
 class Service:

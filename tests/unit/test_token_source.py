@@ -19,7 +19,7 @@ from scope_async import (
     TokenRefreshError,
     TokenSource,
 )
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from scope_async.telemetry import events
 from tests.auth_double import ADDRESSES, CREDENTIALS, FakeAuth, settle, source, travel
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
-from scope_async._clock import TravelClock
+from scope_async._core.clock import TravelClock
 from scope_async.config import Config
 from scope_async.errors import (
     ApiError,

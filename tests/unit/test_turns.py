@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from scope_async.http.turns import Turns
+from scope_async._core.semaphore import Turns
 
 
 async def waiting(turns: Turns, name: str, order: list[str]) -> None:

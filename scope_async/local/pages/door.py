@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.errors import ApiError
 from scope_async.local.access import Access
 from scope_async.local.call import Call, Handler, Refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.local.key_record import KeyRecord, NewKey
 
 _SECONDS = 300.0

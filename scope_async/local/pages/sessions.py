@@ -9,7 +9,7 @@ import secrets
 
 from attrs import define, field
 
-from scope_async._clock import Clock
+from scope_async._core.clock import Clock
 from scope_async.local.pages.reveals import Reveals
 from scope_async.local.secrets import digest
 

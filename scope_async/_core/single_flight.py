@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from scope_async._background import Background
+from scope_async._core.background import Background
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
