@@ -18,9 +18,9 @@ from scope_async.prompts.api import PromptsApi
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.selection import Label
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.dispatch import Dispatcher
+from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
-from scope_async.telemetry.logging import log_hooks
+from scope_async.telemetry.logging_hook import log_hooks
 from scope_async.tokens.source import TokenSource
 
 

@@ -24,7 +24,7 @@ LAYERS = [
     f"config credentials {DATA}",
     (
         "http.wire http.bearer http.failure http.witness http.retry http.proxy http.pool "
-        "http.sending telemetry.dispatch telemetry.logging"
+        "http.sending telemetry.dispatcher telemetry.logging_hook"
     ),
     "http.transport",
     "tokens",

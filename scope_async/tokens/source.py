@@ -18,9 +18,9 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError
 from scope_async.http.transport import Transport
-from scope_async.telemetry.dispatch import Dispatcher
+from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import Hook
-from scope_async.telemetry.logging import log_hooks
+from scope_async.telemetry.logging_hook import log_hooks
 from scope_async.tokens.exchange import Exchange, HttpExchange
 from scope_async.tokens.failure import as_failure, own_error
 from scope_async.tokens.refresher import Refresher

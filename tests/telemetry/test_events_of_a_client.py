@@ -31,7 +31,7 @@ from scope_async.telemetry.events import (
     RequestStarted,
     ResponseReceived,
 )
-from scope_async.telemetry.logging import LoggingHook
+from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

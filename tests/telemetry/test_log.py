@@ -12,7 +12,7 @@ import pytest
 
 from scope_async import ConfigurationError, ScopeClient, TokenSource
 from scope_async.telemetry.events import CacheHit, RequestRetried, StaleServed
-from scope_async.telemetry.logging import LoggingHook, log_hooks
+from scope_async.telemetry.logging_hook import LoggingHook, log_hooks
 from tests.auth_double import ADDRESSES, CREDENTIALS
 
 RETRIED = RequestRetried(

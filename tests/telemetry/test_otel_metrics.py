@@ -12,7 +12,7 @@ from scope_async import InvalidCredentialsError, ServerError
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import ClientClosed, TokenExchanged
 from scope_async.telemetry.otel import OpenTelemetryHook
-from scope_async.telemetry.otel_metrics import Metrics
+from scope_async.telemetry.otel.metrics import Metrics
 from tests.telemetry.traced import Traced, tracing
 
 

@@ -33,7 +33,7 @@ from scope_async import (
 )
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, TokenExchanged
-from scope_async.telemetry.logging import LoggingHook
+from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from scope_async._core.background import Background
-from scope_async.telemetry.dispatch import Dispatcher
+from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import Event, TokenWaited
 from tests.auth_double import settle
 
@@ -87,7 +87,7 @@ def test_hooks_that_can_add_headers(caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_hook_that_falls_too_far_behind_misses_events(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scope_async.telemetry.dispatch._MOST_UNDER_WAY", 2)
+    monkeypatch.setattr("scope_async.telemetry.dispatcher._MOST_UNDER_WAY", 2)
     background, seen, gate = Background(), [], asyncio.Event()
 
     async def slow(event: Event, /) -> None:
@@ -109,7 +109,7 @@ async def test_a_hook_that_falls_too_far_behind_misses_events(
 
 
 async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scope_async.telemetry.dispatch._LAST_WORDS", 0.0)
+    monkeypatch.setattr("scope_async.telemetry.dispatcher._LAST_WORDS", 0.0)
     background, seen = Background(), []
 
     async def quick(event: Event, /) -> None:

@@ -26,8 +26,8 @@ from scope_async.telemetry.events import (
     TokenExchanged,
     TokenWaited,
 )
-from scope_async.telemetry.otel_metrics import Metrics
-from scope_async.telemetry.otel_spans import Spans
+from scope_async.telemetry.otel.metrics import Metrics
+from scope_async.telemetry.otel.spans import Spans
 
 # The HTTP conventions are stable in this edition.
 _SCHEMA = "https://opentelemetry.io/schemas/1.23.1"
