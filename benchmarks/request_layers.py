@@ -21,7 +21,7 @@ from benchmarks.figure import Figure, Spread
 from benchmarks.interleaved import take_turns
 from benchmarks.server import CHANGING, CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
-from scope_async.http.wire import Reply, Request, common_headers, own_headers
+from scope_async.http.messages import Reply, Request, common_headers, own_headers
 from scope_async.prompts.selection import Selection
 
 AT_ONCE = 50

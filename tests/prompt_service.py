@@ -13,7 +13,7 @@ from scope_async._core.background import Background
 from scope_async._core.clock import TravelClock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
-from scope_async.http.wire import Reply, Request
+from scope_async.http.messages import Reply, Request
 from scope_async.prompts.api import PromptsApi
 from scope_async.prompts.selection import Label
 from scope_async.prompts.version import PromptVersion

@@ -23,8 +23,8 @@ LAYERS = [
     "_core telemetry.events",
     f"config credentials {DATA}",
     (
-        "http.wire http.bearer http.failure http.witness http.retry http.proxy http.pool "
-        "http.sending telemetry.dispatcher telemetry.logging_hook"
+        "http.messages http.decoding http.token_provider http.failures http.instrumentation http.proxies "
+        "http.session telemetry.dispatcher telemetry.logging_hook"
     ),
     "http.transport",
     "tokens",

@@ -21,8 +21,8 @@ from scope_async.errors import (
     ScopeError,
     TimeoutError,
 )
+from scope_async.http.messages import Reply, Request, own_headers
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Reply, Request, own_headers
 from scope_async.tokens.exchange import HttpExchange, TokenGrant
 from scope_async.tokens.windows import windows
 

@@ -21,13 +21,12 @@ from scope_async._core.clock import Clock
 from scope_async._core.semaphore import Turns
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
-from scope_async.http.bearer import UNAUTHORIZED, Bearer, Token
-from scope_async.http.failure import drop_frames, map_exception
-from scope_async.http.pool import Opened, Pool
-from scope_async.http.retry import is_passing, retry_delay
-from scope_async.http.sending import send
-from scope_async.http.wire import Reply, Request, common_headers, read_error
-from scope_async.http.witness import Witness
+from scope_async.http.decoding import read_error
+from scope_async.http.failures import drop_frames, is_passing, map_exception, retry_delay
+from scope_async.http.instrumentation import Witness
+from scope_async.http.messages import Reply, Request, common_headers
+from scope_async.http.session import Opened, Pool, send
+from scope_async.http.token_provider import UNAUTHORIZED, Bearer, Token
 from scope_async.telemetry.events import Emit
 
 Result = TypeVar("Result")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self, TypeVar
 
 from scope_async.errors import ServerError
-from scope_async.http.wire import Reply, broken, read_object
+from scope_async.http.decoding import broken, read_object
+from scope_async.http.messages import Reply
 
 
 class Readable(Protocol):

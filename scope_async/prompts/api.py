@@ -12,7 +12,7 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
-from scope_async.http.bearer import Bearer
+from scope_async.http.token_provider import Bearer
 from scope_async.http.transport import Transport
 from scope_async.prompts.batch import distinct_names, one_error, versions_of
 from scope_async.prompts.cache import PromptCache

@@ -8,7 +8,8 @@ from typing import Any
 
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
-from scope_async.http.wire import Reply, broken, read_object
+from scope_async.http.decoding import broken, read_object
+from scope_async.http.messages import Reply
 from scope_async.prompts.version import PromptVersion
 
 

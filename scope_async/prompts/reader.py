@@ -9,7 +9,7 @@ from typing import Any
 from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
-from scope_async.http.witness import request_id_of
+from scope_async.http.instrumentation import request_id_of
 from scope_async.prompts.cache import PromptCache
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.outage import Outage, Outages, is_outage

@@ -10,9 +10,10 @@ from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
-from scope_async.http.bearer import Bearer
+from scope_async.http.decoding import read_error
+from scope_async.http.messages import Reply, Request, api_root, own_headers
+from scope_async.http.token_provider import Bearer
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Reply, Request, api_root, own_headers, read_error
 from scope_async.prompts.decode import read_prompt_version
 from scope_async.prompts.selection import Selection
 from scope_async.prompts.version import PromptVersion, raw_json

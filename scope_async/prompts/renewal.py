@@ -11,7 +11,7 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.single_flight import Flight, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
-from scope_async.http.wire import new_request_id
+from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache import Entry, PromptCache
 from scope_async.prompts.order import FetchOrder
 from scope_async.prompts.outage import Outages, is_outage

@@ -7,7 +7,7 @@ from typing import Literal
 import attrs
 
 from scope_async.errors import ValidationError
-from scope_async.http.wire import segment
+from scope_async.http.messages import segment
 
 Label = Literal["production", "latest"]
 

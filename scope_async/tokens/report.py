@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from scope_async.errors import ScopeError
-from scope_async.http.witness import request_id_of
+from scope_async.http.instrumentation import request_id_of
 from scope_async.telemetry.events import (
     BufferClamped,
     CredentialsRefused,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scope_async.errors import ApiError, ScopeError
-from scope_async.http.retry import full_jitter
+from scope_async.http.failures import full_jitter
 from scope_async.tokens.token import AccessToken
 from scope_async.tokens.windows import (
     MIN_INTERVAL,

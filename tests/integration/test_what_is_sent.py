@@ -24,7 +24,7 @@ from scope_async import (
     ServerError,
 )
 from scope_async._version import __version__
-from scope_async.http.sending import MAX_REPLY_BYTES
+from scope_async.http.session import MAX_REPLY_BYTES
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, RequestRetried, ResponseReceived
 from tests.auth_double import CREDENTIALS
@@ -288,7 +288,7 @@ async def stalled(request: web.Request) -> web.StreamResponse:
 async def test_a_refusal_counts_whatever_its_body_is(
     scope: Scope, refusal: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch
 ) -> None:
-    monkeypatch.setattr("scope_async.http.sending._REFUSAL_PATIENCE", 0.05)
+    monkeypatch.setattr("scope_async.http.session._REFUSAL_PATIENCE", 0.05)
     scope.refusals, scope.refusal = 1, refusal
     async with client_of(scope) as client:
         assert await client.get_prompt_version("greeting")

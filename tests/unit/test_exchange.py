@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from scope_async import ApiError, RateLimitError, ServerError
-from scope_async.http.wire import Reply
+from scope_async.http.messages import Reply
 from scope_async.tokens.exchange import DEFAULT_LIFETIME, read_grant
 
 

@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from scope_async.errors import ConfigurationError
-from scope_async.http.proxy import Proxies
+from scope_async.http.proxies import Proxies
 
 SCOPE = URL("https://scope.example/api/v1")
 

@@ -21,7 +21,7 @@ from scope_async.errors import (
     TokenRefreshError,
     ValidationError,
 )
-from scope_async.http.retry import full_jitter, is_passing, retry_delay
+from scope_async.http.failures import full_jitter, is_passing, retry_delay
 
 
 def timeout(*, by: Exception) -> TimeoutError:

@@ -28,9 +28,10 @@ from scope_async.errors import (
     ServerError,
     TimeoutError,
 )
-from scope_async.http.sending import MAX_REPLY_BYTES
+from scope_async.http.decoding import read_json
+from scope_async.http.messages import Reply, Request, merged, own_headers
+from scope_async.http.session import MAX_REPLY_BYTES
 from scope_async.http.transport import Transport
-from scope_async.http.wire import Reply, Request, merged, own_headers, read_json
 from scope_async.telemetry.events import Event, RequestRetried, RequestStarted, ResponseReceived
 from tests.auth_double import settle
 

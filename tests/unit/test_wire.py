@@ -21,18 +21,8 @@ from scope_async.errors import (
     ServerError,
     ValidationError,
 )
-from scope_async.http.wire import (
-    Reply,
-    Request,
-    api_root,
-    merged,
-    own_headers,
-    read_error,
-    read_json,
-    read_object,
-    read_retry_after,
-    segment,
-)
+from scope_async.http.decoding import read_error, read_json, read_object, read_retry_after
+from scope_async.http.messages import Reply, Request, api_root, merged, own_headers, segment
 
 SECRET = "secret_01DEF456"
 

@@ -7,8 +7,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scope_async.errors import NotFoundError
-from scope_async.http.wire import Reply, Request
-from scope_async.http.witness import Witness
+from scope_async.http.instrumentation import Witness
+from scope_async.http.messages import Reply, Request
 from scope_async.telemetry.events import Event, RequestFailed, RequestStarted, ResponseReceived
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from scope_async.errors import ApiError, ScopeError
-from scope_async.http.wire import Reply, Request, merged
+from scope_async.http.messages import Reply, Request, merged
 from scope_async.telemetry.events import (
     Emit,
     Propagator,

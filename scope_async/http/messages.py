@@ -1,0 +1,133 @@
+"""The service's wire format: builds requests, reads replies, does no I/O.
+
+Every spelling that is in the field is read here (contract 1.2 to 1.4), so that the rest
+of the package knows one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from os import urandom
+from urllib.parse import quote
+
+import attrs
+from multidict import CIMultiDict, istr
+from yarl import URL
+
+from scope_async._version import __version__
+from scope_async.errors import (
+    ScopeError,
+    ValidationError,
+)
+
+USER_AGENT = f"scope-async/{__version__}"
+# RFC 6750 section 2.1, and anything else that is safe in a header.
+TOKEN = re.compile(r"[\x21-\x7e]+")
+
+_REQUEST_ID = istr("X-Request-ID")
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
+# Freezing these two would more than double what they cost, once per request.
+@attrs.define(kw_only=True)
+class Request:
+    """One call, ready to be sent as often as needed. Its `repr` shows no header and no body.
+
+    `headers` are its own; those that all calls have in common are the transport's.
+
+    For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
+    asked for, `attempts` how often it has been sent, the current time included.
+    `on_retry` is called with what an attempt failed with when another one follows; a replay
+    with another token is none.
+    """
+
+    operation: str
+    method: str
+    url: URL
+    headers: MutableMapping[str, str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+    template: str = ""
+    prompt: str | None = None
+    attempts: int = 1
+    on_retry: Callable[[ScopeError], None] | None = attrs.field(default=None, repr=False)
+
+    @property
+    def request_id(self) -> str:
+        return self.headers["X-Request-ID"]
+
+
+@attrs.define(kw_only=True)
+class Reply:
+    """What came back; header names are case-insensitive. Its `repr` shows no body.
+
+    `sent` are the headers of its request and `refused` the `Authorization` of those before it
+    that were answered by 401: a page for developers may repeat any of these tokens.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    refused: Sequence[str] = attrs.field(default=(), repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        return self.headers.get("X-Request-ID")
+
+
+def common_headers(environment: str) -> dict[str, str]:
+    """Return the headers that are the same for all calls (contract 1.3)."""
+    return {
+        "Accept": "application/json",
+        "User-Agent": USER_AGENT,
+        "X-Scope-Environment": environment,
+    }
+
+
+def own_headers(request_id: str | None = None) -> CIMultiDict[str]:
+    """Return the headers of one call alone: its id, a new one unless it has one already."""
+    # aiohttp's own kind of mapping, which it takes over as it is.
+    headers: CIMultiDict[str] = CIMultiDict()
+    headers[_REQUEST_ID] = request_id or new_request_id()
+    return headers
+
+
+def merged(*headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return all of them, of which the later win; names are case-insensitive."""
+    all_of_them: CIMultiDict[str] = CIMultiDict()
+    for some in headers:
+        all_of_them.update(some)
+    return all_of_them
+
+
+def new_request_id() -> str:
+    """Return a random UUID (RFC 9562 section 5.4); the standard library's costs every call more."""
+    digits = urandom(16).hex()
+    variant = _VARIANTS[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def api_root(base_url: str, api_version: str) -> str:
+    """Return the root of all API paths; nothing is added when `base_url` has it already."""
+    path = f"/api/{api_version}"
+    return base_url if base_url.endswith(path) else base_url + path
+
+
+def segment(value: str, name: str) -> str:
+    """Return `value` quoted as one path segment (RFC 3986 section 3.3).
+
+    Raises:
+        ValidationError: not 1 to 255 characters, or `.` or `..`, which no quoting protects
+            from being resolved on the way (RFC 3986 section 5.2.4).
+    """
+    if not isinstance(value, str):
+        raise ValidationError(f"{name} must be a string, got {type(value).__name__}")
+    if not 1 <= len(value) <= 255:  # noqa: PLR2004 - contract 1.3
+        raise ValidationError(f"{name} must have 1 to 255 characters, got {len(value)}")
+    if value in (".", ".."):
+        raise ValidationError(f"{name} {value!r} would be resolved as a path")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:
+        raise ValidationError(f"{name} {value!r} is not text that can be sent") from None
