@@ -16,7 +16,7 @@ from benchmarks.figure import Figure, Spread
 from benchmarks.interleaved import take_turns
 from benchmarks.server import CREDENTIALS
 from scope_async import ApiKeyCredentials, ServerError, TokenRefreshError, TokenSource
-from scope_async.tokens.exchange import TokenGrant
+from scope_async.auth.exchange import TokenGrant
 
 READS = 20_000
 WAITERS = 10_000

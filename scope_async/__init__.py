@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from scope_async._version import __version__
 
 if TYPE_CHECKING:
+    from scope_async.auth.middleware import BearerAuth
+    from scope_async.auth.source import TokenSource
+    from scope_async.auth.token import AccessToken, TokenStatus
     from scope_async.client import ScopeClient
     from scope_async.config import Config
     from scope_async.credentials import (
@@ -38,21 +41,18 @@ if TYPE_CHECKING:
         TokenRefreshError,
         ValidationError,
     )
-    from scope_async.http.auth import BearerAuth
     from scope_async.keys import ApiKey, ApiKeyAdmin, KeyEvent, NewApiKey
     from scope_async.prompts.version import PromptVersion
-    from scope_async.tokens.source import TokenSource
-    from scope_async.tokens.token import AccessToken, TokenStatus
 else:
     # What is not named here is in `errors`. Each name is imported when it is first asked for
     # (PEP 562): pytest imports this package for its plugin in every run of every project that
     # has it installed, and a program that only catches errors needs no HTTP client.
     _HOMES = {
-        "AccessToken": "tokens.token",
+        "AccessToken": "auth.token",
         "ApiKey": "keys",
         "ApiKeyAdmin": "keys",
         "ApiKeyCredentials": "credentials",
-        "BearerAuth": "http.auth",
+        "BearerAuth": "auth.middleware",
         "ChainCredentials": "credentials",
         "Config": "config",
         "CredentialProvider": "credentials",
@@ -62,8 +62,8 @@ else:
         "NewApiKey": "keys",
         "PromptVersion": "prompts.version",
         "ScopeClient": "client",
-        "TokenSource": "tokens.source",
-        "TokenStatus": "tokens.token",
+        "TokenSource": "auth.source",
+        "TokenStatus": "auth.token",
     }
 
     def __getattr__(name: str) -> object:

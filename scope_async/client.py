@@ -10,9 +10,10 @@ import aiohttp
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
+from scope_async.auth.middleware import SourceBearer
+from scope_async.auth.source import TokenSource
 from scope_async.config import Config, Environment, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
-from scope_async.http.auth import SourceBearer
 from scope_async.http.transport import Transport
 from scope_async.prompts.api import PromptsApi
 from scope_async.prompts.fallback import Fallback
@@ -21,7 +22,6 @@ from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
 from scope_async.telemetry.logging_hook import log_hooks
-from scope_async.tokens.source import TokenSource
 
 
 class ScopeClient:

@@ -8,7 +8,7 @@ from typing import Any
 
 from scope_async import ApiKeyCredentials, InvalidCredentialsError, TokenSource
 from scope_async._core.clock import TravelClock
-from scope_async.tokens.exchange import TokenGrant
+from scope_async.auth.exchange import TokenGrant
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_of_key_1")
 ADDRESSES = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}

@@ -15,7 +15,7 @@ FILES = {
 
 # From the ground up. A module belongs where its longest prefix is named.
 DATA = (
-    "keys.key tokens.token prompts.compiled prompts.fields prompts.renderer "
+    "keys.key auth.token prompts.compiled prompts.fields prompts.renderer "
     "prompts.template prompts.values prompts.version"
 )
 LAYERS = [
@@ -27,8 +27,7 @@ LAYERS = [
         "http.session telemetry.dispatcher telemetry.logging_hook"
     ),
     "http.transport",
-    "tokens",
-    "http.auth",
+    "auth",
     "prompts keys",
     "client",
     "cli local pytest_plugin telemetry",

@@ -10,6 +10,8 @@ import attrs
 from yarl import URL
 
 from scope_async._core.clock import SystemClock
+from scope_async.auth.exchange import HttpExchange, TokenGrant
+from scope_async.auth.refresh_policy import windows
 from scope_async.client import ScopeClient
 from scope_async.config import Config, Environment
 from scope_async.credentials import ApiKeyCredentials
@@ -23,8 +25,6 @@ from scope_async.errors import (
 )
 from scope_async.http.messages import Reply, Request, own_headers
 from scope_async.http.transport import Transport
-from scope_async.tokens.exchange import HttpExchange, TokenGrant
-from scope_async.tokens.windows import windows
 
 Outcome = Literal["ok", "warning", "failed"]
 

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scope_async.auth.token import TokenStatus
 from scope_async.cli.demo_summary import Summary
 from scope_async.cli.load import Tally, TokenWaits
 from scope_async.cli.screen import stdout
-from scope_async.tokens.token import TokenStatus
 
 _LINE_EVERY = 3.0
 """Seconds between two lines where there is no terminal to draw on."""

@@ -9,13 +9,13 @@ import typer
 from rich.markup import escape
 
 from scope_async._core.clock import SystemClock
+from scope_async.auth.exchange import HttpExchange
+from scope_async.auth.refresh_policy import windows
+from scope_async.auth.source import TokenSource
 from scope_async.cli.screen import AsJson, print_json, run, stdout
 from scope_async.config import Config, Environment
 from scope_async.credentials import EnvCredentials
 from scope_async.http.transport import Transport
-from scope_async.tokens.exchange import HttpExchange
-from scope_async.tokens.source import TokenSource
-from scope_async.tokens.windows import windows
 
 _INSTANTS = ("iat", "nbf", "exp")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from scope_async import ApiError, ApiKeyCredentials, InvalidCredentialsError, TokenSource
 from scope_async._core.clock import TravelClock
-from scope_async.tokens.exchange import TokenGrant
+from scope_async.auth.exchange import TokenGrant
 
 _NEVER = float("-inf")
 _EPSILON = 1e-6

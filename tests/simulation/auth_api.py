@@ -8,7 +8,7 @@ from random import Random
 import attrs
 
 from scope_async import AccessToken, ApiKeyCredentials, InvalidCredentialsError
-from scope_async.tokens.exchange import TokenGrant
+from scope_async.auth.exchange import TokenGrant
 from tests.simulation.machine_clock import MachineClock
 from tests.simulation.weather import Weather
 

@@ -16,7 +16,7 @@ from scope_async import (
     TokenRefreshError,
     TokenSource,
 )
-from scope_async.tokens.exchange import TokenGrant
+from scope_async.auth.exchange import TokenGrant
 from tests.auth_double import ADDRESSES
 from tests.simulation.auth_api import AuthApi
 from tests.simulation.machine_clock import MachineClock

@@ -9,8 +9,8 @@ import jwt
 import pytest
 
 from scope_async import ApiError, RateLimitError, ServerError
+from scope_async.auth.exchange import DEFAULT_LIFETIME, read_grant
 from scope_async.http.messages import Reply
-from scope_async.tokens.exchange import DEFAULT_LIFETIME, read_grant
 
 
 def reply(data: Any, status: int = 200) -> Reply:

@@ -118,7 +118,7 @@ async def test_a_short_token_and_a_long_buffer_make_one_exchange_for_20_000_read
 
 async def test_a_clamped_buffer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     auth, clock, seen = FakeAuth(lifetime=30), TravelClock(ticking=False), []
-    with caplog.at_level(logging.WARNING, "scope_async.tokens"):
+    with caplog.at_level(logging.WARNING, "scope_async.auth"):
         async with source(auth, clock, hooks=[seen.append]):
             await travel(clock, 100, step=5)
     assert len(auth.asked) > 3
@@ -345,7 +345,7 @@ async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
 
 async def test_that_renewals_succeed_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
-    with caplog.at_level(logging.INFO, "scope_async.tokens"):
+    with caplog.at_level(logging.INFO, "scope_async.auth"):
         async with source(auth, clock) as tokens:
             await tokens.get()
             auth.error = ServerError("down", http_status=500)

@@ -1,6 +1,6 @@
 import pytest
 
-from scope_async.tokens.windows import (
+from scope_async.auth.refresh_policy import (
     MIN_INTERVAL,
     before_death,
     brings_life,

@@ -14,6 +14,12 @@ import attrs
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SuspensionWatch, SystemClock
 from scope_async._core.single_flight import SingleFlight
+from scope_async.auth.acquisition import Granted, Renewal, as_failure, own_error
+from scope_async.auth.exchange import Exchange, HttpExchange
+from scope_async.auth.instrumentation import Report
+from scope_async.auth.refresh_loop import Refresher
+from scope_async.auth.refresh_policy import Schedule
+from scope_async.auth.token import AccessToken, TokenState, TokenStatus, dead, no_token
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError
@@ -21,15 +27,8 @@ from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import Hook
 from scope_async.telemetry.logging_hook import log_hooks
-from scope_async.tokens.exchange import Exchange, HttpExchange
-from scope_async.tokens.failure import as_failure, own_error
-from scope_async.tokens.refresher import Refresher
-from scope_async.tokens.renewal import Granted, Renewal
-from scope_async.tokens.report import Report
-from scope_async.tokens.schedule import Schedule
-from scope_async.tokens.token import AccessToken, TokenState, TokenStatus, dead, no_token
 
-_logger = logging.getLogger("scope_async.tokens")
+_logger = logging.getLogger("scope_async.auth")
 
 _MAX_FLIGHTS = 3
 

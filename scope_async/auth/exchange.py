@@ -9,13 +9,13 @@ from typing import Any, Literal, Protocol, TypeGuard
 import attrs
 from yarl import URL
 
+from scope_async.auth.token import read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
 from scope_async.http.decoding import broken, read_object
 from scope_async.http.messages import TOKEN, Reply, Request, own_headers
 from scope_async.http.transport import Transport
-from scope_async.tokens.token import read_claims
 
 Dialect = Literal["login", "sdk-token"]
 

@@ -8,9 +8,9 @@ from aiohttp import ClientRequest, ClientResponse, hdrs, payload
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
+from scope_async.auth.source import TokenSource
+from scope_async.auth.token import AccessToken
 from scope_async.http.token_provider import UNAUTHORIZED
-from scope_async.tokens.source import TokenSource
-from scope_async.tokens.token import AccessToken
 
 _MOST_REPLAYS = 2
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from scope_async.auth.refresh_policy import Windows
+from scope_async.auth.token import AccessToken
 from scope_async.errors import ScopeError
 from scope_async.http.instrumentation import request_id_of
 from scope_async.telemetry.events import (
@@ -14,10 +16,8 @@ from scope_async.telemetry.events import (
     TokenExchanged,
     TokenWaited,
 )
-from scope_async.tokens.token import AccessToken
-from scope_async.tokens.windows import Windows
 
-_logger = logging.getLogger("scope_async.tokens")
+_logger = logging.getLogger("scope_async.auth")
 
 
 class Report:
