@@ -13,8 +13,8 @@ import attrs
 from scope_async._core.frozen_json import frozen_mapping, thawed
 from scope_async.config import UnknownVariables
 from scope_async.prompts import fields
-from scope_async.prompts.compiled import Render
-from scope_async.prompts.renderer import ChatRenderer, Messages, TextRenderer
+from scope_async.rendering.compiler import Render
+from scope_async.rendering.renderers import ChatRenderer, Messages, TextRenderer
 
 PromptStatus = Literal["draft", "published", "archived"]
 PromptType = Literal["text", "chat"]

@@ -4,7 +4,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scope_async.prompts.renderer import ChatRenderer, TextRenderer
+from scope_async.rendering.renderers import ChatRenderer, TextRenderer
 
 names = st.from_regex(r"[A-Za-z0-9_]{1,6}", fullmatch=True)
 texts = st.text(st.characters(), max_size=20) | st.sampled_from(

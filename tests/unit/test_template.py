@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.compiled import Render
-from scope_async.prompts.renderer import TextRenderer
-from scope_async.prompts.template import Template
-from scope_async.prompts.values import plain_text
+from scope_async.rendering.compiler import Render
+from scope_async.rendering.renderers import TextRenderer
+from scope_async.rendering.template import Template
+from scope_async.rendering.values import plain_text
 
 
 class Color(Enum):

@@ -11,7 +11,7 @@ from typing import Any
 
 from scope_async._core.frozen_json import is_object
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.values import plain_text
+from scope_async.rendering.values import plain_text
 
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scope_async.prompts.compiled import Render, compiled
-from scope_async.prompts.template import Template, Variables, filled
+from scope_async.rendering.compiler import Render, compiled
+from scope_async.rendering.template import Template, Variables, filled
 
 Messages = list[dict[str, str]]
 

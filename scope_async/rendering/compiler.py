@@ -7,7 +7,7 @@ from functools import partial
 from keyword import iskeyword
 from typing import Any, Protocol
 
-from scope_async.prompts.template import Template, Variables, filled
+from scope_async.rendering.template import Template, Variables, filled
 
 # Beyond this the interpreter's search for each keyword costs more than the function saves.
 _MOST_NAMES = 16
