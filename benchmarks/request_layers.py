@@ -22,7 +22,7 @@ from benchmarks.interleaved import take_turns
 from benchmarks.server import CHANGING, CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
 from scope_async.http.messages import Reply, Request, common_headers, own_headers
-from scope_async.prompts.selection import Selection
+from scope_async.prompts.reference import Selection
 
 AT_ONCE = 50
 REQUESTS = 300

@@ -10,7 +10,7 @@ from benchmarks.server import TOKEN, VERSION
 from scope_async.auth.exchange import read_grant
 from scope_async.http.decoding import read_error
 from scope_async.http.messages import Reply
-from scope_async.prompts.decode import read_prompt_version
+from scope_async.prompts.decoding import read_prompt_version
 
 LARGE = {**VERSION, "content": "Hello, {{name}}! " * 6_000}
 ERROR = {"error": {"code": "not_found", "message": "there is no such prompt"}}

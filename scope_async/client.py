@@ -15,9 +15,9 @@ from scope_async.auth.source import TokenSource
 from scope_async.config import Config, Environment, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
 from scope_async.http.transport import Transport
-from scope_async.prompts.api import PromptsApi
 from scope_async.prompts.fallback import Fallback
-from scope_async.prompts.selection import Label
+from scope_async.prompts.reference import Label
+from scope_async.prompts.service import PromptsApi
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook

@@ -14,8 +14,8 @@ from scope_async._core.clock import TravelClock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.messages import Reply, Request
-from scope_async.prompts.api import PromptsApi
-from scope_async.prompts.selection import Label
+from scope_async.prompts.reference import Label
+from scope_async.prompts.service import PromptsApi
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Event
 

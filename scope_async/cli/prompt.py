@@ -15,8 +15,8 @@ from scope_async._core.frozen_json import thawed
 from scope_async.cli.screen import AsJson, fail, print_json, run, stderr
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.selection import Label
-from scope_async.prompts.snapshot_file import Kept, write_snapshot
+from scope_async.prompts.cache.snapshot_file import Kept, write_snapshot
+from scope_async.prompts.reference import Label
 from scope_async.prompts.version import PromptVersion
 
 app = typer.Typer(

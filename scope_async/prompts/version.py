@@ -12,7 +12,7 @@ import attrs
 
 from scope_async._core.frozen_json import frozen_mapping, thawed
 from scope_async.config import UnknownVariables
-from scope_async.prompts import fields
+from scope_async.prompts import validation
 from scope_async.rendering.compiler import Render
 from scope_async.rendering.renderers import ChatRenderer, Messages, TextRenderer
 
@@ -79,25 +79,25 @@ class PromptVersion:
         is_fallback: bool = False,
         unknown_variables: UnknownVariables = "error",
     ) -> None:
-        text = fields.content_text(content)
-        declared = None if variables is None else fields.strings("variables", variables)
+        text = validation.content_text(content)
+        declared = None if variables is None else validation.strings("variables", variables)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-            id=fields.of_type("id", id, str),
-            prompt_id=fields.of_type("prompt_id", prompt_id, str),
-            name=fields.of_type("name", name, str),
-            version_number=fields.of_type("version_number", version_number, int),
+            id=validation.of_type("id", id, str),
+            prompt_id=validation.of_type("prompt_id", prompt_id, str),
+            name=validation.of_type("name", name, str),
+            version_number=validation.of_type("version_number", version_number, int),
             content=text,
             variables=declared if declared is not None else _renderer(text, type, ()).names,
-            status=fields.one_of("status", status, _STATUSES),
-            is_production=fields.of_type("is_production", is_production, bool),
-            type=fields.one_of("type", type, _TYPES),
-            metadata=fields.read_only("metadata", metadata),
-            tags=fields.strings("tags", tags),
-            created_at=fields.aware("created_at", created_at),
-            updated_at=fields.aware("updated_at", updated_at),
-            promoted_at=fields.aware("promoted_at", promoted_at),
-            promoted_by=None if promoted_by is None else fields.of_type("promoted_by", promoted_by, str),
-            raw=raw if isinstance(raw, bytes) else fields.read_only("raw", raw),
+            status=validation.one_of("status", status, _STATUSES),
+            is_production=validation.of_type("is_production", is_production, bool),
+            type=validation.one_of("type", type, _TYPES),
+            metadata=validation.read_only("metadata", metadata),
+            tags=validation.strings("tags", tags),
+            created_at=validation.aware("created_at", created_at),
+            updated_at=validation.aware("updated_at", updated_at),
+            promoted_at=validation.aware("promoted_at", promoted_at),
+            promoted_by=None if promoted_by is None else validation.of_type("promoted_by", promoted_by, str),
+            raw=raw if isinstance(raw, bytes) else validation.read_only("raw", raw),
             is_stale=is_stale,
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
@@ -219,7 +219,7 @@ def raw_json(version: PromptVersion) -> bytes:
 def _renderer(
     content: str, type: PromptType, declared: Sequence[str], *, strict: bool = True
 ) -> TextRenderer | ChatRenderer:
-    messages = fields.chat_messages(content) if type == "chat" else None
+    messages = validation.chat_messages(content) if type == "chat" else None
     if messages is None:
         return TextRenderer(content, declared, strict=strict)
     return ChatRenderer(messages, declared, strict=strict)

@@ -18,8 +18,8 @@ from scope_async.errors import (
     ServerError,
     TokenRefreshError,
 )
-from scope_async.prompts.cache import Entry, PromptCache
-from scope_async.prompts.outage import FIRST_DELAY, LONGEST_DELAY
+from scope_async.prompts.cache.backoff import FIRST_DELAY, LONGEST_DELAY
+from scope_async.prompts.cache.memory import Entry, PromptCache
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import (
     CacheHit,

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from scope_async.errors import ConnectionError, NoProductionVersionError
-from scope_async.prompts.snapshot_file import read_snapshot
+from scope_async.prompts.cache.snapshot_file import read_snapshot
 from tests.prompt_service import serving
 
 DOWN = ConnectionError("no route")
@@ -67,7 +67,7 @@ async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, 
         reads.append(args)
         return read_snapshot(*args)
 
-    monkeypatch.setattr("scope_async.prompts.snapshot.read_snapshot", counted)
+    monkeypatch.setattr("scope_async.prompts.cache.snapshot.read_snapshot", counted)
     async with serving(snapshot_path=path) as served:
         served.transport.failure = DOWN
         versions = await asyncio.gather(*(served.get(name) for name in names))
@@ -83,7 +83,7 @@ async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monke
         hangs.wait()
         return {}
 
-    monkeypatch.setattr("scope_async.prompts.snapshot.read_snapshot", stuck)
+    monkeypatch.setattr("scope_async.prompts.cache.snapshot.read_snapshot", stuck)
     async with serving(snapshot_path=path) as served:
         served.transport.failure = DOWN
         scope = anyio.CancelScope()
@@ -135,7 +135,7 @@ async def test_only_its_owner_can_read_it_and_nothing_else_is_left(path):
 async def test_changes_that_arrive_together_are_written_together(path, monkeypatch):
     writes = []
     monkeypatch.setattr(
-        "scope_async.prompts.snapshot.write_snapshot", lambda path, kept: writes.append(len(kept))
+        "scope_async.prompts.cache.snapshot.write_snapshot", lambda path, kept: writes.append(len(kept))
     )
     async with serving(snapshot_path=path) as served:
         await served.api.get_many([f"p{index}" for index in range(30)])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scope_async import ScopeClient
-from scope_async.prompts import api
+from scope_async.prompts import service as api
 from tests.auth_double import ADDRESSES, CREDENTIALS
 
 
@@ -17,7 +17,7 @@ async def test_a_close_does_not_wait_for_ever_for_the_snapshot(
 ) -> None:
     gate = threading.Event()
     monkeypatch.setattr(api, "_FLUSH_LIMIT", 0.05)
-    monkeypatch.setattr("scope_async.prompts.snapshot.write_snapshot", lambda *_: gate.wait(20))
+    monkeypatch.setattr("scope_async.prompts.cache.snapshot.write_snapshot", lambda *_: gate.wait(20))
     scope = ScopeClient(CREDENTIALS, snapshot_path=tmp_path / "kept.json", **ADDRESSES)
     snapshot = scope._prompts._snapshot
     assert snapshot is not None

@@ -8,7 +8,7 @@ import pytest
 
 from scope_async.errors import MissingVariableError, NotFoundError, ServerError, ValidationError
 from scope_async.http.messages import Reply
-from scope_async.prompts.decode import read_prompt_version
+from scope_async.prompts.decoding import read_prompt_version
 from scope_async.prompts.version import PromptVersion, marked
 
 DOCUMENT = {

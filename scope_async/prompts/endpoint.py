@@ -14,8 +14,8 @@ from scope_async.http.decoding import read_error
 from scope_async.http.messages import Reply, Request, api_root, own_headers
 from scope_async.http.token_provider import Bearer
 from scope_async.http.transport import Transport
-from scope_async.prompts.decode import read_prompt_version
-from scope_async.prompts.selection import Selection
+from scope_async.prompts.decoding import read_prompt_version
+from scope_async.prompts.reference import Selection
 from scope_async.prompts.version import PromptVersion, raw_json
 from scope_async.telemetry.events import Emit, PromptFetched
 

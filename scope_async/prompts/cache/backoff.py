@@ -16,7 +16,7 @@ from scope_async.errors import (
     ServerError,
     TokenRefreshError,
 )
-from scope_async.prompts.selection import Key
+from scope_async.prompts.reference import Key
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0

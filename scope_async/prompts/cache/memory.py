@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from scope_async.prompts.selection import Key
+from scope_async.prompts.reference import Key
 from scope_async.prompts.version import PromptVersion, marked
 
 _SWEEP_EVERY = 60.0

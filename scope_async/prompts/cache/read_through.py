@@ -10,15 +10,15 @@ from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.instrumentation import request_id_of
-from scope_async.prompts.cache import PromptCache
+from scope_async.prompts.cache.backoff import Outage, Outages, is_outage
+from scope_async.prompts.cache.fetcher import Renewals
+from scope_async.prompts.cache.instrumentation import Wait
+from scope_async.prompts.cache.memory import PromptCache
+from scope_async.prompts.cache.snapshot import Snapshot
+from scope_async.prompts.endpoint import RemotePrompts
 from scope_async.prompts.fallback import Fallback, fallback_version
-from scope_async.prompts.outage import Outage, Outages, is_outage
-from scope_async.prompts.remote import RemotePrompts
-from scope_async.prompts.renewal import Renewals
-from scope_async.prompts.selection import Selection
-from scope_async.prompts.snapshot import Snapshot
+from scope_async.prompts.reference import Selection
 from scope_async.prompts.version import PromptVersion
-from scope_async.prompts.wait import Wait
 from scope_async.telemetry.events import CacheHit, Emit, FallbackUsed, StaleServed
 
 _logger = logging.getLogger("scope_async.prompts")

@@ -12,14 +12,13 @@ from scope_async._core.clock import Clock
 from scope_async._core.single_flight import Flight, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
 from scope_async.http.messages import new_request_id
-from scope_async.prompts.cache import Entry, PromptCache
-from scope_async.prompts.order import FetchOrder
-from scope_async.prompts.outage import Outages, is_outage
-from scope_async.prompts.remote import RemotePrompts
-from scope_async.prompts.selection import Key, Selection
-from scope_async.prompts.snapshot import Snapshot
+from scope_async.prompts.cache.backoff import Outages, is_outage
+from scope_async.prompts.cache.instrumentation import Wait
+from scope_async.prompts.cache.memory import Entry, PromptCache
+from scope_async.prompts.cache.snapshot import Snapshot
+from scope_async.prompts.endpoint import RemotePrompts
+from scope_async.prompts.reference import Key, Selection
 from scope_async.prompts.version import PromptVersion
-from scope_async.prompts.wait import Wait
 from scope_async.telemetry.events import Emit, Revalidated
 
 _logger = logging.getLogger("scope_async.prompts")
@@ -219,3 +218,45 @@ class Renewals:
 def _own(error: Exception) -> Exception:
     """Return a copy for one caller: a traceback grows with every `raise` of the same object."""
     return copy.copy(error) if isinstance(error, ScopeError) else error
+
+
+class FetchOrder:
+    """Numbers the fetches, so that an answer asked for earlier never replaces a later one.
+
+    An answer asked for before its prompt was invalidated is not stored at all.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._everything = 0
+        self._prompts: dict[str, int] = {}
+        self._under_way = 0
+
+    def begin(self) -> int:
+        """Return the ticket of a fetch that starts now; call `end` once when it has ended."""
+        self._last += 1
+        self._under_way += 1
+        return self._last
+
+    def end(self) -> None:
+        self._under_way -= 1
+        if self._prompts and not self._under_way:
+            # Only fetches under way can be too old, so there is nothing left to remember.
+            self._prompts.clear()
+
+    def invalidate(self, name: str) -> None:
+        """Reject the answers of all fetches for this prompt that are under way."""
+        if self._under_way:
+            self._last += 1
+            self._prompts[name] = self._last
+
+    def invalidate_all(self) -> None:
+        """Reject the answers of all fetches that are under way."""
+        self._last += 1
+        self._everything = self._last
+
+    def oldest(self, name: str) -> int:
+        """Return the ticket that an answer for this prompt must be later than."""
+        if not self._prompts:
+            return self._everything
+        return max(self._everything, self._prompts.get(name, 0))

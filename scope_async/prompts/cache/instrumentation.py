@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from uuid import uuid4
 
-from scope_async.prompts.selection import Selection
+from scope_async.prompts.reference import Selection
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheMiss, Emit, FetchWaited
 

@@ -13,8 +13,8 @@ from anyio import to_thread
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async.config import UnknownVariables
-from scope_async.prompts.selection import Key
-from scope_async.prompts.snapshot_file import Kept, read_snapshot, write_snapshot
+from scope_async.prompts.cache.snapshot_file import Kept, read_snapshot, write_snapshot
+from scope_async.prompts.reference import Key
 from scope_async.prompts.version import PromptVersion, marked, raw_json
 
 _logger = logging.getLogger("scope_async.prompts")

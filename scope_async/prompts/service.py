@@ -15,14 +15,14 @@ from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import Bearer
 from scope_async.http.transport import Transport
 from scope_async.prompts.batch import distinct_names, one_error, versions_of
-from scope_async.prompts.cache import PromptCache
+from scope_async.prompts.cache.backoff import Outages
+from scope_async.prompts.cache.fetcher import Renewals
+from scope_async.prompts.cache.memory import PromptCache
+from scope_async.prompts.cache.read_through import PromptReader
+from scope_async.prompts.cache.snapshot import Snapshot
+from scope_async.prompts.endpoint import RemotePrompts
 from scope_async.prompts.fallback import Fallback, check_fallback
-from scope_async.prompts.outage import Outages
-from scope_async.prompts.reader import PromptReader
-from scope_async.prompts.remote import RemotePrompts
-from scope_async.prompts.renewal import Renewals
-from scope_async.prompts.selection import Label, Selection, key_of
-from scope_async.prompts.snapshot import Snapshot
+from scope_async.prompts.reference import Label, Selection, key_of
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
 

@@ -21,8 +21,8 @@ import attrs
 from scope_async._core.frozen_json import is_array, is_object
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
-from scope_async.prompts.decode import read_document
-from scope_async.prompts.selection import Key, Selection
+from scope_async.prompts.decoding import read_document
+from scope_async.prompts.reference import Key, Selection
 from scope_async.prompts.version import PromptVersion, marked, raw_json
 
 FORMAT = "scope-async prompt snapshot"
