@@ -14,7 +14,7 @@ FILES = {
 }
 
 # From the ground up. A module belongs where its longest prefix is named.
-DATA = "keys.key auth.token rendering prompts.validation prompts.version"
+DATA = "keys.models auth.token rendering prompts.validation prompts.version"
 LAYERS = [
     "_version errors",
     "_core telemetry.events",

@@ -15,7 +15,7 @@ from rich.table import Table
 from scope_async.cli.duration import about, read_duration
 from scope_async.cli.screen import SAID_NO, AsJson, print_json, run, stdout
 from scope_async.keys.admin import ApiKeyAdmin
-from scope_async.keys.key import ApiKey
+from scope_async.keys.models import ApiKey
 
 _WORDS = {
     "development": {"dev", "development", "local", "test"},

@@ -22,7 +22,7 @@ from scope_async.config import CREDENTIAL_VARIABLES, OPTION_VARIABLES
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import TimeoutError
 from scope_async.keys.admin import ApiKeyAdmin
-from scope_async.keys.key import NewApiKey
+from scope_async.keys.models import NewApiKey
 
 if TYPE_CHECKING:
     from scope_async.local import Journal

@@ -19,7 +19,7 @@ from scope_async.cli.shell_lines import EnvFile, credential_variables, export_li
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
 from scope_async.keys.admin import ApiKeyAdmin
-from scope_async.keys.key import ApiKey, NewApiKey
+from scope_async.keys.models import ApiKey, NewApiKey
 
 app = typer.Typer(
     help="API keys, for administrators: needs SCOPE_API_URL and SCOPE_ADMIN_TOKEN.", no_args_is_help=True

@@ -22,8 +22,8 @@ from scope_async.config import (
 from scope_async.errors import ConfigurationError
 from scope_async.http.messages import TOKEN, Request, api_root, own_headers, segment
 from scope_async.http.transport import Transport
-from scope_async.keys.key import ApiKey, KeyEvent, NewApiKey
-from scope_async.keys.reading import Item, reading, reading_page
+from scope_async.keys.decoding import Item, reading, reading_page
+from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
 
 _MAX_CONNECTIONS = 10
 
