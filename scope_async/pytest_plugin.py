@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scope_async import ScopeClient
     from scope_async._core.clock import TravelClock
     from scope_async.local import LocalScope
-    from scope_async.local.faults import Faults
+    from scope_async.local.faults.registry import Faults
 
 _asyncio_fixture: Any
 try:

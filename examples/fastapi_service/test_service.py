@@ -11,7 +11,7 @@ from uvicorn import Config, Server
 
 from scope_async import ScopeClient
 from scope_async.local import LocalScope
-from scope_async.local.faults import Faults
+from scope_async.local.faults.registry import Faults
 
 # The fixtures local_scope, scope_faults and so on come with the package.
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from scope_async._version import __version__
-from scope_async.cli import audit, demo, doctor, keys, prompt, serve, token
+from scope_async.cli.commands import doctor, keys, keys_audit, prompt, serve, token
+from scope_async.cli.demo import command as demo
 
 app = typer.Typer(
     name="scope-async",
@@ -46,6 +47,6 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.add_typer(prompt.app, name="prompt")
 app.command()(token.token)
-keys.app.command()(audit.audit)
+keys.app.command()(keys_audit.audit)
 app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)

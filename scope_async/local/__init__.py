@@ -9,9 +9,9 @@ if not all(map(_find_spec, ("aiosqlite", "jinja2"))):
         name="scope_async.local",
     )
 
-from scope_async.local.fault import Fault
-from scope_async.local.faults import ActiveFault, Faults
-from scope_async.local.journal import Journal, JournalEntry
-from scope_async.local.scope import LocalScope
+from scope_async.local.faults.registry import ActiveFault, Faults
+from scope_async.local.faults.spec import Fault
+from scope_async.local.server import LocalScope
+from scope_async.local.web.journal import Journal, JournalEntry
 
 __all__ = ["ActiveFault", "Fault", "Faults", "Journal", "JournalEntry", "LocalScope"]

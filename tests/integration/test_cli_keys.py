@@ -62,7 +62,7 @@ def test_a_full_disk_names_the_key_whose_secret_is_lost(shell, tmp_path, monkeyp
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("scope_async.cli.shell_lines.os.fsync", full)
+    monkeypatch.setattr("scope_async.cli.env_file.os.fsync", full)
     result = shell("keys", "create", "lost", "--write-env", str(tmp_path / "lost.env"))
     assert result.exit_code == 2
     assert shell.json("keys", "list")[0]["api_key"] in result.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from scope_async.local import LocalScope
-from scope_async.local.secrets import new_secret
+from scope_async.local.identifiers import new_secret
 
 GUESSES = 10_000
 CONNECTIONS = 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scope_async.local.pages.instant import instant, relative
+from scope_async.local.pages.relative_time import instant, relative
 
 DAY = 86_400
 

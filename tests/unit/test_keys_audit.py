@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import typer
 
-from scope_async.cli.audit import Limits, findings
-from scope_async.cli.duration import about, ago, read_duration
+from scope_async.cli.commands.keys_audit import Limits, findings
+from scope_async.cli.durations import about, ago, read_duration
 from scope_async.keys import ApiKey
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import attrs
 from attrs import frozen
 
-from scope_async.local.key_record import ENVIRONMENTS, STATUSES, KeyRecord, KeyStatus
-from scope_async.local.pages.instant import Instant, instant
+from scope_async.local.pages.relative_time import Instant, instant
+from scope_async.local.store.key_models import ENVIRONMENTS, STATUSES, KeyRecord, KeyStatus
 
 PAGE = 100
 """Rows on one page."""

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from scope_async.local import LocalScope
-from scope_async.local.key_record import KeyRecord
+from scope_async.local.store.key_models import KeyRecord
 
 KEYS = "/settings/api-keys"
 SECRET = re.compile(r"secret_[0-9A-Za-z]{49}")

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from scope_async.local import LocalScope
-from scope_async.local.attempts import PER_ADDRESS, PER_KEY, WINDOW
+from scope_async.local.api.login_throttle import PER_ADDRESS, PER_KEY, WINDOW
 from tests.integration.local.local_caller import LOGIN, SDK_TOKEN, Caller
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from scope_async.errors import ValidationError
 from scope_async.local import Fault, LocalScope
-from scope_async.local.fault import OVERSIZED
+from scope_async.local.faults.spec import OVERSIZED
 from tests.integration.local.local_caller import LOGIN, SDK_TOKEN, Caller
 
 

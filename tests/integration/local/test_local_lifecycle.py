@@ -9,7 +9,7 @@ import pytest
 
 from scope_async.errors import ClientClosedError, ConfigurationError, ServerError
 from scope_async.local import LocalScope
-from scope_async.local.attempts import PER_KEY
+from scope_async.local.api.login_throttle import PER_KEY
 from tests.integration.local.local_caller import Caller
 
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from scope_async.local import Fault
-from scope_async.local.key_store import Act
 from scope_async.local.pages.table import PAGE
+from scope_async.local.store.keys import Act
 from tests.integration.local.local_visitor import KEYS, SECRET, SeenPage, newest_key
 
 

@@ -10,7 +10,8 @@ from collections import Counter
 
 import pytest
 
-from scope_async.local import LocalScope, secrets
+from scope_async.local import LocalScope
+from scope_async.local import identifiers as secrets
 from tests.integration.local.local_caller import Caller, credentials_of
 
 

@@ -1,0 +1,222 @@
+"""`scope-async doctor`: checks everything a client needs, and says what to do."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import attrs
+import typer
+from rich.markup import escape
+from yarl import URL
+
+from scope_async._core.clock import SystemClock
+from scope_async.auth.exchange import HttpExchange, TokenGrant
+from scope_async.auth.refresh_policy import windows
+from scope_async.cli.output import SAID_NO, WRONG_USE, AsJson, print_json, run, stdout
+from scope_async.client import ScopeClient
+from scope_async.config import Config, Environment
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import (
+    AuthorizationError,
+    ConfigurationError,
+    ConnectionError,
+    InvalidCredentialsError,
+    ScopeError,
+    TimeoutError,
+)
+from scope_async.http.messages import Reply, Request, own_headers
+from scope_async.http.transport import Transport
+
+_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check variables, both services, TLS, the exchange, clocks and latency; say what to do."""
+    checkup = Checkup()
+    run(checkup.run())
+    if as_json:
+        print_json({"checks": [attrs.asdict(check) for check in checkup.checks], "healthy": checkup.healthy})
+    else:
+        _print(checkup.checks)
+    if not checkup.healthy:
+        raise typer.Exit(WRONG_USE if checkup.misconfigured else SAID_NO)
+
+
+def _print(checks: list[Check]) -> None:
+    console = stdout()
+    for check in checks:
+        console.print(f"{_SIGNS[check.outcome]} {check.name:<14} {escape(check.detail)}")
+        if check.advice:
+            console.print(f"  {'':<14} [dim]→ {escape(check.advice)}[/]")
+
+
+Outcome = Literal["ok", "warning", "failed"]
+
+_MAX_SKEW = 30.0
+_SLOW = 1.0
+
+
+@attrs.frozen
+class Check:
+    """One thing that was looked at; `advice` says what to do about it."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+    advice: str = ""
+
+
+class Checkup:
+    """Runs the checks in the order in which they build on each other; a failed one ends it."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+        self.misconfigured = False
+
+    @property
+    def healthy(self) -> bool:
+        return not any(check.outcome == "failed" for check in self.checks)
+
+    async def run(self) -> None:
+        """Fill `checks`. Raises nothing of the package: a failure is a check that failed."""
+        configured = self._configuration()
+        if configured is None:
+            return
+        config, credentials = configured
+        transport = Transport(config, clock=SystemClock(), max_connections=2)
+        try:
+            reached = [
+                await self._reach("auth API", config.auth_api_url, transport),
+                await self._reach("Scope API", config.base_url, transport),
+            ]
+            if all(reached):
+                grant = await self._exchange(config, credentials, transport)
+                if grant is not None:
+                    self._lifetime(config, grant)
+                    await self._api(config, credentials)
+        finally:
+            await transport.aclose()
+
+    def _note(self, name: str, outcome: Outcome, detail: str, advice: str = "") -> None:
+        self.checks.append(Check(name, outcome, detail, advice))
+
+    def _configuration(self) -> tuple[Config, ApiKeyCredentials] | None:
+        environment = Environment()
+        values = environment.credentials()
+        options = environment.options()
+        try:
+            environment.check()
+            config, credentials = Config(**options), ApiKeyCredentials(**values)
+        except ConfigurationError as error:
+            self.misconfigured = True
+            advice = "export what is missing, correct what is wrong; the README says what each variable is"
+            self._note("variables", "failed", str(error), advice)
+            return None
+        detail = f"organization {credentials.org_id}, API key {credentials.api_key}, {config.environment}"
+        self._note("variables", "ok", detail)
+        return config, credentials
+
+    async def _reach(self, name: str, url: str, transport: Transport) -> bool:
+        """Look whether something speaks HTTP at `url`; any reply at all will do."""
+        request = Request(operation="doctor", method="GET", url=URL(url), headers=own_headers())
+        started = time.monotonic()
+        try:
+            reply = await transport.call(request, _any_reply, max_retries=0)
+        except ScopeError as error:
+            self._note(name, "failed", f"{url}: {error}", _advice_to_reach(error, url))
+            return False
+        took = time.monotonic() - started
+        tls = "TLS with a certificate that is trusted" if url.startswith("https:") else "plain HTTP, loopback"
+        slow = took > _SLOW
+        self._note(
+            name,
+            "warning" if slow else "ok",
+            f"{url} answers after {took * 1000:.0f} ms ({tls})",
+            "slow: look at the network, the proxy and the distance to the service" if slow else "",
+        )
+        self._skew(name, reply)
+        return True
+
+    def _skew(self, name: str, reply: Reply) -> None:
+        try:
+            theirs = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return
+        skew = time.time() - theirs
+        # The header is cut to whole seconds, so the half of one is the best guess.
+        skew -= 0.5
+        if abs(skew) > _MAX_SKEW:
+            which = "ahead of" if skew > 0 else "behind"
+            self._note(
+                "clock",
+                "warning",
+                f"this machine is {abs(skew):.0f} s {which} the {name}",
+                "the SDK does not mind, but logs will not fit together: set the clock (NTP)",
+            )
+        else:
+            self._note("clock", "ok", f"within {_MAX_SKEW:g} s of the {name}")
+
+    async def _exchange(
+        self, config: Config, credentials: ApiKeyCredentials, transport: Transport
+    ) -> TokenGrant | None:
+        exchange = HttpExchange(config, transport)
+        started = time.monotonic()
+        try:
+            grant = await exchange(credentials)
+        except ScopeError as error:
+            self._note("exchange", "failed", str(error), _advice_to_exchange(error))
+            return None
+        took = (time.monotonic() - started) * 1000
+        self._note("exchange", "ok", f"a token in {took:.0f} ms, dialect {exchange.dialect}")
+        return grant
+
+    def _lifetime(self, config: Config, grant: TokenGrant) -> None:
+        planned = windows(grant.lifetime, buffer=config.token_refresh_buffer, draw=0.0)
+        life = f"tokens live {grant.lifetime:g} s"
+        detail = f"{life} and are renewed {planned.buffer:g} s or more before their end"
+        if planned.clamped:
+            advice = f"token_refresh_buffer is {config.token_refresh_buffer:g} s, more than half of that"
+            self._note("lifetime", "warning", detail, f"{advice}: set SCOPE_TOKEN_REFRESH_BUFFER lower")
+        else:
+            self._note("lifetime", "ok", detail)
+
+    async def _api(self, config: Config, credentials: ApiKeyCredentials) -> None:
+        try:
+            async with ScopeClient(credentials, config=config) as scope:
+                started = time.monotonic()
+                await scope.ping()
+                took = (time.monotonic() - started) * 1000
+        except AuthorizationError as error:
+            self._note("token", "failed", str(error), "the key may not read prompts: ask an administrator")
+        except ScopeError as error:
+            advice = "do SCOPE_API_URL and SCOPE_AUTH_API_URL belong to the same Scope?"
+            self._note("token", "failed", str(error), advice)
+        else:
+            self._note("token", "ok", f"the Scope API accepts it ({took:.0f} ms with the exchange)")
+
+
+def _any_reply(reply: Reply) -> Reply:
+    return reply
+
+
+def _advice_to_reach(error: ScopeError, url: str) -> str:
+    text = str(error).lower()
+    if "certificate" in text:
+        return "the certificate is not trusted: install the authority's certificate or set SSL_CERT_FILE"
+    if "[ssl:" in text:
+        return "TLS cannot be agreed on: does this port speak https, and not plain http?"
+    if isinstance(error, TimeoutError):
+        return "nothing answers in time: a firewall, or a proxy that HTTPS_PROXY should name"
+    if isinstance(error, ConnectionError):
+        return f"is {url} right, does its name resolve, and does the service run?"
+    return "something answers that is not the service: is the URL right?"
+
+
+def _advice_to_exchange(error: ScopeError) -> str:
+    if isinstance(error, InvalidCredentialsError):
+        return "the key is revoked or expired, or the secret or organization is not its own: make a new key"
+    if isinstance(error, ConnectionError):
+        return "the connection broke: try again"
+    return "does SCOPE_AUTH_API_URL name the auth API?"

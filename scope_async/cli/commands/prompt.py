@@ -1,0 +1,140 @@
+"""`scope-async prompt get|render|pull`."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import attrs
+import typer
+from rich.markup import escape
+
+from scope_async._core.frozen_json import thawed
+from scope_async.cli.output import AsJson, fail, print_json, run, stderr
+from scope_async.client import ScopeClient
+from scope_async.errors import MissingVariableError, ValidationError
+from scope_async.prompts.cache.snapshot_file import Kept, write_snapshot
+from scope_async.prompts.reference import Label
+from scope_async.prompts.version import PromptVersion
+
+app = typer.Typer(
+    help="Prompt versions: show one, fill in its variables, keep some in a file.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="Name or id of the prompt.")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="production (default) or latest.")]
+VersionOption = Annotated[str | None, typer.Option("--version", help="Id of a version, instead of a label.")]
+Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A variable.")]
+
+_SHOWN = ("name", "id", "prompt_id", "version_number", "status", "is_production", "type")
+_NOT_SHOWN = ("raw", "unknown_variables")
+
+
+@app.command()
+def get(
+    name: Name, *, label: LabelOption = None, version: VersionOption = None, as_json: AsJson = False
+) -> None:
+    """Show a prompt version: its facts on stderr, its content on stdout."""
+    found = run(_fetch(name, label, version))
+    if as_json:
+        print_json(_document(found))
+        return
+    _facts(found)
+    typer.echo(found.content)
+
+
+@app.command()
+def render(
+    name: Name,
+    *,
+    variables: Variables = None,
+    label: LabelOption = None,
+    version: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a prompt version with its variables filled in."""
+
+    async def rendered() -> dict[str, Any]:
+        values = read_variables(variables or [])
+        found = await _fetch(name, label, version)
+        try:
+            text, messages = found.render(values), found.render_messages(values)
+        except MissingVariableError as error:
+            fail(f"{error}; give each one: --var {error.missing_variables[0]}=VALUE")
+        return {"name": found.name, "version_id": found.id, "text": text, "messages": messages}
+
+    document = run(rendered())
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(document["text"])
+
+
+@app.command()
+def pull(
+    names: Annotated[list[str], typer.Argument(help="Names or ids of prompts.")],
+    *,
+    out: Annotated[Path, typer.Option(help="The file to write; what was in it is replaced.")],
+    as_json: AsJson = False,
+) -> None:
+    """Keep the production versions of prompts in a file, for the option snapshot_path.
+
+    An image that has the file in it starts also while Scope is down.
+    """
+
+    async def fetch() -> dict[str, PromptVersion]:
+        async with ScopeClient.from_env() as scope:
+            return await scope.get_prompt_versions(names)
+
+    found = run(fetch())
+    now = time.time()
+    try:
+        write_snapshot(out, {name: Kept(version, now) for name, version in found.items()})
+    except OSError as error:
+        fail(f"cannot write {out}: {error.strerror}")
+    if as_json:
+        print_json({name: version.version_number for name, version in found.items()})
+    else:
+        typer.echo(f"{out} has {', '.join(found)}", err=True)
+
+
+def read_variables(pairs: list[str]) -> dict[str, str]:
+    """Return the variables that `NAME=VALUE` arguments give; a value may hold `=` itself.
+
+    Raises:
+        ValidationError: an argument is not `NAME=VALUE`.
+    """
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise ValidationError(f"--var takes NAME=VALUE, got {', '.join(wrong)}")
+    split = (pair.partition("=") for pair in pairs)
+    return {name: value for name, _, value in split}
+
+
+async def _fetch(name: str, label: str | None, version: str | None) -> PromptVersion:
+    async with ScopeClient.from_env() as scope:
+        return await scope.get_prompt_version(name, label=cast(Label | None, label), version=version)
+
+
+def _document(version: PromptVersion) -> dict[str, Any]:
+    """Return the version's fields; the service's answer has the same in other spellings."""
+    fields = {field.name: getattr(version, field.name) for field in attrs.fields(PromptVersion)}
+    shown = {
+        name: value for name, value in fields.items() if not name.startswith("_") and name not in _NOT_SHOWN
+    }
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else thawed(value)
+        for name, value in shown.items()
+    }
+
+
+def _facts(version: PromptVersion) -> None:
+    console = stderr()
+    for field in _SHOWN:
+        console.print(f"[dim]{field:>15}[/]  {escape(str(getattr(version, field)))}")
+    console.print(f"[dim]{'variables':>15}[/]  {escape(', '.join(version.variables) or '-')}")
+    for field in ("updated_at", "promoted_at"):
+        moment: datetime | None = getattr(version, field)
+        console.print(f"[dim]{field:>15}[/]  {moment.isoformat() if moment else '-'}")

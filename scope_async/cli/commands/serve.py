@@ -1,0 +1,121 @@
+"""`scope-async serve`: Local Scope for other programs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scope_async.cli.env_file import credential_variables, export_lines
+from scope_async.cli.output import AsJson, print_json, run
+from scope_async.config import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, is_loopback
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from scope_async.local import LocalScope
+
+
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    path: Annotated[Path | None, typer.Option(help="SQLite file that keeps everything.")] = None,
+    token_ttl: Annotated[float, typer.Option(help="Seconds that a token lives.")] = 3600.0,
+    prompts: Annotated[Path | None, typer.Option(help="Folder of prompts: NAME.md or NAME.json.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FAULT", help="Such as prompt:status=503,times=5 or any:latency=0.1-0.3."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run Local Scope until SIGTERM or Ctrl-C.
+
+    Prints the URL, the admin token and, on the first start, the first API key with its secret,
+    this once. The output is a shell script that exports them; its last line says that
+    connections are accepted. With --json all of it is one JSON object on one line.
+    """
+
+    def build() -> LocalScope:
+        from scope_async.local import Fault, LocalScope  # noqa: PLC0415 - the other commands do without it
+
+        faults = [Fault.parse(text) for text in fault or ()]
+        local = LocalScope(path, host=host, port=port, token_ttl=token_ttl, prompts=prompts)
+        for parsed in faults:
+            local.faults.add(parsed)
+        return local
+
+    run(_serve(build, host, path, as_json=as_json))
+
+
+async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, *, as_json: bool) -> None:
+    told_to_stop = _stop_signals()
+    if not is_loopback(host):
+        typer.echo(f"scope-async: plain HTTP on {host}: secrets and tokens travel in the clear", err=True)
+    async with build() as local:
+        if as_json:
+            print_json(_ready(local))
+        else:
+            typer.echo("\n".join(_script(local, path)))
+        await told_to_stop.wait()
+
+
+def _stop_signals() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets, from now on instead of ending the process."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _first_credentials(local: LocalScope) -> ApiKeyCredentials | None:
+    """Return the credentials that a new store begins with; None when its keys were made earlier."""
+    try:
+        return local.credentials
+    except ConfigurationError:
+        return None
+
+
+def _ready(local: LocalScope) -> dict[str, Any]:
+    first = _first_credentials(local)
+    return {
+        "event": "ready",
+        "url": local.url,
+        "org_id": local.org_id,
+        "admin_token": local.admin_token,
+        "settings_url": local.settings_url,
+        "api_key": first.api_key if first else None,
+        "api_secret": first.api_secret if first else None,
+    }
+
+
+def _script(local: LocalScope, path: Path | None) -> list[str]:
+    first = _first_credentials(local)
+    urls = {OPTION_VARIABLES["base_url"]: local.url, OPTION_VARIABLES["auth_api_url"]: local.url}
+    lines = [
+        "# Local Scope: both APIs, API keys and prompts.",
+        *export_lines(urls),
+        "# For an administrator (scope-async keys):",
+        *export_lines({ADMIN_TOKEN_VARIABLE: local.admin_token}),
+        "# Settings > API Keys in a browser; the link signs in, so it is as secret as the admin token:",
+        f"# {local.settings_url}",
+    ]
+    if first is None:
+        lines += [
+            f"# {path} was made earlier: the secrets of its API keys were shown then, and only then.",
+            f"# Organization {local.org_id}; another key: scope-async keys create NAME",
+        ]
+    else:
+        lines += [
+            "# The first API key; its secret is shown this once:",
+            *export_lines(credential_variables(first)),
+        ]
+    return [*lines, f"# ready {local.url}"]

@@ -1,0 +1,87 @@
+"""`scope-async token`: one exchange, and what the client would do with the token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from scope_async._core.clock import SystemClock
+from scope_async.auth.exchange import HttpExchange
+from scope_async.auth.refresh_policy import windows
+from scope_async.auth.source import TokenSource
+from scope_async.cli.output import AsJson, print_json, run, stdout
+from scope_async.config import Config, Environment
+from scope_async.credentials import EnvCredentials
+from scope_async.http.transport import Transport
+
+_INSTANTS = ("iat", "nbf", "exp")
+
+
+def token(
+    *,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show the token too; whoever has it can use it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Exchange the API key for a token; show its claims, its life, and when the client renews it."""
+    document = run(_exchanged(reveal=reveal))
+    if as_json:
+        print_json(document)
+        return
+    console = stdout()
+    for name, value in document["claims"].items():
+        at = f"  [dim]{_iso(value)}[/]" if name in _INSTANTS and isinstance(value, int | float) else ""
+        console.print(f"[dim]{name:>12}[/]  {escape(str(value))}{at}")
+    console.print(f"[dim]{'dialect':>12}[/]  {document['dialect']}")
+    console.print(f"[dim]{'lifetime':>12}[/]  {document['lifetime']:g} s")
+    console.print(f"[dim]{'renewed':>12}[/]  {_renewal(document)}")
+    console.print(f"[dim]{'given up':>12}[/]  after {document['dead_after']:g} s, when no renewal succeeded")
+    if reveal:
+        typer.echo(document["token"])
+
+
+async def _exchanged(*, reveal: bool) -> dict[str, Any]:
+    environment = Environment()
+    environment.credentials()
+    options = environment.options()
+    environment.check()
+    config = Config(**options)
+    transport = Transport(config, clock=SystemClock(), max_connections=1)
+    exchange = HttpExchange(config, transport)
+    try:
+        async with TokenSource(EnvCredentials(), config=config, exchange=exchange) as tokens:
+            found = await tokens.get()
+            earliest = windows(found.lifetime, buffer=config.token_refresh_buffer, draw=1.0)
+            latest = windows(found.lifetime, buffer=config.token_refresh_buffer, draw=0.0)
+            document = {
+                "api_key": found.api_key,
+                "dialect": exchange.dialect,
+                "claims": found.claims,
+                "lifetime": found.lifetime,
+                "renewed_after": [round(earliest.renew_after, 3), round(latest.renew_after, 3)],
+                "buffer": latest.buffer,
+                "buffer_is_clamped": latest.clamped,
+                "dead_after": round(latest.dead_after, 3),
+            }
+            return {**document, "token": found.value} if reveal else document
+    finally:
+        await transport.aclose()
+
+
+def _renewal(document: dict[str, Any]) -> str:
+    earliest, latest = document["renewed_after"]
+    text = f"between {earliest:g} and {latest:g} s after the exchange, at random"
+    if document["buffer_is_clamped"]:
+        text += f"; token_refresh_buffer is more than half of the life, so {document['buffer']:g} s are used"
+    return text
+
+
+def _iso(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -1,0 +1,55 @@
+"""What the demo found out."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import attrs
+
+from scope_async.cli.demo.load import Tally, TokenWaits
+
+
+@attrs.frozen(kw_only=True)
+class Summary:
+    """The demo's figures; times are in seconds.
+
+    Attributes:
+        answered: by Local Scope, as its journal counts; what is more than `requests` was sent
+            again, when the revoked key's token was refused on its way.
+        token_exchanges: all of them, the first one included; renewals are those under load.
+        longest_token_wait: of any request under load; the cold start before it is apart.
+    """
+
+    seconds: float
+    requests: int
+    answered: int
+    failures: int
+    reasons: dict[str, int]
+    requests_per_second: float
+    token_exchanges: int
+    token_renewals: int
+    longest_token_wait: float
+    requests_that_waited: int
+    cold_start_token_wait: float
+
+    @classmethod
+    def of(cls, tally: Tally, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
+        """Return the figures of a load that has ended."""
+        return cls(
+            seconds=round(tally.seconds, 3),
+            requests=tally.requests,
+            answered=answered,
+            failures=tally.failures,
+            reasons=tally.reasons,
+            requests_per_second=round(tally.rate, 1),
+            token_exchanges=exchanges,
+            token_renewals=renewals,
+            longest_token_wait=round(waits.longest, 6),
+            requests_that_waited=waits.count,
+            cold_start_token_wait=round(waits.cold_start, 6),
+        )
+
+    @property
+    def succeeded(self) -> bool:
+        """True when nothing failed, every request went out, and the token was renewed under load."""
+        return 0 < self.requests <= self.answered and self.failures == 0 and self.token_renewals > 0

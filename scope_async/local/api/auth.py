@@ -1,0 +1,105 @@
+"""The token exchange, in both dialects of contract 1.2."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from scope_async.local.api.login_throttle import Attempts
+from scope_async.local.faults.spec import LOGIN, SDK_TOKEN, Fault
+from scope_async.local.identifiers import digest, is_intact
+from scope_async.local.store.key_models import KeyRecord
+from scope_async.local.store.store import Store
+from scope_async.local.tokens import IssuedToken, Signer
+from scope_async.local.web.request import Call, Refusal, Route, reply
+
+_ROUNDED = 0.05
+_FIELD_LIMIT = 512
+_NOBODY = digest("nobody has this secret")
+
+
+class AuthApi:
+    """Turns an API key and its secret into an access token."""
+
+    def __init__(self, store: Store, signer: Signer, attempts: Attempts) -> None:
+        self._store = store
+        self._signer = signer
+        self._attempts = attempts
+        self._last: dict[str, IssuedToken] = {}
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", LOGIN, "exchange", self._login),
+            Route("POST", SDK_TOKEN, "exchange", self._sdk_token),
+        )
+
+    async def _login(self, call: Call) -> web.Response:
+        return await self._exchange(call, "client_id", "client_secret")
+
+    async def _sdk_token(self, call: Call) -> web.Response:
+        return await self._exchange(call, "key_id", "key_secret")
+
+    async def _exchange(self, call: Call, key_field: str, secret_field: str) -> web.Response:
+        names = ("account_id", key_field, secret_field)
+        fields = await call.fields(required=names)
+        for name in names:
+            value = fields[name]
+            if not isinstance(value, str) or not 0 < len(value) <= _FIELD_LIMIT:
+                raise Refusal(422, "validation_error", f"{name}: a string of 1 to {_FIELD_LIMIT} characters")
+        org_id, api_key, secret = (fields[name] for name in names)
+        key = self._authenticate(call, org_id, api_key, secret)
+        faults = {fault.kind: fault for fault in call.token_faults}
+        token = self._token(key, faults)
+        document: dict[str, object] = {
+            "access_token": token.value,
+            "expires_in": self._lifetime(token),
+            "token_type": "Bearer",
+        }
+        if (wrong := faults.get("expires_in")) is not None:
+            document["expires_in"] = wrong.value
+            if wrong.value is None:
+                del document["expires_in"]
+        return reply(document, headers={"Cache-Control": "no-store"})
+
+    def _token(self, key: KeyRecord, faults: Mapping[str, Fault]) -> IssuedToken:
+        token = self._last.get(key.api_key) if "same_token" in faults else None
+        if token is None:
+            token = self._signer.issue(key, lifetime=-1.0 if "expired_token" in faults else None)
+            self._last[key.api_key] = token
+        return token
+
+    def _lifetime(self, token: IssuedToken) -> float:
+        left = max(0.0, round(token.expires_at - self._store.clock.time(), 3))
+        # The milliseconds that signing took are nobody's concern, and many clients read whole seconds only.
+        whole = round(left)
+        return whole if abs(left - whole) < _ROUNDED else left
+
+    def _authenticate(self, call: Call, org_id: str, api_key: str, secret: str) -> KeyRecord:
+        key = self._store.keys.find(api_key)
+        call.api_key = None if key is None else api_key
+        address, now = call.request.remote or "", self._store.clock.time()
+        # One path for an unknown key and for a wrong secret: same work, same answer.
+        stored = _NOBODY if key is None else key.secret_digest
+        right = hmac.compare_digest(digest(secret), stored) & is_intact(secret)
+        right &= hmac.compare_digest(digest(org_id), digest(self._store.org_id))
+        known = None if key is None else api_key
+        wait = self._attempts.check(address, api_key)
+        if wait is not None:
+            self._store.activity.refused(known, now, address, "too_many_attempts")
+            raise _too_many(wait)
+        if key is None or not right:
+            self._store.activity.refused(known, now, address, "invalid_credentials")
+            self._attempts.failed(address, api_key)
+            raise Refusal(401, "invalid_credentials", "the organization, API key or API secret is not right")
+        if (status := key.status_at(now)) != "active":
+            self._store.activity.refused(api_key, now, address, f"api_key_{status}")
+            raise Refusal(401, f"api_key_{status}", f"the API key is {status}")
+        self._store.activity.exchanged(api_key, now, address)
+        return key
+
+
+def _too_many(wait: float) -> Refusal:
+    seconds = str(max(1, round(wait + 0.5)))
+    return Refusal(429, "too_many_attempts", "too many failed exchanges", {"Retry-After": seconds})

@@ -1,0 +1,44 @@
+"""Prompt versions, as contract 1.3 reads them."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from scope_async.local.store.store import Store
+from scope_async.local.web.authentication import Access
+from scope_async.local.web.request import Call, Route
+
+# A percent-encoded slash or brace is part of the name, so everything but a plain slash fits.
+_PROMPT = "/api/v1/prompts/{name:[^/]+}"
+
+
+class PromptsApi:
+    """Answers with bytes that were made when the version last changed."""
+
+    def __init__(self, store: Store, access: Access) -> None:
+        self._prompts = store.prompts
+        self._access = access
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", f"{_PROMPT}/production", "prompt", self._production),
+            Route("GET", f"{_PROMPT}/latest", "prompt", self._latest),
+            Route("GET", f"{_PROMPT}/versions/{{version_id:[^/]+}}", "prompt", self._version),
+        )
+
+    async def _production(self, call: Call) -> web.Response:
+        self._access.key_of(call)
+        return _reply(self._prompts.labelled(call.request.match_info["name"], "production"))
+
+    async def _latest(self, call: Call) -> web.Response:
+        self._access.key_of(call)
+        return _reply(self._prompts.labelled(call.request.match_info["name"], "latest"))
+
+    async def _version(self, call: Call) -> web.Response:
+        self._access.key_of(call)
+        match = call.request.match_info
+        return _reply(self._prompts.versioned(match["name"], match["version_id"]))
+
+
+def _reply(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")

@@ -1,0 +1,217 @@
+"""The faults that are active in a Local Scope."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import count
+from random import Random
+from types import TracebackType
+from typing import Self, Unpack
+
+from attrs import frozen
+
+from scope_async._core.clock import Clock
+from scope_async.local.faults.spec import Fault, Limits, Target
+
+
+class ActiveFault:
+    """A fault that is waiting for its calls; as a context manager it leaves with the block."""
+
+    def __init__(self, id: int, fault: Fault, faults: Faults, now: float) -> None:
+        self.id = id
+        self.fault = fault
+        self.hits = 0
+        self._faults = faults
+        self._ends_at = None if fault.lasting is None else now + fault.lasting
+        self._random = Random(fault.seed)  # noqa: S311 - a seed makes a failing run repeatable
+
+    @property
+    def left(self) -> int | None:
+        """How many calls are still to be hit; None when that is not limited."""
+        return None if self.fault.times is None else self.fault.times - self.hits
+
+    def is_over(self, now: float) -> bool:
+        return self.left == 0 or (self._ends_at is not None and now >= self._ends_at)
+
+    def strikes(self) -> bool:
+        """Draw whether this call is hit, and count it."""
+        if self.fault.probability < 1 and self._random.random() >= self.fault.probability:
+            return False
+        self.hits += 1
+        return True
+
+    def seconds(self) -> float:
+        """Return the delay of this call, drawn when the fault is a range."""
+        value = self.fault.value
+        if isinstance(value, tuple):
+            return self._random.uniform(*value)
+        return float(value or 0)
+
+    def remove(self) -> None:
+        """End the fault; removing it again does nothing."""
+        self._faults.remove(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+@frozen
+class Strike:
+    """What happens to one call."""
+
+    delay: float = 0.0
+    instead: Fault | None = None
+    token: tuple[Fault, ...] = ()
+    reply: Fault | None = None
+
+
+class Faults:
+    """Makes calls fail on demand, by operation: `exchange`, `prompt`, `keys` or `any` of them.
+
+    Every method adds one fault and returns it. Delays add up; of the faults that answer in
+    the service's place the one added first is served first, so that
+    `status("prompt", 503, times=2)` followed by `status("prompt", 429, times=1)` is a script.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._active: tuple[ActiveFault, ...] = ()
+        self._held: set[asyncio.Future[None]] = set()
+        self._ids = count(1)
+        self._closed = False
+
+    @property
+    def active(self) -> tuple[ActiveFault, ...]:
+        return self._active
+
+    def add(self, fault: Fault) -> ActiveFault:
+        """Add a fault made elsewhere, for example by `Fault.parse`."""
+        added = ActiveFault(next(self._ids), fault, self, self._clock.monotonic())
+        self._active = (*self._active, added)
+        return added
+
+    def latency(
+        self, operation: Target, seconds: float | tuple[float, float], **limits: Unpack[Limits]
+    ) -> ActiveFault:
+        """Answer `seconds` later, or a time drawn from the range, by Local Scope's clock."""
+        return self.add(Fault(operation, "latency", seconds, **limits))
+
+    def status(
+        self,
+        operation: Target,
+        status: int,
+        *,
+        retry_after: float | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **limits: Unpack[Limits],
+    ) -> ActiveFault:
+        """Answer with `status` and an error body instead of carrying the call out.
+
+        `retry_after` is in seconds, or an HTTP date.
+        """
+        fault = Fault(operation, "status", status, retry_after=retry_after, headers=headers or {}, **limits)
+        return self.add(fault)
+
+    def unauthorized(self, operation: Target = "prompt", **limits: Unpack[Limits]) -> ActiveFault:
+        """Answer 401, however good the token is."""
+        return self.status(operation, 401, **limits)
+
+    def drop(self, operation: Target, at: str = "before", **limits: Unpack[Limits]) -> ActiveFault:
+        """Carry the call out, then close the connection `before` the reply or in the `middle` of it."""
+        return self.add(Fault(operation, "drop", at, **limits))
+
+    def reset(self, operation: Target, **limits: Unpack[Limits]) -> ActiveFault:
+        """Reset the connection (RST) instead of carrying the call out."""
+        return self.add(Fault(operation, "reset", **limits))
+
+    def hang(self, operation: Target, **limits: Unpack[Limits]) -> ActiveFault:
+        """Never answer; the connection stays open until the client gives up or Local Scope closes."""
+        return self.add(Fault(operation, "hang", **limits))
+
+    def malformed(self, operation: Target, body: str = "html", **limits: Unpack[Limits]) -> ActiveFault:
+        """Answer 200 with a wrong body.
+
+        `html`, `empty`, a `list`, an object with `missing` fields, an `error` object, `truncated`
+        JSON, or `binary`.
+        """
+        return self.add(Fault(operation, "malformed", body, **limits))
+
+    def oversized(self, operation: Target, size: int | None = None, **limits: Unpack[Limits]) -> ActiveFault:
+        """Answer with `size` bytes of JSON (default 11 MiB)."""
+        return self.add(Fault(operation, "oversized", size, **limits))
+
+    def expired_token(self, **limits: Unpack[Limits]) -> ActiveFault:
+        """Let an exchange hand out a token that expired a second ago."""
+        return self.add(Fault("exchange", "expired_token", **limits))
+
+    def same_token(self, **limits: Unpack[Limits]) -> ActiveFault:
+        """Let an exchange hand out the key's last token again, with the life that it has left."""
+        return self.add(Fault("exchange", "same_token", **limits))
+
+    def expires_in(self, seconds: float | None, **limits: Unpack[Limits]) -> ActiveFault:
+        """Let an exchange say that the token lives `seconds`, whatever is true; None leaves it out."""
+        return self.add(Fault("exchange", "expires_in", seconds, **limits))
+
+    def dialect(self, unknown: str, **limits: Unpack[Limits]) -> ActiveFault:
+        """Answer 404 to one dialect, `login` or `sdk-token`, as a service does that has only the other."""
+        return self.add(Fault("exchange", "dialect", unknown, **limits))
+
+    def remove(self, fault: ActiveFault) -> None:
+        self._active = tuple(other for other in self._active if other is not fault)
+
+    def clear(self) -> None:
+        """End every fault; calls that a fault holds back now go on at their own time."""
+        self._active = ()
+
+    def strike(self, operation: str, path: str) -> Strike:
+        """Return what happens to this call, and count it against the faults that hit it."""
+        now = self._clock.monotonic()
+        matching = [a for a in self._active if not a.is_over(now) and a.fault.matches(operation, path)]
+        delay = sum(a.seconds() for a in matching if a.fault.stage == "delay" and a.strikes())
+        instead = _first(a for a in matching if a.fault.stage == "instead")
+        token: tuple[Fault, ...] = ()
+        reply = None
+        if instead is None:
+            token = tuple(a.fault for a in matching if a.fault.stage == "token" and a.strikes())
+            reply = _first(a for a in matching if a.fault.stage == "reply")
+        self._active = tuple(a for a in self._active if not a.is_over(now))
+        return Strike(delay, instead, token, reply)
+
+    async def hold(self, seconds: float | None) -> bool:
+        """Return True after `seconds` (None: never), or False as soon as Local Scope closes."""
+        if self._closed:
+            return False
+        loop = asyncio.get_running_loop()
+        held: asyncio.Future[None] = (
+            loop.create_future()
+            if seconds is None
+            else loop.create_task(self._sleep_until(self._clock.monotonic() + seconds))
+        )
+        self._held.add(held)
+        try:
+            await asyncio.wait((held,))
+            return not held.cancelled()
+        finally:
+            self._held.discard(held)
+            held.cancel()
+
+    async def _sleep_until(self, deadline: float) -> None:
+        # The clock may have been moved between the call's arrival and this task's first step.
+        await self._clock.sleep(deadline - self._clock.monotonic())
+
+    def close(self) -> None:
+        """Let every call go that is held back; none is held from now on."""
+        # The faults stay: a call that is still coming in must not be answered as if there were none.
+        self._closed = True
+        for held in self._held:
+            held.cancel()
+
+
+def _first(faults: Iterable[ActiveFault]) -> Fault | None:
+    return next((active.fault for active in faults if active.strikes()), None)

@@ -1,0 +1,108 @@
+"""The forms about API keys: what they offer, and what came back."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Self
+
+from attrs import field, frozen
+
+from scope_async.errors import ValidationError
+from scope_async.local.store.key_models import (
+    DEFAULT_OVERLAP,
+    ENVIRONMENTS,
+    KeyRecord,
+    check_name,
+    check_reason,
+)
+
+_DAY = 86_400
+LIFETIMES = {
+    "": "Never",
+    str(7 * _DAY): "In 7 days",
+    str(30 * _DAY): "In 30 days",
+    str(90 * _DAY): "In 90 days",
+    str(365 * _DAY): "In 1 year",
+}
+OVERLAPS = {
+    "0": "Not at all: it stops now",
+    "3600": "1 hour",
+    str(_DAY): "1 day",
+    str(7 * _DAY): "7 days",
+    str(30 * _DAY): "30 days",
+}
+_FORM_ID = re.compile(r"[\w-]{22}", re.ASCII)
+
+
+def _new_form_id() -> str:
+    return secrets.token_urlsafe(16)
+
+
+@frozen
+class KeyForm:
+    """A form, with the message for each field that is not right; all fields are text.
+
+    `form_id` is another for every form given out, so that one sent twice acts once.
+    """
+
+    values: Mapping[str, str]
+    errors: Mapping[str, str] = field(factory=dict)
+    form_id: str = field(factory=_new_form_id)
+
+    @classmethod
+    def read(cls, form: Mapping[str, str], names: tuple[str, ...], errors: Mapping[str, str]) -> Self:
+        values = {name: form.get(name, "") for name in names}
+        form_id = form.get("form_id", "")
+        if _FORM_ID.fullmatch(form_id) is None:
+            return cls(values, {"form": "This form is out of date: send it once more.", **errors})
+        return cls(values, errors, form_id)
+
+    def failed(self, message: str) -> KeyForm:
+        """Return the form to try again, as a new one."""
+        return KeyForm(self.values, {"form": message})
+
+
+def blank_creation() -> KeyForm:
+    return KeyForm({"name": "", "environment": "production", "expires_in": ""})
+
+
+def read_creation(form: Mapping[str, str]) -> KeyForm:
+    errors = {}
+    try:
+        check_name(form.get("name"))
+    except ValidationError:
+        errors["name"] = "Enter a name of 1 to 100 printable characters."
+    if form.get("environment") not in ENVIRONMENTS:
+        errors["environment"] = "Choose an environment."
+    if form.get("expires_in") not in LIFETIMES:
+        errors["expires_in"] = "Choose when the key expires."
+    return KeyForm.read(form, ("name", "environment", "expires_in"), errors)
+
+
+def blank_rotation() -> KeyForm:
+    return KeyForm({"overlap": str(DEFAULT_OVERLAP)})
+
+
+def read_rotation(form: Mapping[str, str]) -> KeyForm:
+    errors = {}
+    if form.get("overlap") not in OVERLAPS:
+        errors["overlap"] = "Choose how long the old key goes on."
+    return KeyForm.read(form, ("overlap",), errors)
+
+
+def blank_revocation() -> KeyForm:
+    return KeyForm({"name": "", "reason": ""})
+
+
+def read_revocation(form: Mapping[str, str], record: KeyRecord) -> KeyForm:
+    errors = {}
+    # A page shows several blanks as one, so nobody can know how many to type.
+    if form.get("name", "").split() != record.name.split():
+        errors["name"] = "This is not the name of the key."
+    try:
+        check_reason(form.get("reason"))
+    except ValidationError:
+        errors["reason"] = "Use at most 500 characters."
+    return KeyForm.read(form, ("name", "reason"), errors)

@@ -1,0 +1,203 @@
+"""Settings > API Keys: the table, and the dialogs over it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from scope_async.config import CREDENTIAL_VARIABLES
+from scope_async.errors import ConflictError
+from scope_async.local.pages.access import KEYS, Door
+from scope_async.local.pages.forms import (
+    LIFETIMES,
+    OVERLAPS,
+    KeyForm,
+    blank_creation,
+    blank_revocation,
+    blank_rotation,
+    read_creation,
+    read_revocation,
+    read_rotation,
+)
+from scope_async.local.pages.relative_time import instant
+from scope_async.local.pages.request import Visit
+from scope_async.local.pages.sessions import Reveal
+from scope_async.local.pages.table import SORTS, Row, Table, View
+from scope_async.local.store.key_models import ENVIRONMENTS, STATUSES, KeyRecord, check_name
+from scope_async.local.store.keys import Act
+from scope_async.local.store.store import Store
+from scope_async.local.web.request import Route
+
+_KEY = f"{KEYS}/{{api_key:[^/]+}}"
+_DIALOGS = {
+    "create.html": "plain",
+    "gone.html": "plain",
+    "revoke.html": "plain",
+    "rotate.html": "plain",
+    "history.html": "broad",
+    "secret.html": "broad",
+}
+"""Templates that are a dialog over the table, and how wide."""
+_EVENTS = 100
+"""Newest lines of the audit trail that the history shows."""
+
+
+class KeyPages:
+    """Creates, shows, rotates and revokes API keys for whoever has signed in.
+
+    Every dialog is an address of its own and every form is answered with a redirect, so that
+    all of it works without script, and reloading never repeats anything.
+    """
+
+    def __init__(self, store: Store, door: Door) -> None:
+        self._store = store
+        self._door = door
+
+    def routes(self) -> tuple[Route, ...]:
+        table = (
+            ("GET", KEYS, self._list),
+            ("POST", KEYS, self._create),
+            ("GET", f"{KEYS}/new", self._ask_create),
+            ("GET", f"{KEYS}/created/{{form_id:[^/]+}}", self._reveal),
+            ("GET", f"{_KEY}/history", self._history),
+            ("GET", f"{_KEY}/rotate", self._ask_rotate),
+            ("POST", f"{_KEY}/rotate", self._rotate),
+            ("GET", f"{_KEY}/revoke", self._ask_revoke),
+            ("POST", f"{_KEY}/revoke", self._revoke),
+        )
+        return tuple(Route(method, path, "page", self._door.private(page)) for method, path, page in table)
+
+    async def _list(self, visit: Visit) -> web.Response:
+        return await self._show(visit, "keys.html", notice=visit.session.take_notice())
+
+    async def _ask_create(self, visit: Visit) -> web.Response:
+        return await self._show_create(visit, blank_creation())
+
+    async def _create(self, visit: Visit) -> web.Response:
+        form = read_creation(visit.form)
+        if form.errors:
+            return await self._show_create(visit, form, status=422)
+        lifetime = form.values["expires_in"]
+        try:
+            new_key = await self._store.keys.create(
+                check_name(form.values["name"]),
+                environment=form.values["environment"],
+                expires_in=float(lifetime) if lifetime else None,
+                act=_act(visit, form),
+            )
+        except ConflictError:
+            again = form.failed("This form has been used already. To make another key, send it once more.")
+            return await self._show_create(visit, again, status=409)
+        return _revealed(visit, form, Reveal(new_key))
+
+    async def _show_create(self, visit: Visit, form: KeyForm, *, status: int = 200) -> web.Response:
+        return await self._show(visit, "create.html", status=status, form=form, lifetimes=LIFETIMES)
+
+    async def _reveal(self, visit: Visit) -> web.Response:
+        reveal = visit.session.reveals.take(visit.call.request.match_info["form_id"])
+        if reveal is None:
+            return await self._show(visit, "gone.html", status=410)
+        record, replaced = reveal.new_key.record, reveal.replaced
+        values = {
+            "org_id": self._store.org_id,
+            "api_key": record.api_key,
+            "api_secret": reveal.new_key.api_secret,
+        }
+        # Letters, digits and underscores: nothing that a shell would want quoted.
+        exports = [f"export {CREDENTIAL_VARIABLES[name][0]}={value}" for name, value in values.items()]
+        return await self._show(
+            visit,
+            "secret.html",
+            record=record,
+            replaced=None if replaced is None else self._row(replaced),
+            values=values,
+            exports="\n".join(exports),
+        )
+
+    async def _history(self, visit: Visit) -> web.Response:
+        record = self._record(visit)
+        now = self._store.clock.time()
+        events = await self._store.keys.events(record.api_key)
+        newest = [{**event, "at": instant(event["at"], now)} for event in reversed(events[-_EVENTS:])]
+        return await self._show(
+            visit, "history.html", row=self._row(record), events=newest, more=len(events) - len(newest)
+        )
+
+    async def _ask_rotate(self, visit: Visit) -> web.Response:
+        return await self._show_rotate(visit, self._record(visit), blank_rotation())
+
+    async def _rotate(self, visit: Visit) -> web.Response:
+        record, form = self._record(visit), read_rotation(visit.form)
+        if form.errors:
+            return await self._show_rotate(visit, record, form, status=422)
+        try:
+            new_key = await self._store.keys.rotate(
+                record.api_key, overlap=float(form.values["overlap"]), act=_act(visit, form)
+            )
+        except ConflictError as error:
+            again = form.failed(f"Not rotated: {error.message}.")
+            return await self._show_rotate(visit, record, again, status=409)
+        return _revealed(visit, form, Reveal(new_key, self._store.keys.get(record.api_key)))
+
+    async def _show_rotate(
+        self, visit: Visit, record: KeyRecord, form: KeyForm, *, status: int = 200
+    ) -> web.Response:
+        return await self._show(
+            visit, "rotate.html", status=status, row=self._row(record), form=form, overlaps=OVERLAPS
+        )
+
+    async def _ask_revoke(self, visit: Visit) -> web.Response:
+        return await self._show_revoke(visit, self._record(visit), blank_revocation())
+
+    async def _revoke(self, visit: Visit) -> web.Response:
+        record = self._record(visit)
+        form = read_revocation(visit.form, record)
+        if form.errors:
+            return await self._show_revoke(visit, record, form, status=422)
+        reason = form.values["reason"].strip() or None
+        await self._store.keys.revoke(record.api_key, reason=reason, act=_act(visit))
+        visit.session.notice = f"{record.name} is revoked: nothing is let in with it any more."
+        return _redirect(f"{visit.view.link(KEYS)}#notice")
+
+    async def _show_revoke(
+        self, visit: Visit, record: KeyRecord, form: KeyForm, *, status: int = 200
+    ) -> web.Response:
+        return await self._show(visit, "revoke.html", status=status, row=self._row(record), form=form)
+
+    def _record(self, visit: Visit) -> KeyRecord:
+        return self._store.keys.get(visit.call.request.match_info["api_key"])
+
+    def _row(self, record: KeyRecord) -> Row:
+        used = self._store.activity.last_used_at(record.api_key)
+        return Row.of(record, now=self._store.clock.time(), last_used_at=used)
+
+    async def _show(self, visit: Visit, name: str, *, status: int = 200, **context: Any) -> web.Response:
+        table = Table.of(map(self._row, self._store.keys.all()), visit.view)
+        shown: dict[str, Any] = {
+            "table": table,
+            "view": table.view,
+            "everything": View(),
+            "org_id": self._store.org_id,
+            "environments": ENVIRONMENTS,
+            "statuses": STATUSES,
+            "sorts": SORTS,
+            "notice": None,
+            "dialog": _DIALOGS.get(name),
+        }
+        return await self._door.show(visit, name, status=status, **{**shown, **context})
+
+
+def _act(visit: Visit, form: KeyForm | None = None) -> Act:
+    once = None if form is None else f"page:{form.form_id}"
+    return Act("admin", visit.call.request.remote, once)
+
+
+def _revealed(visit: Visit, form: KeyForm, reveal: Reveal) -> web.Response:
+    visit.session.reveals.offer(form.form_id, reveal)
+    return _redirect(f"{KEYS}/created/{form.form_id}")
+
+
+def _redirect(location: str) -> web.Response:
+    # 303: whatever the form was, the browser asks for the next page with GET.
+    return web.Response(status=303, headers={"Location": location})

@@ -1,0 +1,289 @@
+"""Local Scope: a Scope on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from scope_async._core.clock import TravelClock
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import ClientClosedError, ConfigurationError
+from scope_async.local.api.login_throttle import Attempts
+from scope_async.local.app import Listener, build_app
+from scope_async.local.export import State
+from scope_async.local.faults.registry import Faults
+from scope_async.local.identifiers import new_secret
+from scope_async.local.pages.routes import settings_link
+from scope_async.local.prompt_files import Prompts, read_prompts
+from scope_async.local.store.key_models import (
+    KeyRecord,
+    NewKey,
+    check_environment,
+    check_lifetime,
+    check_name,
+    check_overlap,
+    check_reason,
+)
+from scope_async.local.store.keys import Act
+from scope_async.local.store.prompt_models import Content, Draft, StoredVersion
+from scope_async.local.store.store import Store
+from scope_async.local.tokens import Signer
+from scope_async.local.web.journal import Journal
+
+
+class LocalScope:
+    """Serves the auth API, the prompts API and the API keys of one organization, for tests and development.
+
+    Everything is in memory, or in one SQLite file when `path` is given; there it survives
+    restarts and `kill -9`, except that uses and refusals of the last second may be missing
+    from the audit trail. `port=0` takes a free port. Tokens live `token_ttl` seconds.
+    `prompts` is a mapping of name to content or a folder (see `read_prompts`); on a store
+    that already has them, only what differs becomes a new version.
+
+    `start` and `aclose` are idempotent and may be called from any task. A Local Scope has one
+    life: after `aclose`, make another.
+
+    Attributes:
+        admin_token: manages the API keys; a new one in every Local Scope, stored nowhere.
+        clock: what tokens, keys and faults go by; `clock.advance(3600)` lets an hour pass.
+        faults: makes calls fail.
+        journal: every request so far.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token_ttl: float = 3600,
+        prompts: Prompts | None = None,
+    ) -> None:
+        if not token_ttl > 0:
+            raise ConfigurationError(f"token_ttl: seconds, more than 0, got {token_ttl!r}")
+        if port not in range(65_536):
+            raise ConfigurationError(f"port: 0 to 65535, got {port!r}")
+        self.clock = TravelClock()
+        self.faults = Faults(self.clock)
+        self.journal = Journal(self.clock)
+        self.admin_token = new_secret("admin")
+        self._prompts = prompts
+        self._drafts: list[Draft] = []
+        self._store = Store(None if path is None else Path(path), self.clock)
+        self._signer = Signer(self._store, self.clock, token_ttl)
+        self._state = State(self._store, self._signer)
+        self._attempts = Attempts(self.clock)
+        self._first: NewKey | None = None
+        self._host = host
+        self._listener = Listener(host, port)
+        self._opening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Accept connections from when this returns; starting again does nothing.
+
+        Raises:
+            ConfigurationError: the store, the prompts or the address cannot be used.
+            ClientClosedError: it was closed.
+        """
+        if self._closing is not None:
+            raise ClientClosedError("this Local Scope was closed; make another")
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        await asyncio.shield(self._opening)
+
+    async def aclose(self) -> None:
+        """Answer what is under way, cut what a fault holds back, write the rest, and free the port.
+
+        Closing again waits for the first close; cancelling the caller does not stop it.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _open(self) -> None:
+        try:
+            if isinstance(self._prompts, str | Path):
+                self._drafts = await asyncio.to_thread(read_prompts, self._prompts)
+            elif self._prompts is not None:
+                self._drafts = read_prompts(self._prompts)
+            self._first = await self._store.open()
+            await self._store.prompts.add(*self._drafts, unless_same=True)
+            app = build_app(
+                self._store,
+                self._signer,
+                self._attempts,
+                admin_token=self.admin_token,
+                scope=self,
+                host=self._host,
+            )
+            await self._listener.start(app)
+        except BaseException:
+            await self._shut()
+            raise
+
+    async def _close(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait((self._opening,))
+        await self._shut()
+
+    async def _shut(self) -> None:
+        self.faults.close()
+        try:
+            await self._listener.aclose()
+        finally:
+            await self._store.aclose()
+
+    @property
+    def url(self) -> str:
+        """Base URL of both APIs, without a slash at the end."""
+        return self._known(self._listener.url)
+
+    @property
+    def settings_url(self) -> str:
+        """Link to Settings > API Keys that signs its reader in: it carries the admin token."""
+        return settings_link(self.url, self.admin_token)
+
+    @property
+    def org_id(self) -> str:
+        """The one organization that this Local Scope has."""
+        return self._known(self._store.org_id)
+
+    @property
+    def credentials(self) -> ApiKeyCredentials:
+        """Credentials of the API key that a new store begins with.
+
+        Raises:
+            ConfigurationError: the store was there before, and keeps digests, not secrets.
+        """
+        org_id = self.org_id
+        if self._first is None:
+            raise ConfigurationError(
+                "this store was made earlier and does not know the secrets of its API keys: "
+                "use the credentials you stored, or make a key with create_key()"
+            )
+        return ApiKeyCredentials(org_id, self._first.record.api_key, self._first.api_secret)
+
+    def _known(self, value: str) -> str:
+        if not value:
+            raise ConfigurationError("this Local Scope has not been started")
+        return value
+
+    async def add_prompt(
+        self,
+        name: str,
+        content: Content,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        prompt_type: str = "text",
+        tags: Sequence[str] = (),
+        publish: bool = True,
+        promote: bool = True,
+    ) -> StoredVersion:
+        """Add the next version of a prompt, published and in production.
+
+        `promote=False` leaves production as it is: the version is only `latest`, which is the
+        newest published one. `publish=False` makes a draft, which has neither label. The
+        content of a `chat` prompt is a list of `{role, content}`, or a string.
+
+        Raises:
+            ValidationError: the contract has no such prompt.
+        """
+        draft = Draft.checked(
+            name,
+            content,
+            metadata=metadata,
+            prompt_type=prompt_type,
+            tags=tags,
+            publish=publish,
+            promote=promote,
+        )
+        (version,) = await self._store.prompts.add(draft)
+        return version
+
+    async def publish(self, name: str, version_id: str) -> StoredVersion:
+        """Publish a draft. See `PromptStore.publish`."""
+        return await self._store.prompts.publish(name, version_id)
+
+    async def promote(self, name: str, version_id: str) -> StoredVersion:
+        """Make a version the production version. See `PromptStore.promote`."""
+        return await self._store.prompts.promote(name, version_id)
+
+    async def archive(self, name: str, version_id: str) -> StoredVersion:
+        """Archive a version. See `PromptStore.archive`."""
+        return await self._store.prompts.archive(name, version_id)
+
+    async def create_key(
+        self, name: str, *, environment: str = "production", expires_in: float | None = None
+    ) -> ApiKeyCredentials:
+        """Make an API key that lives `expires_in` seconds (None: for ever), and return its credentials.
+
+        Raises:
+            ValidationError: the name, environment or lifetime is not acceptable.
+        """
+        new_key = await self._store.keys.create(
+            check_name(name),
+            environment=check_environment(environment),
+            expires_in=check_lifetime(expires_in),
+            act=Act(),
+        )
+        return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
+
+    async def rotate_key(self, api_key: str, *, overlap: float = 86_400) -> ApiKeyCredentials:
+        """Replace an API key, which goes on for `overlap` seconds. See `KeyStore.rotate`."""
+        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), act=Act())
+        return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
+
+    async def revoke_key(self, api_key: str, reason: str | None = None) -> KeyRecord:
+        """Revoke an API key: when this returns, nothing is let in with it. See `KeyStore.revoke`."""
+        return await self._store.keys.revoke(api_key, reason=check_reason(reason), act=Act())
+
+    async def reset(self) -> None:
+        """Begin anew at the same URL: the prompts given at the start, and the first API key alone.
+
+        `credentials`, their tokens and the admin token stay valid; faults, journal and
+        attempts are cleared; the clock stays where it is, because time only goes forward.
+        """
+        known = self._first
+        self._first = (
+            self._store.first_key()
+            if known is None
+            else self._store.first_key(known.api_secret, known.record.api_key)
+        )
+        await self._store.clear(self._first)
+        await self._store.prompts.add(*self._drafts, unless_same=True)
+        self._attempts.clear()
+        self.faults.clear()
+        self.journal.clear()
+
+    async def export_state(self) -> dict[str, Any]:
+        """Return every prompt, API key and event as JSON. See `State.export`."""
+        return await self._state.export()
+
+    async def import_state(self, state: Mapping[str, Any]) -> None:
+        """Replace every prompt, API key and event, and the organization, by an export.
+
+        The API key of `credentials` is there afterwards in any case.
+
+        Raises:
+            ValidationError: it is no export; nothing has changed.
+        """
+        first = self._first
+        keep = None if first is None else self._store.first_key(first.api_secret, first.record.api_key).record
+        await self._state.restore(state, keep=keep)

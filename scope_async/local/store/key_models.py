@@ -1,0 +1,128 @@
+"""An API key as Local Scope stores it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from scope_async.errors import ValidationError
+from scope_async.local.timestamps import iso
+
+ENVIRONMENTS = ("development", "staging", "production")
+
+STATUSES = ("active", "revoked", "expired")
+
+KeyStatus = Literal["active", "revoked", "expired"]
+
+
+@frozen
+class KeyRecord:
+    """One API key; instants are seconds since the epoch. When it was last used is `Activity`'s to know."""
+
+    api_key: str
+    name: str
+    environment: str
+    secret_digest: bytes = field(repr=False)
+    created_at: float
+    created_by: str
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    revoked_reason: str | None = None
+
+    def status_at(self, now: float) -> KeyStatus:
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and now >= self.expires_at:
+            return "expired"
+        return "active"
+
+    def document(self, *, now: float, last_used_at: float | None) -> dict[str, Any]:
+        """Return the fields of contract 1.5; never a secret or a digest."""
+        return {
+            "name": self.name,
+            "api_key": self.api_key,
+            "environment": self.environment,
+            "status": self.status_at(now),
+            "created_at": iso(self.created_at),
+            "created_by": self.created_by,
+            "last_used_at": iso(last_used_at),
+            "expires_at": iso(self.expires_at),
+            "revoked_at": iso(self.revoked_at),
+            "revoked_reason": self.revoked_reason,
+        }
+
+
+@frozen
+class NewKey:
+    """A key just created, with the only copy of its secret there will ever be."""
+
+    record: KeyRecord
+    api_secret: str = field(repr=False)
+
+
+DEFAULT_OVERLAP = 86_400
+MAX_OVERLAP = 30 * 86_400
+"""Seconds that a rotated key may go on."""
+_NAME_LIMIT = 100
+_REASON_LIMIT = 500
+_MAX_LIFETIME = 100 * 366 * 86_400
+
+
+def check_name(name: object) -> str:
+    """Return the name of a key, without the blanks around it.
+
+    Raises:
+        ValidationError: it is not 1 to 100 printable characters.
+    """
+    stripped = name.strip() if isinstance(name, str) else ""
+    if not 1 <= len(stripped) <= _NAME_LIMIT or not stripped.isprintable():
+        raise ValidationError(f"name: 1 to {_NAME_LIMIT} printable characters")
+    return stripped
+
+
+def check_environment(environment: object) -> str:
+    if not isinstance(environment, str) or environment not in ENVIRONMENTS:
+        raise ValidationError(f"environment: one of {', '.join(ENVIRONMENTS)}")
+    return environment
+
+
+def check_lifetime(expires_in: object) -> float | None:
+    """Return how many seconds a key lives; None is for ever."""
+    if expires_in is None:
+        return None
+    seconds = _number(expires_in)
+    if seconds is None or not 0 < seconds <= _MAX_LIFETIME:
+        raise ValidationError("expires_in: seconds, more than 0 and at most 100 years, or null")
+    return seconds
+
+
+def check_overlap(overlap: object) -> float:
+    seconds = _number(overlap)
+    if seconds is None or not 0 <= seconds <= MAX_OVERLAP:
+        raise ValidationError("overlap: seconds from 0 to 30 days")
+    return seconds
+
+
+def check_reason(reason: object) -> str | None:
+    if reason is None:
+        return None
+    # A lone surrogate, which JSON can spell, is no character that a store could keep.
+    if not isinstance(reason, str) or len(reason) > _REASON_LIMIT or not _is_text(reason):
+        raise ValidationError(f"reason: at most {_REASON_LIMIT} characters, or null")
+    return reason
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

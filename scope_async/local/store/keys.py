@@ -1,0 +1,251 @@
+"""API keys: the index that every request asks, and the changes that go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from scope_async._core.clock import Clock
+from scope_async.errors import ConflictError, NotFoundError
+from scope_async.local.identifiers import digest, new_identifier, new_secret
+from scope_async.local.store.audit_log import Activity, event_row
+from scope_async.local.store.database import Change, Database, Statement
+from scope_async.local.store.idempotency import Replays, Request
+from scope_async.local.store.key_models import KeyRecord, NewKey
+
+_COLUMNS = (
+    "api_key, name, environment, secret_digest, created_at, created_by, "
+    "expires_at, revoked_at, revoked_reason"
+)
+
+_REPLACES = "replaces "
+
+
+@frozen
+class Act:
+    """Who asks for a change, from where, and under which `Idempotency-Key` (None: without)."""
+
+    actor: str = "local"
+    address: str | None = None
+    idempotency_key: str | None = None
+
+
+class KeyStore:
+    """Every key is in memory; a change shows there the moment it is on the disk, and not before."""
+
+    def __init__(self, database: Database, activity: Activity, clock: Clock) -> None:
+        self._database = database
+        self._activity = activity
+        self._clock = clock
+        self._keys: dict[str, KeyRecord] = {}
+        self._successors: dict[str, str] = {}
+        self._replays = Replays(clock)
+
+    async def load(self) -> None:
+        """Read the index from the disk."""
+        rows = await self._database.fetch(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
+        events = await self._database.fetch("SELECT api_key, event, reason FROM events ORDER BY seq")
+        self.adopt((KeyRecord(*row[:-1]) for row in rows), events)
+        self._activity.adopt({row[0]: row[-1] for row in rows if row[-1] is not None})
+        rows = await self._database.fetch("SELECT key_digest, request_digest, api_key FROM idempotency")
+        self._replays.adopt({key_digest: (content, api_key) for key_digest, content, api_key in rows})
+
+    def adopt(
+        self, records: Iterable[KeyRecord], events: Iterable[tuple[str | None, str, str | None]] = ()
+    ) -> None:
+        """Start over with `records`; `events` are the key, name and reason of each line of their trails."""
+        self._keys = {record.api_key: record for record in records}
+        self._successors = {}
+        for api_key, event, reason in events:
+            if event == "created" and api_key in self._keys and reason is not None:
+                self._successors.setdefault(reason.removeprefix(_REPLACES), api_key)
+        self._replays.adopt({})
+
+    def find(self, api_key: str) -> KeyRecord | None:
+        return self._keys.get(api_key)
+
+    def get(self, api_key: str) -> KeyRecord:
+        """Return the key.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        record = self._keys.get(api_key)
+        if record is None:
+            raise NotFoundError("there is no such API key", http_status=404, error_code="api_key_not_found")
+        return record
+
+    def all(self) -> list[KeyRecord]:
+        """Return every key, newest first; keys of one instant in the order of their identifiers."""
+        return sorted(self._keys.values(), key=lambda record: (-record.created_at, record.api_key))
+
+    async def create(
+        self, name: str, *, environment: str = "production", expires_in: float | None = None, act: Act
+    ) -> NewKey:
+        """Make a key; the secret is in what this returns and nowhere else.
+
+        With an idempotency key, the same call within ten minutes returns the same key and secret.
+
+        Raises:
+            ConflictError: the idempotency key was used for another call, or too long ago.
+        """
+        request = Request.of(act.idempotency_key, "create", name, environment, expires_in)
+
+        def plan() -> Change[NewKey]:
+            if (replayed := self._replays.find(request)) is not None:
+                return Change((), lambda: replayed)
+            new_key = self._make(name, environment, expires_in, act.actor)
+            return self._created(new_key, act, request, None)
+
+        return await self._database.write(plan)
+
+    async def rotate(self, api_key: str, *, overlap: float, act: Act) -> NewKey:
+        """Make a key with the name, environment and lifetime of `api_key`.
+
+        The old key goes on for `overlap` seconds, or until its own end when that comes first.
+
+        Raises:
+            NotFoundError: there is no such key.
+            ConflictError: it is revoked or expired, or the idempotency key was used otherwise.
+        """
+        request = Request.of(act.idempotency_key, "rotate", api_key, overlap)
+
+        def plan() -> Change[NewKey]:
+            if (replayed := self._replays.find(request)) is not None:
+                return Change((), lambda: replayed)
+            old, now = self.get(api_key), self._clock.time()
+            if (status := old.status_at(now)) != "active":
+                raise ConflictError(
+                    f"the API key is {status}: only an active key can be rotated",
+                    http_status=409,
+                    error_code="api_key_not_active",
+                )
+            ends = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
+            new_key = self._make(old.name, old.environment, self._lifetime(old), act.actor)
+            return self._created(new_key, act, request, attrs.evolve(old, expires_at=ends))
+
+        return await self._database.write(plan)
+
+    async def revoke(self, api_key: str, *, reason: str | None, act: Act) -> KeyRecord:
+        """Revoke the key at once and for good; when this returns, no request with it is let in.
+
+        Revoking again changes nothing: the first time and reason stay.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+
+        def plan() -> Change[KeyRecord]:
+            record = self.get(api_key)
+            if record.revoked_at is not None:
+                return Change((), lambda: record)
+            now = self._clock.time()
+            revoked = attrs.evolve(record, revoked_at=now, revoked_reason=reason)
+            event = event_row("revoked", api_key, now, actor=act.actor, address=act.address, reason=reason)
+            return Change((key_row(revoked), event), lambda: self._keep(revoked))
+
+        return await self._database.write(plan)
+
+    async def events(self, api_key: str) -> list[dict[str, Any]]:
+        """Return the audit trail of a key, oldest first.
+
+        Raises:
+            NotFoundError: there is no such key.
+        """
+        record = self.get(api_key)
+        await self._activity.flush()
+        rows = await self._database.fetch(
+            "SELECT event, at, actor, address, reason, count FROM events WHERE api_key = ? ORDER BY at, seq",
+            (api_key,),
+        )
+        events: list[dict[str, Any]] = [
+            dict(zip(("event", "at", "actor", "address", "reason", "count"), row, strict=True))
+            for row in rows
+        ]
+        ended = record.expires_at
+        if ended is not None and ended <= min(self._clock.time(), record.revoked_at or float("inf")):
+            # Nobody does this and nothing has to be awake for it, so it is derived, not written.
+            expired = {
+                "event": "expired",
+                "at": ended,
+                "actor": "clock",
+                "address": None,
+                "reason": None,
+                "count": 1,
+            }
+            events.append(expired)
+            events.sort(key=lambda event: float(event["at"]))
+        return events
+
+    def _lifetime(self, record: KeyRecord) -> float | None:
+        """Return how long the key was made to live; a rotation only shortens what is left of it.
+
+        What first replaced it was made to live as long, and has not been shortened itself or
+        was replaced in turn.
+        """
+        seen: set[str] = set()  # an import can make keys that replace each other
+        while (successor := self._successors.get(record.api_key)) is not None and successor not in seen:
+            seen.add(successor)
+            record = self._keys[successor]
+        return None if record.expires_at is None else record.expires_at - record.created_at
+
+    def _make(self, name: str, environment: str, expires_in: float | None, actor: str) -> NewKey:
+        now = self._clock.time()
+        secret = new_secret("secret")
+        record = KeyRecord(
+            api_key=new_identifier("key"),
+            name=name,
+            environment=environment,
+            secret_digest=digest(secret),
+            created_at=now,
+            created_by=actor,
+            expires_at=None if expires_in is None else now + expires_in,
+        )
+        return NewKey(record, secret)
+
+    def _created(
+        self, new_key: NewKey, act: Act, request: Request, replaced: KeyRecord | None
+    ) -> Change[NewKey]:
+        record, at = new_key.record, new_key.record.created_at
+        reason = None if replaced is None else f"{_REPLACES}{replaced.api_key}"
+        statements = [
+            key_row(record),
+            event_row("created", record.api_key, at, actor=act.actor, address=act.address, reason=reason),
+        ]
+        if replaced is not None:
+            reason = f"replaced by {record.api_key}"
+            statements += [
+                key_row(replaced),
+                event_row(
+                    "rotated", replaced.api_key, at, actor=act.actor, address=act.address, reason=reason
+                ),
+            ]
+        statements += self._replays.rows(request, new_key)
+
+        def then() -> NewKey:
+            self._keep(record)
+            if replaced is not None:
+                self._keep(replaced)
+                self._successors.setdefault(replaced.api_key, record.api_key)
+            self._replays.keep(request, new_key)
+            return new_key
+
+        return Change(tuple(statements), then)
+
+    def _keep(self, record: KeyRecord) -> KeyRecord:
+        self._keys[record.api_key] = record
+        return record
+
+
+def key_row(record: KeyRecord) -> Statement:
+    """Return the statement that stores `record`, new or changed."""
+    values = attrs.astuple(record)
+    changes = ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", "))
+    sql = (
+        f"INSERT INTO api_keys ({_COLUMNS}) VALUES ({', '.join('?' * len(values))}) "  # noqa: S608 - our own columns
+        f"ON CONFLICT (api_key) DO UPDATE SET {changes}"
+    )
+    return sql, values

@@ -1,0 +1,128 @@
+"""Everything a Local Scope remembers, put together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from scope_async._core.clock import Clock
+from scope_async.local.identifiers import digest, new_identifier, new_secret
+from scope_async.local.store.audit_log import Activity, event_row
+from scope_async.local.store.database import Change, Database, Statement
+from scope_async.local.store.key_models import KeyRecord, NewKey
+from scope_async.local.store.keys import KeyStore, key_row
+from scope_async.local.store.prompt_models import StoredPrompt
+from scope_async.local.store.prompts import PromptStore
+from scope_async.local.store.schema import EMPTY
+
+_SIGNING_KEY_BYTES = 32
+
+
+@frozen
+class _Settings:
+    org_id: str
+    signing_key: bytes
+
+
+class Store:
+    """The only writer of a Local Scope's database; what it answers, it answers from memory."""
+
+    def __init__(self, path: Path | None, clock: Clock) -> None:
+        self.clock = clock
+        self.database = Database(path)
+        self.activity = Activity(self.database)
+        self.keys = KeyStore(self.database, self.activity, clock)
+        self.prompts = PromptStore(self.database, clock)
+        self._settings = _Settings("", b"")
+
+    @property
+    def org_id(self) -> str:
+        return self._settings.org_id
+
+    @property
+    def signing_key(self) -> bytes:
+        return self._settings.signing_key
+
+    async def open(self) -> NewKey | None:
+        """Open the database; return its first API key when there was no database before.
+
+        Raises:
+            ConfigurationError: the file cannot be used.
+        """
+        await self.database.open()
+        try:
+            settings = dict(await self.database.fetch("SELECT name, value FROM settings"))
+            if "org_id" not in settings:
+                return await self._begin()
+            self._settings = _Settings(settings["org_id"], settings["signing_key"])
+            await self.keys.load()
+            await self.prompts.load()
+        except BaseException:
+            await self.database.aclose()
+            raise
+        return None
+
+    async def _begin(self) -> NewKey:
+        settings = _Settings(new_identifier("org"), secrets.token_bytes(_SIGNING_KEY_BYTES))
+        first = self.first_key()
+        statements = (
+            ("INSERT INTO settings VALUES ('org_id', ?)", (settings.org_id,)),
+            ("INSERT INTO settings VALUES ('signing_key', ?)", (settings.signing_key,)),
+            *created_rows(first.record),
+        )
+
+        def then() -> NewKey:
+            self._settings = settings
+            self.keys.adopt([first.record])
+            return first
+
+        return await self.database.write(lambda: Change(statements, then))
+
+    def first_key(self, secret: str | None = None, api_key: str | None = None) -> NewKey:
+        """Return the key that a fresh store begins with, or the same key once more."""
+        secret = secret or new_secret("secret")
+        record = KeyRecord(
+            api_key=api_key or new_identifier("key"),
+            name="default",
+            environment="production",
+            secret_digest=digest(secret),
+            created_at=self.clock.time(),
+            created_by="local",
+        )
+        return NewKey(record, secret)
+
+    def adopt(
+        self,
+        org_id: str,
+        keys: Iterable[KeyRecord],
+        last_used: Mapping[str, float],
+        prompts: Iterable[StoredPrompt],
+        events: Iterable[tuple[str | None, str, str | None]] = (),
+    ) -> None:
+        """Answer from this from now on; it has just been written."""
+        self._settings = _Settings(org_id, self._settings.signing_key)
+        self.activity.adopt(last_used)
+        self.keys.adopt(keys, events)
+        self.prompts.adopt(prompts)
+
+    async def clear(self, first: NewKey) -> None:
+        """Forget every prompt, key and event; begin again with `first` and the same organization."""
+
+        def then() -> None:
+            self.adopt(self.org_id, [first.record], {}, [])
+
+        await self.database.write(lambda: Change((*EMPTY, *created_rows(first.record)), then))
+
+    async def aclose(self) -> None:
+        """Write what is left and close; closing twice does nothing."""
+        await self.activity.aclose()
+        await self.database.aclose()
+
+
+def created_rows(record: KeyRecord) -> tuple[Statement, Statement]:
+    """Return the statements that store a new key and the event of its creation."""
+    event = event_row("created", record.api_key, record.created_at, actor=record.created_by)
+    return key_row(record), event

@@ -1,0 +1,107 @@
+"""The access tokens of Local Scope: JWTs that name their key."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import jwt
+from attrs import field, frozen
+
+from scope_async._core.clock import Clock
+from scope_async.local.store.key_models import KeyRecord
+from scope_async.local.store.store import Store
+
+_ALGORITHM = "HS256"
+_ISSUER = "scope-async-local"
+_GRANTS_KEPT = 16_384
+
+
+class BadTokenError(Exception):
+    """Not a token that this store has signed."""
+
+
+@frozen
+class Grant:
+    """What a token says: whose it is, and until when (seconds since the epoch)."""
+
+    api_key: str
+    expires_at: float
+
+
+@frozen
+class IssuedToken:
+    value: str = field(repr=False)
+    expires_at: float
+
+
+class Signer:
+    """Signs and verifies tokens; a token seen before is not verified again."""
+
+    def __init__(self, store: Store, clock: Clock, token_ttl: float) -> None:
+        self.token_ttl = token_ttl
+        self._store = store
+        self._clock = clock
+        self._granted: dict[str, Grant] = {}
+
+    def issue(self, key: KeyRecord, *, lifetime: float | None = None) -> IssuedToken:
+        """Return a new token for `key`.
+
+        It lives `lifetime` seconds; by default `token_ttl`, or less when the key ends before.
+
+        `iat` and `exp` carry milliseconds, which RFC 7519 allows: with whole seconds,
+        a token of four seconds would live three.
+        """
+        now = round(self._clock.time(), 3)
+        expires_at = now + (self.token_ttl if lifetime is None else lifetime)
+        if lifetime is None and key.expires_at is not None:
+            expires_at = min(expires_at, key.expires_at)
+        expires_at = round(expires_at, 3)
+        claims = {
+            "iss": _ISSUER,
+            "sub": key.api_key,
+            "org_id": self._store.org_id,
+            "key_id": key.api_key,
+            "iat": now,
+            "exp": expires_at,
+            "jti": uuid.uuid4().hex,
+        }
+        value = jwt.encode(claims, self._store.signing_key, _ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
+        return IssuedToken(value, expires_at)
+
+    def granted(self, authorization: str) -> Grant | None:
+        """Return what `keep` was told of this `Authorization` header."""
+        return self._granted.get(authorization)
+
+    def keep(self, authorization: str, grant: Grant) -> None:
+        """Remember that this header holds this grant, so that its token is verified once."""
+        self._granted[authorization] = grant
+        if len(self._granted) > _GRANTS_KEPT:
+            self._granted.pop(next(iter(self._granted)))
+
+    def forget(self) -> None:
+        """Verify every token anew: what it is measured by has changed."""
+        self._granted.clear()
+
+    def verify(self, token: str) -> Grant:
+        """Return what the token says, also when it has expired: the caller looks at the clock.
+
+        Raises:
+            BadTokenError: it is not one of ours.
+        """
+        # Expiry follows the travelling clock, which pyjwt does not know.
+        options: Any = {
+            "verify_exp": False,
+            "verify_iat": False,
+            "require": ["exp", "iat", "jti", "key_id", "org_id"],
+        }
+        try:
+            claims: dict[str, Any] = jwt.decode(  # pyright: ignore[reportUnknownMemberType]
+                token, self._store.signing_key, [_ALGORITHM], options=options, issuer=_ISSUER
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            # The header is read before the signature is checked, so it can be anything.
+            raise BadTokenError(str(error)) from error
+        if claims["org_id"] != self._store.org_id:
+            raise BadTokenError("the token is of another organization")
+        return Grant(str(claims["key_id"]), float(claims["exp"]))

@@ -1,0 +1,87 @@
+"""Who is calling, and may they."""
+
+from __future__ import annotations
+
+import hmac
+
+from scope_async.local.identifiers import digest
+from scope_async.local.store.key_models import KeyRecord
+from scope_async.local.store.store import Store
+from scope_async.local.tokens import BadTokenError, Grant, Signer
+from scope_async.local.web.request import Call, Refusal
+
+
+class Access:
+    """Looks at the `Authorization` header of every request, and at the key behind it."""
+
+    def __init__(self, store: Store, signer: Signer, admin_token: str) -> None:
+        self._keys = store.keys
+        self._activity = store.activity
+        self._clock = store.clock
+        self._signer = signer
+        self._admin_digest = digest(admin_token)
+
+    def key_of(self, call: Call) -> KeyRecord:
+        """Return the key whose token came with the request; the key is looked up every time.
+
+        Raises:
+            Refusal: 401, with a code that says why.
+        """
+        header = call.request.headers.get("Authorization", "")
+        grant = self._signer.granted(header) or self._verified(header)
+        call.api_key = grant.api_key
+        now = self._clock.time()
+        if now >= grant.expires_at:
+            raise _unauthorized("token_expired", "the access token has expired")
+        record = self._keys.find(grant.api_key)
+        if record is None:
+            raise _unauthorized("invalid_token", "the API key of this access token does not exist")
+        if (status := record.status_at(now)) != "active":
+            raise _unauthorized(f"api_key_{status}", f"the API key of this access token is {status}")
+        self._activity.used(record.api_key, now)
+        return record
+
+    def _verified(self, header: str) -> Grant:
+        try:
+            grant = self._signer.verify(_bearer(header))
+        except BadTokenError as error:
+            raise _unauthorized("invalid_token", "the access token is not valid") from error
+        self._signer.keep(header, grant)
+        return grant
+
+    def administrator(self, call: Call) -> None:
+        """Let an administrator in; a key can never manage keys.
+
+        Raises:
+            Refusal: 403 for the token of an API key, 401 for anything else.
+        """
+        token = _bearer(call.request.headers.get("Authorization", ""))
+        if self.is_admin_token(token):
+            return
+        try:
+            call.api_key = self._signer.verify(token).api_key
+        except BadTokenError as error:
+            raise _unauthorized(
+                "invalid_token", "this needs the admin token, which every start makes anew"
+            ) from error
+        raise Refusal(403, "forbidden", "an API key cannot do this: it needs the admin token")
+
+    def is_admin_token(self, token: str) -> bool:
+        """Compare in a time that says nothing about the admin token."""
+        return hmac.compare_digest(digest(token), self._admin_digest)
+
+
+def _bearer(header: str) -> str:
+    if not header:
+        raise _unauthorized("missing_token", "the Authorization header is missing", error=False)
+    # RFC 9110, 11.1: the scheme is case-insensitive.
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise _unauthorized("invalid_token", "the Authorization header has to be 'Bearer <token>'")
+    return token.strip()
+
+
+def _unauthorized(code: str, message: str, *, error: bool = True) -> Refusal:
+    # RFC 6750, 3.1: a request without authentication gets no error attribute.
+    challenge = 'Bearer error="invalid_token"' if error else "Bearer"
+    return Refusal(401, code, message, {"WWW-Authenticate": challenge})

@@ -1,0 +1,131 @@
+"""How a fault is carried out on a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from scope_async.local.faults.registry import Faults
+from scope_async.local.faults.spec import Fault
+from scope_async.local.web.journal import Journal
+from scope_async.local.web.request import Call, error_reply
+
+CarryOut = Callable[[], Awaitable[web.StreamResponse]]
+
+_CHUNK = 64 * 1024
+_JSON = "application/json"
+_CODES = {401: "invalid_token", 403: "forbidden", 404: "not_found", 429: "rate_limited", 503: "unavailable"}
+_BODIES: dict[str, tuple[bytes, str]] = {
+    "html": (b"<!doctype html><title>Bad Gateway</title><h1>Bad Gateway</h1>", "text/html"),
+    "empty": (b"", _JSON),
+    "list": (b"[]", _JSON),
+    "missing": (b'{"unrelated": true}', _JSON),
+    "error": (b'{"error": {"code": "internal", "message": "a fault of Local Scope"}}', _JSON),
+    "binary": (b"\x00\xff\xfe\x80" * 64, _JSON),
+}
+
+
+class Sabotage:
+    """Serves a call while faults are active."""
+
+    def __init__(self, faults: Faults, journal: Journal) -> None:
+        self._faults = faults
+        self._journal = journal
+
+    async def serve(self, call: Call, carry_out: CarryOut) -> web.StreamResponse:
+        """Return the reply, true or false; a call that gets none ends with its connection."""
+        strike = self._faults.strike(call.operation, call.request.path)
+        if strike.delay and not await self._faults.hold(strike.delay):
+            await self._cut(call)
+        if strike.instead is not None:
+            call.fault = strike.instead.kind
+            return await self._instead(call, strike.instead)
+        if strike.token:
+            call.token_faults = strike.token
+            call.fault = strike.token[0].kind
+        response = await carry_out()
+        if strike.reply is not None:
+            call.fault = strike.reply.kind
+            return await self._spoilt(call, strike.reply, response)
+        return response
+
+    async def _instead(self, call: Call, fault: Fault) -> web.StreamResponse:
+        if fault.kind == "hang":
+            await self._faults.hold(None)
+            await self._cut(call)
+        if fault.kind == "reset":
+            await self._cut(call, linger=True)
+        if fault.kind == "dialect":
+            return error_reply(404, "not_found", "this service does not speak this dialect")
+        return _status_reply(call, fault)
+
+    async def _spoilt(self, call: Call, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
+        if fault.kind == "oversized":
+            return await self._flood(call, int(float(fault.value or 0)))  # type: ignore[arg-type] # checked: a number
+        body = response.body if isinstance(response, web.Response) else b""
+        written = body if isinstance(body, bytes) else b""
+        if fault.kind == "malformed":
+            spoilt, content_type = _BODIES.get(str(fault.value), (written[: len(written) // 2], _JSON))
+            return web.Response(body=spoilt, content_type=content_type)
+        if fault.value == "middle":
+            half = web.StreamResponse(status=response.status)
+            half.content_type = _JSON
+            half.content_length = len(written)
+            half.headers["X-Request-ID"] = call.request_id
+            self._journal.add(call, response.status)
+            await half.prepare(call.request)
+            await half.write(written[: len(written) // 2])
+            await self._cut(call, flush=True)
+        await self._cut(call)
+        return response
+
+    async def _flood(self, call: Call, size: int) -> web.StreamResponse:
+        opening, ending = b'{"content": "', b'"}'
+        flood = web.StreamResponse()
+        flood.content_type = _JSON
+        flood.content_length = max(size, len(opening) + len(ending))
+        flood.headers["X-Request-ID"] = call.request_id
+        self._journal.add(call, flood.status)
+        # The client may have read enough at any point.
+        with contextlib.suppress(ConnectionError):
+            await flood.prepare(call.request)
+            await flood.write(opening)
+            left = flood.content_length - len(opening) - len(ending)
+            while left > 0:
+                await flood.write(b"x" * min(left, _CHUNK))
+                left -= _CHUNK
+            await flood.write(ending)
+        return flood
+
+    async def _cut(self, call: Call, *, flush: bool = False, linger: bool = False) -> None:
+        """End the connection; what follows never runs, because aiohttp cancels the handler."""
+        self._journal.add(call, None)
+        transport = call.request.transport
+        if transport is not None:
+            if linger:
+                # SO_LINGER of zero seconds makes closing a reset (RST).
+                raw = transport.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if flush:
+                transport.close()
+            else:
+                transport.abort()
+        await asyncio.get_running_loop().create_future()
+
+
+def _status_reply(call: Call, fault: Fault) -> web.Response:
+    status = int(float(fault.value))  # type: ignore[arg-type] # checked: a number
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        headers["Retry-After"] = str(fault.retry_after)
+    call.code = "fault" if status < 400 else _CODES.get(status, "fault")  # noqa: PLR2004 - errors begin there
+    if status == 401 and call.operation == "exchange":  # noqa: PLR2004 - refused here are credentials, not a token
+        call.code = "invalid_credentials"
+    body = {"code": call.code, "message": f"a fault of Local Scope: {status}"}
+    return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type=_JSON)

@@ -1,0 +1,240 @@
+"""Every request that Local Scope has answered."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import re
+from collections import Counter, deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import unquote
+
+from attrs import frozen
+
+from scope_async._core.clock import Clock
+from scope_async.errors import TimeoutError
+from scope_async.local.timestamps import iso
+from scope_async.local.web.request import Call
+
+KEPT = 10_000
+"""Entries kept; counting goes on."""
+
+_API = ("exchange", "prompt", "keys")
+_PRIVATE = re.compile(r"(?:secret|admin)_[0-9A-Za-z]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_PATH_LIMIT = 300
+
+
+@frozen
+class JournalEntry:
+    """One request: never a secret, never a token.
+
+    `status` is None when no reply was sent; `fault` names what stood in for the service.
+    `api_key` is None when no key of this Local Scope was recognised. `at` is in seconds since
+    the epoch, by Local Scope's clock, when the request was answered.
+    """
+
+    operation: str
+    api_key: str | None
+    status: int | None
+    request_id: str
+    at: float
+    method: str
+    path: str
+    code: str | None = None
+    fault: str | None = None
+
+    @property
+    def is_unexpected(self) -> bool:
+        """True when nothing had been prepared for this request: no such path, prompt or version."""
+        return self.fault is None and (
+            self.operation == "unknown" or (self.operation == "prompt" and self.status == 404)  # noqa: PLR2004
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "operation": self.operation,
+            "api_key": self.api_key,
+            "status": self.status,
+            "request_id": self.request_id,
+            "at": iso(self.at),
+            "method": self.method,
+            "path": self.path,
+            "code": self.code,
+            "fault": self.fault,
+        }
+
+
+# Made for every request and read for few: the fields of a JournalEntry before they are made readable.
+_Line = tuple[str, str | None, int | None, str, float, str, str, str | None, str | None]
+
+
+@frozen
+class _Waiter:
+    counter: Counter[str]
+    operation: str
+    n: int
+    reached: asyncio.Future[None]
+
+
+class Journal:
+    """Counts and remembers requests, and waits for them.
+
+    An entry is there before its reply is sent, so a test that got the reply sees the entry.
+    `any` stands for `exchange`, `prompt` and `keys` together.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lines: deque[_Line] = deque(maxlen=KEPT)
+        self._arrived: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
+        self._waiters: list[_Waiter] = []
+
+    @property
+    def entries(self) -> tuple[JournalEntry, ...]:
+        """The last 10,000 requests, oldest first."""
+        return tuple(map(_entry, self._lines))
+
+    @property
+    def unexpected(self) -> tuple[JournalEntry, ...]:
+        """Those for which nothing had been prepared."""
+        return tuple(entry for entry in self.entries if entry.is_unexpected)
+
+    def count(self, operation: str = "any", *, status: int | None = None, api_key: str | None = None) -> int:
+        """Return how many requests were answered; with a status or a key, among the last 10,000."""
+        if status is None and api_key is None:
+            return _total(self._answered, operation)
+        return sum(
+            (status is None or entry.status == status) and (api_key is None or entry.api_key == api_key)
+            for entry in self.entries
+            if entry.operation == operation or (operation == "any" and entry.operation in _API)
+        )
+
+    def arrivals(self, operation: str = "any") -> int:
+        """Return how many requests have arrived, answered or not."""
+        return _total(self._arrived, operation)
+
+    async def wait_for(
+        self,
+        operation: str = "any",
+        n: int = 1,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - a test says how long it is willing to wait
+    ) -> JournalEntry:
+        """Return the newest entry of `operation` once there have been `n` since the start or `clear`.
+
+        Raises:
+            TimeoutError: there were not, after `timeout` seconds of real time.
+        """
+        await self._wait(self._answered, operation, n, timeout)
+        wanted = _API if operation == "any" else (operation,)
+        return _entry(next(line for line in reversed(self._lines) if line[0] in wanted))
+
+    async def wait_for_arrival(
+        self,
+        operation: str = "any",
+        n: int = 1,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> None:
+        """Return once `n` requests of `operation` have arrived, also when a fault holds them back.
+
+        Raises:
+            TimeoutError: they have not, after `timeout` seconds of real time.
+        """
+        await self._wait(self._arrived, operation, n, timeout)
+
+    @contextmanager
+    def only(self, *operations: str) -> Generator[Journal, None, None]:
+        """Fail the test when, in the block, anything but `operations` was asked for.
+
+        Without operations: when anything was asked for that had not been prepared.
+
+        Raises:
+            AssertionError: it was; the message lists the requests.
+        """
+        before = len(self._lines)
+        dropped = _total(self._answered, "all") - before
+        yield self
+        gone = _total(self._answered, "all") - len(self._lines) - dropped
+        for entry in self.entries[max(0, before - gone) :]:
+            wrong = entry.operation not in operations if operations else entry.is_unexpected
+            if wrong:
+                raise AssertionError(f"unexpected {entry.method} {entry.path}: {entry}")
+
+    def clear(self) -> None:
+        """Forget every entry and start counting from 0."""
+        self._lines.clear()
+        self._arrived.clear()
+        self._answered.clear()
+
+    def arrive(self, call: Call) -> None:
+        """Note that a request is here."""
+        self._arrived[call.operation] += 1
+        if self._waiters:
+            self._wake()
+
+    def add(self, call: Call, status: int | None) -> None:
+        """Note how a request is answered; of one request only the first answer counts."""
+        if call.journaled:
+            return
+        call.journaled = True
+        request = call.request
+        self._lines.append(
+            (
+                call.operation,
+                call.api_key,
+                status,
+                call.request_id,
+                self._clock.time(),
+                request.method,
+                request.raw_path,
+                call.code,
+                call.fault,
+            )
+        )
+        self._answered[call.operation] += 1
+        if self._waiters:
+            self._wake()
+
+    async def _wait(self, counter: Counter[str], operation: str, n: int, limit: float) -> None:
+        if _total(counter, operation) >= n:
+            return
+        waiter = _Waiter(counter, operation, n, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(limit):
+                await waiter.reached
+        except builtins.TimeoutError as error:
+            raise TimeoutError(
+                f"{_total(counter, operation)} of {n} {operation} requests after {limit:g} s; "
+                f"answered so far: {dict(self._answered) or 'none'}"
+            ) from error
+        finally:
+            self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.reached.done() and _total(waiter.counter, waiter.operation) >= waiter.n:
+                waiter.reached.set_result(None)
+
+
+def _total(counter: Counter[str], operation: str) -> int:
+    if operation == "any":
+        return sum(counter[name] for name in _API)
+    return counter.total() if operation == "all" else counter[operation]
+
+
+def _entry(line: _Line) -> JournalEntry:
+    operation, api_key, status, request_id, at, method, raw_path, code, fault = line
+    path = unquote(raw_path.partition("?")[0])
+    return JournalEntry(
+        operation, api_key, status, _masked(request_id), at, method, _masked(path), code, fault
+    )
+
+
+def _masked(text: str) -> str:
+    # Someone will put a secret into an address one day.
+    return _PRIVATE.sub("(masked)", text)[:_PATH_LIMIT]

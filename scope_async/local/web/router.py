@@ -1,0 +1,100 @@
+"""The door through which every request comes and every reply leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from scope_async.errors import ApiError, ValidationError
+from scope_async.local.faults.registry import Faults
+from scope_async.local.web.fault_injection import Sabotage
+from scope_async.local.web.journal import Journal
+from scope_async.local.web.request import Call, Handler, Refusal, Route, error_reply
+
+_LOG = logging.getLogger("scope_async.local")
+
+
+class Front:
+    """Gives every reply a request id, every error its form, every fault its moment, every call its entry.
+
+    These are not aiohttp middlewares because a router's own routes are cheaper: the
+    common path is one extra call.
+    """
+
+    def __init__(self, faults: Faults, journal: Journal) -> None:
+        self._faults = faults
+        self._journal = journal
+        self._sabotage = Sabotage(faults, journal)
+
+    def add(self, app: web.Application, *routes: Route) -> None:
+        """Serve `routes`, and 405 for the other methods of their paths.
+
+        All routes of a path have to come in one go.
+        """
+        methods: dict[str, list[str]] = {}
+        for route in routes:
+            methods.setdefault(route.path, []).append(route.method)
+            app.router.add_route(route.method, route.path, self._served(route))
+        for path, allowed in methods.items():
+            refuse = _refusing(405, "method_not_allowed", {"Allow": ", ".join(allowed)})
+            app.router.add_route("*", path, self._served(Route("*", path, "unknown", refuse)))
+
+    def add_rest(self, app: web.Application) -> None:
+        """Serve 404 for every other path; comes last, because the first match answers."""
+        path = "/{rest:(?s:.*)}"
+        rest = Route("*", path, "unknown", _refusing(404, "not_found", {}))
+        app.router.add_route("*", path, self._served(rest))
+
+    def _served(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        operation, handler = route.operation, route.handler
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            call = Call(request, operation)
+            self._journal.arrive(call)
+            try:
+                if self._faults.active:
+                    response = await self._sabotage.serve(call, lambda: _carry_out(call, handler))
+                else:
+                    response = await _carry_out(call, handler)
+            except asyncio.CancelledError:
+                # The client went away, or Local Scope closes.
+                self._journal.add(call, None)
+                raise
+            self._journal.add(call, response.status)
+            if not response.prepared:
+                response.headers["X-Request-ID"] = call.request_id
+            return response
+
+        return serve
+
+
+async def _carry_out(call: Call, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(call)
+    except Refusal as refusal:
+        call.code = refusal.code
+        return error_reply(refusal.status, refusal.code, refusal.message, refusal.headers)
+    except ValidationError as error:
+        call.code = "validation_error"
+        return error_reply(422, call.code, str(error))
+    except ApiError as error:
+        call.code = error.error_code or "internal_error"
+        return error_reply(error.http_status or 500, call.code, error.message)
+    except web.HTTPRequestEntityTooLarge:
+        call.code = "body_too_large"
+        return error_reply(413, call.code, "the body is larger than this service reads")
+    # The promise is JSON for every failure; what happened is for the log, not for the client.
+    except Exception:  # noqa: BLE001 - a handler may have any mistake
+        _LOG.exception("%s %s failed (request id %s)", call.request.method, call.operation, call.request_id)
+        call.code = "internal_error"
+        return error_reply(500, call.code, "Local Scope failed; its log says why")
+
+
+def _refusing(status: int, code: str, headers: dict[str, str]) -> Handler:
+    async def refuse(call: Call) -> web.StreamResponse:
+        raise Refusal(status, code, f"there is no {call.request.method} {call.request.path[:200]}", headers)
+
+    return refuse
