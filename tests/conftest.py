@@ -19,8 +19,8 @@ import pytest_asyncio
 from aioresponses import aioresponses
 from blockbuster import BlockBuster
 
-from tests.aiohttp_compat import mocked_service
-from tests.instant_clock import InstantClock
+from tests.fakes.aioresponses import mocked_service
+from tests.fakes.clock import InstantClock
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

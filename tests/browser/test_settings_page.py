@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 from scope_async import ApiKeyCredentials, AuthenticationError, FileCredentials, ScopeClient
-from tests.browser.steps import KEYS, create, done, shown
+from tests.browser.actions import KEYS, create, done, shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.simulation.fleet import simulate
+from tests.simulation.runner import simulate
 
 
 def main() -> None:

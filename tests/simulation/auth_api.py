@@ -9,8 +9,8 @@ import attrs
 
 from scope_async import AccessToken, ApiKeyCredentials, InvalidCredentialsError
 from scope_async.auth.exchange import TokenGrant
-from tests.simulation.machine_clock import MachineClock
-from tests.simulation.weather import Weather
+from tests.simulation.clock import MachineClock
+from tests.simulation.outages import Weather
 
 
 @attrs.frozen

@@ -17,12 +17,12 @@ from scope_async import (
     TokenSource,
 )
 from scope_async.auth.exchange import TokenGrant
-from tests.auth_double import ADDRESSES
+from tests.fakes.exchange import ADDRESSES
 from tests.simulation.auth_api import AuthApi
-from tests.simulation.machine_clock import MachineClock
-from tests.simulation.tally import Tally
-from tests.simulation.virtual_loop import VirtualLoop
-from tests.simulation.weather import HOUR, Weather
+from tests.simulation.clock import MachineClock
+from tests.simulation.event_loop import VirtualLoop
+from tests.simulation.metrics import Tally
+from tests.simulation.outages import HOUR, Weather
 
 Argument = TypeVar("Argument")
 

@@ -10,7 +10,7 @@ import os
 import attrs
 import pytest
 
-from tests.simulation.fleet import Outcome, simulate
+from tests.simulation.runner import Outcome, simulate
 
 SEED = int(os.environ.get("SCOPE_SIM_SEED", "1"))
 

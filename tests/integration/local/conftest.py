@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from scope_async.local import LocalScope
-from tests.integration.local.local_caller import Caller
-from tests.integration.local.local_visitor import Visitor
+from tests.integration.local.html_client import Visitor
+from tests.integration.local.raw_client import Caller
 
 
 @pytest.fixture

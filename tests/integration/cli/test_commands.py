@@ -1,0 +1,207 @@
+"""`prompt`, `token` and `doctor`, and what the whole command line has in common."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import pytest
+
+from scope_async import ApiKeyCredentials, ScopeClient
+from tests.fakes.cli import COMMAND, ServeProcess, Shell, clean_environment
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+    prompts = tmp_path_factory.mktemp("prompts")
+    (prompts / "greeting.md").write_text("Hello, {{name}}! Welcome to {{app}}.")
+    (prompts / "chat.json").write_text('{"content": [{"role": "system", "content": "You are {{who}}"}]}')
+    with ServeProcess("--prompts", str(prompts)) as process:
+        yield process
+
+
+@pytest.fixture
+def shell(local: ServeProcess) -> Shell:
+    return Shell(local.variables)
+
+
+def test_get_shows_the_content_on_stdout_and_the_facts_beside_it(shell):
+    result = shell("prompt", "get", "greeting")
+    assert result.stdout == "Hello, {{name}}! Welcome to {{app}}.\n"
+    assert "published" in result.stderr
+
+
+def test_get_as_json_has_every_field(shell):
+    found = shell.json("prompt", "get", "greeting", "--label", "latest")
+    assert found["variables"] == ["name", "app"]
+    assert found["is_production"] is True
+    assert found["id"] == shell.json("prompt", "get", "greeting", "--version", found["id"])["id"]
+
+
+def test_render_fills_in_variables(shell):
+    result = shell("prompt", "render", "greeting", "--var", "name=A=B", "--var", "app={{name}}")
+    assert result.stdout == "Hello, A=B! Welcome to {{name}}.\n"
+
+
+def test_render_as_json_has_the_messages(shell):
+    rendered = shell.json("prompt", "render", "chat", "--var", "who=Bob")
+    assert rendered["messages"] == [{"role": "system", "content": "You are Bob"}]
+
+
+async def _offline(path):
+    nobody = ApiKeyCredentials("org_1", "key_1", "secret_1")
+    addresses = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
+    async with ScopeClient(nobody, **addresses, max_retries=0, snapshot_path=path) as scope:
+        version = await scope.get_prompt_version("greeting")
+        return version.is_stale, version.render(name="Alice", app="Scope")
+
+
+def test_pull_makes_a_file_that_a_client_starts_from_while_scope_is_down(shell, tmp_path):
+    path = tmp_path / "prompts.json"
+    assert shell.json("prompt", "pull", "greeting", "chat", "--out", str(path)) == {"greeting": 1, "chat": 1}
+    assert asyncio.run(_offline(path)) == (True, "Hello, Alice! Welcome to Scope.")
+    refused = shell("prompt", "pull", "greeting", "nothing", "--out", str(tmp_path / "other.json"))
+    assert refused.exit_code == 1
+    assert not (tmp_path / "other.json").exists()
+    assert shell("prompt", "pull", "greeting", "--out", "/proc/nowhere/prompts.json").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("prompt", "get", "nothing"), 1, "no production version"),
+        (("prompt", "get", "greeting", "--label", "newest"), 2, "production"),
+        (("prompt", "get", "greeting", "--version", "v0"), 1, "404"),
+        (("prompt", "render", "greeting", "--var", "name=A"), 2, "--var app=VALUE"),
+        (("prompt", "render", "greeting", "--var", "name"), 2, "NAME=VALUE"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(shell, arguments, code, words):
+    result = shell(*arguments)
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_token_shows_claims_and_plans_and_no_token(shell, local):
+    result = shell("token")
+    assert result.exit_code == 0
+    assert local.ready["api_key"] in result.stdout
+    assert "login" in result.stdout
+    assert "eyJ" not in result.output
+    assert "token" not in shell.json("token")
+
+
+def test_token_is_shown_when_told_so(shell):
+    assert shell("token", "--reveal").stdout.splitlines()[-1].startswith("eyJ")
+    assert shell.json("token", "--reveal")["token"].startswith("eyJ")
+
+
+def test_all_missing_variables_are_named_at_once(shell):
+    result = shell("token", SCOPE_API_URL=None, SCOPE_API_SECRET=None)
+    assert result.exit_code == 2
+    assert "SCOPE_API_URL" in result.stderr
+    assert "SCOPE_API_SECRET" in result.stderr
+
+
+def test_doctor_finds_nothing_wrong(shell):
+    checkup = shell.json("doctor")
+    assert checkup["healthy"]
+    assert {"variables", "auth API", "Scope API", "exchange", "token"} <= {
+        check["name"] for check in checkup["checks"]
+    }
+    assert shell("doctor").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "check", "advice"),
+    [
+        ({"SCOPE_API_KEY": None}, 2, "variables", "export"),
+        ({"SCOPE_TOKEN_REFRESH_BUFFER": "soon"}, 2, "variables", "correct"),
+        ({"SCOPE_AUTH_API_URL": "http://127.0.0.1:1"}, 1, "auth API", "does the service run"),
+        ({"SCOPE_API_SECRET": "secret_wrong"}, 1, "exchange", "make a new key"),
+        ({"SCOPE_AUTH_API_URL": "{SCOPE_API_URL}/elsewhere"}, 1, "exchange", "SCOPE_AUTH_API_URL"),
+    ],
+)
+def test_doctor_says_what_to_do(shell, variables, code, check, advice):
+    changed = {name: value and value.format_map(shell.variables) for name, value in variables.items()}
+    result = shell("doctor", "--json", **changed)
+    assert result.exit_code == code
+    assert "secret_" not in result.output
+    human = shell("doctor", **changed)
+    failed = next(line for line in human.stdout.splitlines() if line.startswith("✗"))
+    assert check in failed
+    assert advice in human.stdout
+
+
+def test_every_command_has_help_and_the_data_commands_speak_json(shell):
+    for command in (
+        *(("demo",), ("serve",), ("token",), ("doctor",), ("prompt", "get"), ("prompt", "render")),
+        ("prompt", "pull"),
+        *(("keys", verb) for verb in ("create", "list", "revoke", "rotate", "audit")),
+    ):
+        result = shell(*command, "--help", COLUMNS="200", NO_COLOR="1", TERM="dumb")
+        assert result.exit_code == 0, command
+        assert "--json" in result.stdout, command
+
+
+def test_wrong_use_is_exit_code_2(shell):
+    assert shell("prompt", "get").exit_code == 2
+    assert shell("nothing").exit_code == 2
+    assert shell("keys", "rotate", "key_1", "--overlap", "soon").exit_code == 2
+
+
+def test_version_is_the_package_s(shell):
+    assert shell("--version").stdout.strip() == version("scope-async")
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "install"),
+    [
+        ("typer", ["token"], "pip install 'scope-async[cli]'"),
+        ("rich", ["demo"], "pip install 'scope-async[cli,local]'"),
+        ("aiosqlite", ["serve"], "pip install 'scope-async[cli,local]'"),
+    ],
+)
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(missing, arguments, install):
+    code = (
+        "import sys, importlib.util as util; find = util.find_spec\n"
+        f"util.find_spec = lambda name, *rest: None if name == {missing!r} else find(name, *rest)\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from scope_async.cli import main; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.endswith(f"{install}\n")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_token_command_does_without_the_extra_local():
+    code = (
+        "import sys; sys.modules['aiosqlite'] = sys.modules['jinja2'] = None\n"
+        "sys.argv[1:] = ['token']\n"
+        "from scope_async.cli import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=clean_environment(), check=False
+    )
+    assert result.returncode == 2
+    assert "SCOPE_ORG_ID" in result.stderr
+
+
+def test_the_log_is_shown_only_when_asked_for(local):
+    environment = clean_environment(**{**local.variables, "SCOPE_TOKEN_REFRESH_BUFFER": "9999"})
+    quiet, verbose = (
+        subprocess.run(
+            [*COMMAND, *flag, "token"], capture_output=True, text=True, env=environment, check=True
+        ).stderr
+        for flag in ([], ["--verbose"])
+    )
+    assert quiet == ""
+    assert "token_refresh_buffer" in verbose
+    assert local.ready["api_secret"] not in verbose
+    assert "eyJ" not in verbose

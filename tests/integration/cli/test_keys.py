@@ -1,0 +1,184 @@
+"""`scope-async keys`: create, list, revoke, rotate, audit."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import pty
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scope_async import FileCredentials
+from tests.fakes.cli import COMMAND, ServeProcess, Shell, clean_environment
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[ServeProcess]:
+    with ServeProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def shell(local: ServeProcess) -> Shell:
+    return Shell(local.variables)
+
+
+def test_create_shows_the_secret_once_as_lines_that_a_shell_can_read(shell):
+    result = shell("keys", "create", "billing-prod", "--expires-in", "90d")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line.split("=")[0] for line in lines] == [
+        "export SCOPE_ORG_ID",
+        "export SCOPE_API_KEY",
+        "export SCOPE_API_SECRET",
+    ]
+    assert "only time" in result.stderr
+    assert "secret_" not in result.stderr
+    assert "secret_" not in shell("keys", "list").output
+    assert "api_secret" not in shell.json("keys", "list")[0]
+
+
+def test_write_env_makes_a_private_file_and_never_overwrites(shell, tmp_path):
+    path = tmp_path / "billing.env"
+    result = shell("keys", "create", "billing", "--env", "staging", "--write-env", str(path))
+    assert result.exit_code == 0
+    assert "secret_" not in result.output
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = path.read_text()
+    known = len(shell.json("keys", "list"))
+    again = shell("keys", "create", "billing", "--write-env", str(path))
+    assert again.exit_code == 2
+    assert path.read_text() == before
+    # The key is not made when its secret could not be stored.
+    assert len(shell.json("keys", "list")) == known
+
+
+def test_a_full_disk_names_the_key_whose_secret_is_lost(shell, tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("scope_async.cli.env_file.os.fsync", full)
+    result = shell("keys", "create", "lost", "--write-env", str(tmp_path / "lost.env"))
+    assert result.exit_code == 2
+    assert shell.json("keys", "list")[0]["api_key"] in result.stderr
+    assert "revoke" in result.stderr
+    assert "secret_" not in result.output
+
+
+def test_the_file_is_what_file_credentials_read(shell, tmp_path):
+    path = tmp_path / "billing.env"
+    created = shell.json("keys", "create", "billing", "--write-env", str(path))
+    credentials = asyncio.run(FileCredentials(path)())
+    assert credentials.api_key == created["api_key"]
+    assert created["api_secret"] is None
+
+
+def test_a_refused_creation_leaves_no_file(shell, tmp_path):
+    path = tmp_path / "billing.env"
+    result = shell("keys", "create", "billing", "--env", "moon", "--write-env", str(path))
+    assert result.exit_code == 1
+    assert "environment" in result.stderr
+    assert not path.exists()
+
+
+def test_list_filters_and_marks(shell):
+    key = shell.json("keys", "create", "worker", "--env", "development")
+    assert [found["api_key"] for found in shell.json("keys", "list", "--env", "development")] == [
+        key["api_key"]
+    ]
+    table = shell("keys", "list").stdout
+    assert key["api_key"] in table
+    assert "Last used" in table
+    assert shell.json("keys", "list", "--status", "expired") == []
+    assert "keys create" in shell("keys", "list", "--status", "expired").stderr
+
+
+def test_rotate_then_revoke(shell, tmp_path):
+    old = shell.json("keys", "create", "rotating", "--env", "staging")
+    path = tmp_path / "new.env"
+    result = shell("keys", "rotate", old["api_key"], "--overlap", "1h", "--write-env", str(path))
+    assert result.exit_code == 0
+    assert "1h" in result.stderr
+    at_once = shell("keys", "rotate", shell.json("keys", "create", "hasty")["api_key"], "--overlap", "0s")
+    assert "has ended" in at_once.stderr
+    refused = shell("keys", "revoke", old["api_key"])
+    assert refused.exit_code == 2
+    assert "--yes" in refused.stderr
+    assert shell.json("keys", "revoke", old["api_key"], "--yes", "--reason", "rotated")["status"] == "revoked"
+    variables = dict(line.split("=", 1) for line in path.read_text().splitlines())
+    assert shell("token", **variables).exit_code == 0
+    gone = shell("token", SCOPE_API_KEY=old["api_key"], SCOPE_API_SECRET=old["api_secret"])
+    assert gone.exit_code == 1
+    assert old["api_secret"] not in gone.output
+
+
+@pytest.mark.parametrize(("typed", "code", "status"), [("terminal", 0, "revoked"), ("other", 1, "active")])
+def test_revoke_wants_the_name_typed(local, shell, typed, code, status):
+    key = shell.json("keys", "create", "terminal")["api_key"]
+    keyboard, terminal = pty.openpty()
+    try:
+        os.write(keyboard, f"{typed}\n".encode())
+        result = subprocess.run(
+            [*COMMAND, "keys", "revoke", key],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            env=clean_environment(**local.variables),
+            check=False,
+        )
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert result.returncode == code, result.stderr
+    assert "never" in result.stderr  # when it was last used
+    found = {found["api_key"]: found["status"] for found in shell.json("keys", "list")}
+    assert found[key] == status
+
+
+def test_audit_is_for_ci(shell):
+    assert shell.json("keys", "audit") == []
+    key = shell.json("keys", "create", "reports-prod", "--env", "staging", "--expires-in", "3d")
+    found = shell.json("keys", "audit", code=1)
+    assert {finding["problem"] for finding in found} == {"about to expire", "shared by environments"}
+    assert {finding["api_key"] for finding in found} == {key["api_key"]}
+    assert shell("keys", "audit").exit_code == 1
+    old = shell.json("keys", "audit", "--older-than", "0s", "--expiring", "0s", code=1)
+    assert "old" in {finding["problem"] for finding in old}
+
+
+def test_an_administrator_s_token_is_needed_and_never_shown(shell):
+    missing = shell("keys", "list", SCOPE_ADMIN_TOKEN=None)
+    assert missing.exit_code == 2
+    assert "SCOPE_ADMIN_TOKEN" in missing.stderr
+    refused = shell("keys", "list", SCOPE_ADMIN_TOKEN="admin_wrong")
+    assert refused.exit_code == 1
+    assert "admin_wrong" not in refused.output
+
+
+def test_nothing_in_the_log_or_a_traceback_is_secret(local, tmp_path):
+    """The SDK's whole log of a rotation, and the errors after it."""
+    environment = clean_environment(**local.variables)
+    outputs = [
+        subprocess.run(
+            [*COMMAND, "--verbose", *arguments], capture_output=True, text=True, env=environment, check=False
+        ).stderr
+        for arguments in (
+            ("keys", "create", "logged", "--write-env", str(tmp_path / "logged.env")),
+            ("keys", "list"),
+            ("keys", "rotate", "key_none"),
+            ("doctor",),
+        )
+    ]
+    text = "".join(outputs)
+    secrets = [local.ready["admin_token"], local.ready["api_secret"], _secret(tmp_path / "logged.env")]
+    assert not [secret for secret in secrets if secret in text]
+    assert "eyJ" not in text
+
+
+def _secret(path: Path) -> str:
+    return next(line.split("=", 1)[1] for line in path.read_text().splitlines() if "SECRET" in line)

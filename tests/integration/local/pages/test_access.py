@@ -1,0 +1,225 @@
+"""The door to the settings page: who comes in, by which name and form, and what leaks."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import pytest
+
+from tests.integration.local.html_client import KEYS, SECRET, Visitor, newest_key
+
+
+async def test_a_link_signs_in_and_leaves_the_token_behind(stranger, local):
+    assert local.settings_url == f"{local.url}{KEYS}?token={local.admin_token}"
+    page = await stranger.send("GET", local.settings_url.removeprefix(local.url))
+    assert (page.status, page.headers["Location"], page.source) == (303, KEYS, "")
+    cookie = page.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Path=/settings" in cookie
+    assert local.admin_token not in cookie
+    ((name, value),) = stranger.cookies.items()
+    assert name.endswith(local.url.rpartition(":")[2])
+    assert value not in repr(vars(local._store))
+    assert (await stranger.get(KEYS)).status == 200
+
+
+async def test_the_form_signs_in(stranger, local):
+    page = await stranger.get(KEYS)
+    assert page.path == "/settings/sign-in"
+    before = dict(stranger.cookies)
+    wrong = await stranger.submit(page.form("/settings/sign-in"), token="admin_wrong")
+    assert wrong.status == 403
+    assert "admin_wrong" not in wrong.source
+    right = await stranger.submit(wrong.form("/settings/sign-in"), token=f" {local.admin_token} ")
+    assert (right.status, right.path) == (200, KEYS)
+    assert stranger.cookies != before
+
+
+async def test_signing_out_ends_the_session_everywhere(admin, local, session):
+    thief = Visitor(local, session)
+    thief.cookies = dict(admin.cookies)
+    page = await admin.submit((await admin.get(KEYS)).form("/settings/sign-out"))
+    assert page.path == "/settings/sign-in"
+    assert (await thief.get(KEYS)).path == "/settings/sign-in"
+    assert (await admin.get(KEYS)).path == "/settings/sign-in"
+
+
+async def test_a_session_ends_by_itself(admin, local):
+    form = (await admin.get(f"{KEYS}/new")).form(KEYS)
+    local.clock.advance(8 * 3600 + 1)
+    assert (await admin.get(KEYS)).path == "/settings/sign-in"
+    page = await admin.send("POST", KEYS, data={**form.fields, "name": "late"})
+    assert page.status == 403
+    assert "Sign in" in page.source
+
+
+async def test_only_the_admin_token_opens_the_door(stranger, local, caller):
+    for token in ("", "admin_", await caller.token(), local.credentials.api_secret):
+        page = await stranger.get(f"{KEYS}?token={quote(token)}")
+        assert page.status == 403
+    for path in ("", "/new", "/created/x", f"/{local.credentials.api_key}/revoke"):
+        assert (await stranger.get(KEYS + path)).path == "/settings/sign-in"
+    page = await stranger.send("GET", KEYS, headers={"Authorization": f"Bearer {local.admin_token}"})
+    assert page.headers["Location"] == "/settings/sign-in"
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "0" * 64, "\u2026"])
+async def test_a_form_without_its_token_does_nothing(admin, local, token):
+    own = await local.create_key("own")
+    everything = {
+        KEYS: {"name": "forged", "environment": "production", "expires_in": "", "form_id": "x" * 22},
+        f"{KEYS}/{own.api_key}/revoke": {"name": "own", "form_id": "x" * 22},
+        f"{KEYS}/{own.api_key}/rotate": {"overlap": "0", "form_id": "x" * 22},
+        "/settings/sign-out": {},
+        "/settings/sign-in": {"token": local.admin_token},
+    }
+    before = local._store.keys.all()
+    for path, fields in everything.items():
+        data = fields if token is None else {**fields, "form_token": token}
+        page = await admin.send("POST", path, data=data)
+        assert page.status == 403, path
+    assert local._store.keys.all() == before
+    assert (await admin.get(KEYS)).path == KEYS
+
+
+async def test_the_form_token_of_another_browser_does_nothing(admin, local, session):
+    other = await Visitor(local, session).sign_in()
+    form = (await other.get(f"{KEYS}/new")).form(KEYS)
+    assert (await admin.submit(form, name="forged")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b'{"name": "x"}', "application/json", 415),
+        (b"name=x", "multipart/form-data; boundary=x", 415),
+        (b"name=%ff", "application/x-www-form-urlencoded", 400),
+        (b"\xff", "application/x-www-form-urlencoded", 400),
+        (b"a=1&" * 50, "application/x-www-form-urlencoded", 400),
+        (b"a=" + b"x" * 20_000, "application/x-www-form-urlencoded", 413),
+        (b"", "application/x-www-form-urlencoded", 403),
+    ],
+)
+async def test_what_is_no_form_of_ours_is_refused_as_a_page(admin, body, content_type, status):
+    page = await admin.send("POST", KEYS, data=body, headers={"Content-Type": content_type})
+    assert page.status == status
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+async def test_every_page_has_the_headers(admin, stranger, local):
+    seen = [
+        await stranger.send("GET", KEYS),
+        await stranger.get("/settings/sign-in"),
+        await stranger.get(f"{KEYS}?token=wrong"),
+        await admin.get(KEYS),
+        await admin.create(),
+        await admin.get(f"{KEYS}/key_none/revoke"),
+        await admin.send("POST", KEYS),
+        await admin.send("GET", KEYS, headers={"Host": "evil.example"}),
+    ]
+    assert [page.status for page in seen] == [303, 200, 403, 200, 200, 404, 415, 421]
+    for page in seen:
+        assert page.headers["Cache-Control"] == "no-store"
+        assert page.headers["Referrer-Policy"] == "no-referrer"
+        assert page.headers["X-Frame-Options"] == "DENY"
+        assert page.headers["X-Content-Type-Options"] == "nosniff"
+        assert page.headers["X-Request-ID"]
+        policy = page.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert not re.search(r"<style| style=|<script(?! src=)| on\w+=|https?://(?!www.w3.org)", page.source)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST", "localhost.", "[::1]:{port}", "127.0.0.9:1"]
+)
+async def test_this_machine_has_several_names(admin, local, host):
+    host = host.format(port=local.url.rpartition(":")[2])
+    assert (await admin.send("GET", KEYS, headers={"Host": host})).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "evil.example:80",
+        "192.168.0.7",
+        "localhost@evil.example",
+        "evil.example#localhost",
+        "[::ffff:192.168.0.7]",
+        "",
+    ],
+)
+async def test_another_name_is_refused_before_anything_else(admin, stranger, local, host):
+    for path in (
+        KEYS,
+        f"{KEYS}?token={local.admin_token}",
+        "/settings/sign-in",
+        "/settings/static/settings.js",
+    ):
+        page = await admin.send("GET", path, headers={"Host": host})
+        assert page.status == 421
+        assert local.org_id not in page.source
+    form = (await admin.get(f"{KEYS}/new")).form(KEYS)
+    page = await admin.send("POST", KEYS, headers={"Host": host}, data={**form.fields, "name": "forged"})
+    assert page.status == 421
+    assert newest_key(local).name == "default"
+
+
+async def test_a_link_on_another_site_still_leads_in(admin, local):
+    # The browser sends no SameSite=Strict cookie with such a request.
+    cookies, admin.cookies = admin.cookies, {}
+    page = await admin.get(KEYS, headers={"Sec-Fetch-Site": "cross-site"})
+    assert page.status == 200
+    assert f'content="0; url={KEYS}?from=link"' in page.source
+    admin.cookies = cookies
+    assert (await admin.get(f"{KEYS}?from=link", headers={"Sec-Fetch-Site": "same-origin"})).path.startswith(
+        KEYS
+    )
+    admin.cookies = {}
+    again = await admin.get(f"{KEYS}?from=link", headers={"Sec-Fetch-Site": "cross-site"})
+    assert again.path == "/settings/sign-in"
+
+
+async def test_other_methods_and_paths(admin):
+    for method, path, status in (
+        ("PUT", KEYS, 405),
+        ("HEAD", KEYS, 405),
+        ("GET", "/settings/sign-out", 405),
+        ("POST", f"{KEYS}/new", 405),
+        ("GET", "/settings/static/nothing.js", 404),
+        ("GET", "/settings/static/..%2Fdoor.py", 404),
+        ("GET", f"{KEYS}/key_none/history", 404),
+        ("GET", f"{KEYS}/created/%2e%2e", 410),
+    ):
+        assert (await admin.send(method, path)).status == status, (method, path)
+
+
+async def test_styles_and_script_may_be_kept(stranger):
+    page = await stranger.get("/settings/sign-in")
+    for path in re.findall(r'(?:href|src)="(/settings/static/[^"]+)"', page.source):
+        file = await stranger.get(path)
+        assert file.status == 200
+        assert file.headers["Cache-Control"] == "private, max-age=3600"
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_no_secret_and_no_admin_token_is_left_anywhere(local, session, caplog):
+    caplog.set_level("DEBUG")
+    admin = await Visitor(local, session).sign_in()
+    page = await admin.create()
+    (secret,) = set(SECRET.findall(page.source))
+    await admin.submit(
+        (await admin.get("/settings/sign-in")).form("/settings/sign-in"), token=local.admin_token
+    )
+    seen = [await admin.get(KEYS + rest) for rest in ("", "/new", f"/{newest_key(local).api_key}/revoke")]
+    left = caplog.text + repr(local.journal.entries) + "".join(page.source for page in seen)
+    assert {entry.operation for entry in local.journal.entries} == {"page"}
+    assert local.journal.unexpected == ()
+    for word in (secret, local.admin_token):
+        assert word not in left

@@ -1,0 +1,240 @@
+"""Settings > API Keys over real sockets: the life of a key, and the table."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import pytest
+
+from scope_async.local import Fault
+from scope_async.local.pages.table import PAGE
+from scope_async.local.store.keys import Act
+from tests.integration.local.html_client import KEYS, SECRET, SeenPage, newest_key
+
+
+def names(page: SeenPage) -> list[str]:
+    return re.findall(r'class="name"[^>]*>([^<]*)<', page.source)
+
+
+async def test_a_key_is_created_and_its_secret_shown_once(admin, local, caller):
+    page = await admin.create("billing-service-prod", environment="staging", expires_in=str(90 * 86_400))
+    assert (page.status, page.path.rpartition("/")[0]) == (200, f"{KEYS}/created")
+    (secret,) = set(SECRET.findall(page.source))
+    key = newest_key(local)
+    assert (key.name, key.environment, key.created_by) == ("billing-service-prod", "staging", "admin")
+    assert key.expires_at == key.created_at + 90 * 86_400
+    exports = (
+        f"SCOPE_ORG_ID={local.org_id}\nexport SCOPE_API_KEY={key.api_key}\nexport SCOPE_API_SECRET={secret}"
+    )
+    assert f"export {exports}" in page.source
+    assert (await caller.exchange(client_id=key.api_key, client_secret=secret)).status == 200
+
+    again = await admin.get(page.path)
+    assert again.status == 410
+    pages = [again] + [await admin.get(KEYS + rest) for rest in ("", "/new", f"/{key.api_key}/history")]
+    assert not any(SECRET.search(seen.source) for seen in pages)
+
+
+async def test_a_secret_is_for_the_browser_that_made_it(admin, stranger, local):
+    form = (await admin.get(f"{KEYS}/new")).form(KEYS)
+    sent = await admin.send("POST", KEYS, data={**form.fields, "name": "mine"})
+    await stranger.sign_in()
+    assert (await stranger.get(sent.headers["Location"])).status == 410
+    assert SECRET.search((await admin.get(sent.headers["Location"])).source)
+
+
+async def test_a_secret_that_nobody_fetches_is_forgotten(admin, local):
+    form = (await admin.get(f"{KEYS}/new")).form(KEYS)
+    sent = await admin.send("POST", KEYS, data={**form.fields, "name": "slow"})
+    local.clock.advance(301)
+    assert (await admin.get(sent.headers["Location"])).status == 410
+
+
+async def test_a_form_sent_twice_makes_one_key_and_shows_nothing_again(admin, local):
+    before = len(local._store.keys.all())
+    form = (await admin.get(f"{KEYS}/new")).form(KEYS)
+    assert SECRET.search((await admin.submit(form, name="once")).source)
+    again = await admin.submit(form, name="once")
+    assert again.status == 410
+    assert not SECRET.search(again.source)
+    other = await admin.submit(form, name="another")
+    assert other.status == 409
+    assert other.form(KEYS).fields["form_id"] != form.fields["form_id"]
+    assert len(local._store.keys.all()) == before + 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 101},
+        {"name": "tab\there"},
+        {"environment": "moon"},
+        {"expires_in": "1"},
+        {"form_id": "guessed"},
+    ],
+)
+async def test_what_cannot_be_created_is_said_in_the_form(admin, local, wrong):
+    before = len(local._store.keys.all())
+    page = await admin.create(**{"name": "kept <b>", **wrong})
+    assert page.status == 422
+    assert 'aria-invalid="true"' in page.source or 'role="alert"' in page.source
+    assert page.form(KEYS).fields["name"] == wrong.get("name", "kept <b>")
+    assert len(local._store.keys.all()) == before
+
+
+async def test_revoking_wants_the_name_and_works_at_once(admin, local, caller):
+    own = await local.create_key("search  indexer")
+    await local.add_prompt("greeting", "x")
+    token = await caller.token(own)
+    assert (await caller.prompt(token)).status == 200
+    path = f"{KEYS}/{own.api_key}/revoke"
+    dialog = await admin.get(path)
+    assert "search  indexer" in dialog.source
+    assert "just now" in dialog.source
+    refused = await admin.submit(dialog.form(path), name="search-indexer")
+    assert refused.status == 422
+    assert (await caller.prompt(token)).status == 200
+    done = await admin.submit(refused.form(path), name=" search indexer ", reason="laptop stolen")
+    assert (done.status, done.path) == (200, KEYS)
+    assert "search  indexer is revoked" in done.source
+    assert "is revoked" not in (await admin.get(KEYS)).source
+    assert (await caller.prompt(token)).status == 401
+    *_, revoked = await local._store.keys.events(own.api_key)
+    assert (revoked["event"], revoked["actor"], revoked["address"]) == ("revoked", "admin", "127.0.0.1")
+    assert revoked["reason"] == "laptop stolen"
+    assert "laptop stolen" in (await admin.get(f"{KEYS}/{own.api_key}/history")).source
+    assert "final" in (await admin.get(path)).source
+
+
+async def test_rotating_makes_a_key_and_lets_the_old_one_go_on(admin, local, caller):
+    own = await local.create_key("search-indexer")
+    path = f"{KEYS}/{own.api_key}/rotate"
+    page = await admin.submit((await admin.get(path)).form(path), overlap="3600")
+    (secret,) = set(SECRET.findall(page.source))
+    new = max(
+        (key for key in local._store.keys.all() if key.name == "search-indexer"),
+        key=lambda key: key.created_at,
+    )
+    assert new.api_key in page.source
+    assert own.api_key in page.source
+    assert (await caller.exchange(own)).status == 200
+    assert (await caller.exchange(client_id=new.api_key, client_secret=secret)).status == 200
+    local.clock.advance(3601)
+    assert (await caller.exchange(own)).status == 401
+    late = await admin.submit(
+        (await admin.get(f"{KEYS}/{new.api_key}/rotate")).form(f"{KEYS}/{new.api_key}/rotate")
+    )
+    assert late.status == 200
+    assert "only an active key" in (await admin.get(path)).source
+    form = page.forms[0]
+    gone = await admin.send("POST", path, data={**form.fields, "overlap": "0", "form_id": "x" * 22})
+    assert gone.status == 409
+    wrong = await admin.send("POST", path, data={**form.fields, "overlap": "7", "form_id": "x" * 22})
+    assert wrong.status == 422
+
+
+async def test_names_are_text_and_nothing_else(admin, local):
+    hostile = """"><script>alert('x')</script>{{ 7*7 }}<b onmouseover=x>&amp;"""
+    page = await admin.create(hostile)
+    key = newest_key(local)
+    assert key.name == hostile
+    pages = [
+        page,
+        await admin.get(f"{KEYS}?q={quote(hostile)}"),
+        *[await admin.get(f"{KEYS}/{key.api_key}/{dialog}") for dialog in ("revoke", "rotate", "history")],
+        await admin.submit(
+            (await admin.get(f"{KEYS}/{key.api_key}/revoke")).form(f"{KEYS}/{key.api_key}/revoke")
+        ),
+    ]
+    for seen in pages:
+        assert "&lt;script&gt;" in seen.source
+        assert "<script>" not in seen.source
+        assert "<b onmouseover" not in seen.source
+        assert "{{ 7*7 }}" in seen.source
+    form = pages[-1].form(f"{KEYS}/{key.api_key}/revoke")
+    done = await admin.submit(form, name=hostile, reason="<i>why</i>")
+    assert "&lt;script&gt;" in done.source
+    history = await admin.get(f"{KEYS}/{key.api_key}/history")
+    assert "&lt;i&gt;why" in history.source
+    assert "<script>" not in done.source + history.source
+
+
+async def test_filter_search_sort_and_pages(admin, local):
+    for number in range(PAGE + 5):
+        await local._store.keys.create(
+            f"service-{number:03}",
+            environment=("development", "staging")[number % 2],
+            expires_in=1.0 if number == 3 else None,
+            act=Act(),
+        )
+    gone = await local.create_key("zz-gone", environment="staging")
+    await local.revoke_key(gone.api_key)
+    local.clock.advance(2)
+    first = await admin.get(KEYS)
+    assert len(names(first)) == PAGE
+    assert 'rel="next"' in first.source
+    second = await admin.get(f"{KEYS}?page=2")
+    assert len(names(second)) == 7
+    assert 'rel="prev"' in second.source
+    assert names(await admin.get(f"{KEYS}?page=999")) == names(second)
+    assert set(names(first)).isdisjoint(names(second))
+    assert names(await admin.get(f"{KEYS}?status=revoked")) == ["zz-gone"]
+    assert names(await admin.get(f"{KEYS}?status=expired")) == ["service-003"]
+    assert names(await admin.get(f"{KEYS}?environment=production")) == ["default"]
+    assert names(await admin.get(f"{KEYS}?q=SERVICE-01&environment=staging&sort=name")) == [
+        f"service-01{digit}" for digit in (1, 3, 5, 7, 9)
+    ]
+    assert names(await admin.get(f"{KEYS}?q={gone.api_key[4:]}")) == ["zz-gone"]
+    assert names(await admin.get(f"{KEYS}?sort=-name"))[0] == "zz-gone"
+    assert names(await admin.get(f"{KEYS}?sort=expires"))[0] == "service-003"
+    turned = await admin.get(f"{KEYS}?sort=-name&q=service")
+    assert next(form for form in turned.forms if form.action == KEYS and form.method == "get").fields == {
+        "q": "service",
+        "status": "",
+        "environment": "",
+        "sort": "-name",
+    }
+    none = await admin.get(f"{KEYS}?q=nothing")
+    assert "No API key matches" in none.source
+    for nonsense in ("status=moon", "environment=%00", "sort=__class__", "page=-1", "page=%C2%B2", "x=1"):
+        assert len(names(await admin.get(f"{KEYS}?{nonsense}"))) == PAGE
+    dialog = await admin.get(f"{KEYS}/{gone.api_key}/history?status=revoked&q=zz")
+    assert f'{KEYS}?status=revoked&amp;q=zz#history-{gone.api_key}"' in dialog.source
+
+
+async def test_an_unused_key_comes_last_by_use(admin, local, caller):
+    await local.create_key("unused")
+    await caller.token()
+    assert names(await admin.get(f"{KEYS}?sort=used")) == ["default", "unused"]
+    page = await admin.get(f"{KEYS}?sort=-used")
+    assert names(page) == ["default", "unused"]
+    assert 'aria-sort="descending"' in page.source
+    assert re.search(r'<time datetime="20[^"]+Z" title="\d+ \w+ 20\d\d, [\d:]+ UTC">just now<', page.source)
+
+
+async def test_a_table_without_keys_says_what_to_do_first(admin, local):
+    local._store.keys.adopt([])
+    page = await admin.get(KEYS)
+    assert "No API keys yet" in page.source
+    assert f'href="{KEYS}/new"' in page.source
+    assert "<table" not in page.source
+
+
+async def test_every_action_says_what_it_acts_on(admin, local):
+    own = await local.create_key("billing-service-prod")
+    source = (await admin.get(KEYS)).source
+    for action in ("Revoke", "Rotate", "Copy"):
+        assert f'aria-label="{action} API key billing-service-prod"' in source
+    assert '<nav class="trail" aria-label="Breadcrumb">' in source
+    await local.revoke_key(own.api_key)
+    source = (await admin.get(KEYS)).source
+    assert "Revoke API key billing-service-prod" not in source
+    assert re.search(r'id="key-\w+" class="revoked"', source)
+
+
+async def test_faults_leave_the_page_alone(admin, local):
+    local.faults.add(Fault.parse("any:status=503"))
+    assert (await admin.get(KEYS)).status == 200

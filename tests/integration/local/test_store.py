@@ -1,0 +1,212 @@
+"""The store of Local Scope: what is acknowledged is there after a restart, and after `kill -9`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sqlite3
+import stat
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from scope_async.errors import ConfigurationError, ValidationError
+from scope_async.local import LocalScope
+from tests.integration.local.raw_client import Caller
+
+ROUNDS = 100
+
+
+async def test_everything_is_there_after_a_restart(tmp_path, session):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        caller = Caller(local, session)
+        credentials, org_id = local.credentials, local.org_id
+        await local.add_prompt("greeting", "one", metadata={"a": [1]}, tags=["t"])
+        two = await local.add_prompt("greeting", "two", promote=False)
+        await local.add_prompt("chat", [{"role": "user", "content": "hi"}], prompt_type="chat")
+        token = await caller.token()
+        bodies = [
+            (await caller.prompt(token, path)).body
+            for path in ("greeting/production", "greeting/latest", "chat/latest")
+        ]
+        revoked, ending = await local.create_key("revoked"), await local.create_key("ending", expires_in=60)
+        await local.revoke_key(revoked.api_key, "leaked")
+        headers = {"Idempotency-Key": "once"}
+        await caller.admin("POST", "/api/v1/api-keys", json={"name": "once"}, headers=headers)
+        state = await local.export_state()
+    async with LocalScope(path) as local:
+        caller = Caller(local, session)
+        assert local.org_id == org_id
+        assert await local.export_state() == state
+        with pytest.raises(ConfigurationError, match="create_key"):
+            _ = local.credentials
+        assert [
+            (await caller.prompt(token, path)).body
+            for path in ("greeting/production", "greeting/latest", "chat/latest")
+        ] == bodies
+        assert (await caller.exchange(credentials)).status == 200
+        assert (await caller.exchange(revoked)).code == "api_key_revoked"
+        local.clock.advance(60)
+        assert (await caller.exchange(ending)).code == "api_key_expired"
+        again = await caller.admin("POST", "/api/v1/api-keys", json={"name": "once"}, headers=headers)
+        assert again.code == "idempotency_key_expired"
+        await local.promote("greeting", two.id)
+        await local.reset()
+        assert (await caller.exchange()).status == 200
+
+
+async def test_the_last_uses_and_refusals_are_written_when_it_closes(tmp_path, session):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        api_key = local.credentials.api_key
+        await Caller(local, session).exchange()
+        await Caller(local, session).exchange(client_secret="wrong")
+        at = local._store.activity.last_used_at(api_key)
+    async with LocalScope(path) as local:
+        assert at is not None
+        assert local._store.activity.last_used_at(api_key) == at
+        events = [event["event"] for event in await local._store.keys.events(api_key)]
+    assert events == ["created", "used", "refused"]
+
+
+async def test_each_start_has_an_admin_token_of_its_own(tmp_path, session):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        first = local.admin_token
+    async with LocalScope(path) as local:
+        assert local.admin_token != first
+        assert (await Caller(local, session).send("GET", "/api/v1/api-keys", token=first)).status == 401
+
+
+async def test_the_store_is_its_owners_alone_and_durable(tmp_path):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        for file in tmp_path.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+        pragmas = [
+            (await local._store.database.fetch(f"PRAGMA {name}"))[0][0]
+            for name in ("journal_mode", "synchronous")
+        ]
+        assert pragmas == ["wal", 2]
+
+
+async def test_the_store_is_its_owners_alone_also_behind_a_link_to_nothing(tmp_path):
+    link, target = tmp_path / "link.db", tmp_path / "target.db"
+    link.symlink_to(target)
+    async with LocalScope(link):
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+async def test_two_at_once_on_one_store_would_answer_wrongly_so_the_second_is_refused(tmp_path):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path):
+        with pytest.raises(ConfigurationError, match="in use"):
+            await LocalScope(path).start()
+        code = (
+            "import asyncio; from scope_async.local import LocalScope;"
+            f"asyncio.run(LocalScope({str(path)!r}).start())"
+        )
+        other = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
+        )
+        _, said = await other.communicate()
+        assert b"ConfigurationError" in said
+        assert b"in use" in said
+    async with LocalScope(path):
+        pass
+
+
+async def test_what_is_no_store_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "text.db").write_text("not a database, but somebody's file" * 100)
+    with pytest.raises(ConfigurationError, match=r"text\.db"):
+        await LocalScope(tmp_path / "text.db").start()
+    assert (tmp_path / "text.db").read_text().startswith("not a database")
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        await LocalScope(tmp_path / "nowhere" / "scope.db").start()
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(ConfigurationError, match="newer"):
+        await LocalScope(tmp_path / "newer.db").start()
+
+
+async def test_a_change_goes_through_when_its_caller_is_cancelled(local: LocalScope):
+    calls = [asyncio.create_task(local.create_key(f"k{n}")) for n in range(10)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    state = await local.export_state()
+    names = [key["name"] for key in state["api_keys"]]
+    created = [event for event in state["events"] if event["event"] == "created"]
+    assert len(names) == len(created) == 11
+
+
+async def test_changes_at_the_same_time_come_one_after_the_other(caller: Caller):
+    versions = await asyncio.gather(*(caller.local.add_prompt("greeting", f"{n}") for n in range(50)))
+    assert sorted(version.version_number for version in versions) == list(range(1, 51))
+    newest = max(versions, key=lambda version: version.version_number)
+    assert (await caller.prompt(await caller.token())).json["id"] == newest.id
+
+
+async def test_a_write_that_fails_changes_nothing(caller: Caller):
+    await caller.local._store.database._run([("ALTER TABLE api_keys RENAME TO gone", ())])
+    answer = await caller.admin("POST", "/api/v1/api-keys", json={"name": "a"})
+    assert (answer.status, answer.code) == (500, "internal_error")
+    await caller.local._store.database._run([("ALTER TABLE gone RENAME TO api_keys", ())])
+    assert [key["name"] for key in (await caller.local.export_state())["api_keys"]] == ["default"]
+    await caller.new_key("a")
+
+
+@pytest.mark.timeout(180)  # a hundred processes, on a machine that may be busy
+@pytest.mark.parametrize("value", [10**30, "\ud800"], ids=["too large", "no character"])
+async def test_what_no_store_can_hold_is_refused_and_later_changes_go_through(caller: Caller, value):
+    state = await caller.local.export_state()
+    field = "created_at" if isinstance(value, int) else "created_by"
+    state["api_keys"][0][field] = value
+    with pytest.raises(ValidationError):
+        await caller.local.import_state(state)
+    assert (await caller.new_key())["name"]
+
+
+async def test_nothing_acknowledged_is_lost_to_a_kill_in_the_middle_of_writes(tmp_path):
+    path = tmp_path / "scope.db"
+    victims = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.integration.local.crash_writers",
+        str(path),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+    )
+    assert victims.stdin is not None
+    assert victims.stdout is not None
+    acknowledged: list[tuple[str, str]] = []
+    for number in range(ROUNDS):
+        victims.stdin.write(b"\n")
+        pid = json.loads(await victims.stdout.readline())["pid"]
+        for _ in range(random.Random(number).randrange(1, 12)):
+            said = json.loads(await victims.stdout.readline())
+            acknowledged.append(tuple(said["done"]))
+        os.kill(pid, signal.SIGKILL)
+        while "dead" not in (said := json.loads(await victims.stdout.readline())):
+            acknowledged.append(tuple(said["done"]))
+    victims.stdin.close()
+    assert await victims.wait() == 0
+    async with LocalScope(path) as local:
+        state = await local.export_state()
+    keys = {key["api_key"]: key["revoked_at"] for key in state["api_keys"]}
+    versions = {version["id"] for prompt in state["prompts"] for version in prompt["versions"]}
+    assert len(acknowledged) > ROUNDS
+    for what, id in acknowledged:
+        assert id in (versions if what == "version" else keys)
+        assert what != "revoked" or keys[id] is not None
+    events = {(event["event"], event["api_key"]) for event in state["events"]}
+    assert events >= {("created", api_key) for api_key in keys}

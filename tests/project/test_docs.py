@@ -1,0 +1,192 @@
+"""Every block of the documentation is run or checked: Python against a Local Scope, shell by its words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Iterator
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer
+
+from scope_async.config import ADMIN_TOKEN_VARIABLE, CREDENTIAL_VARIABLES, LOG_VARIABLE, OPTION_VARIABLES
+from scope_async.local import LocalScope
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PYTHON = {"python", "py", "python3"}
+SHELL = {"bash", "sh", "shell", "console"}
+PLAIN = {"text", "json", "toml", "yaml", "ini", "mermaid", "env", "dotenv", "diff", "dockerfile"}
+
+# What the documentation may ask for: name, content, type. `greeting` has a newer draft, too.
+PROMPTS = [
+    ("greeting", "Hello, {{name}}! Welcome to {{app}}.", "text"),
+    ("farewell", "Goodbye, {{name}}.", "text"),
+    ("support", '[{"role": "system", "content": "You help {{name}}."}]', "chat"),
+]
+
+# A block is a program as a reader would type it in a notebook: `await` works at its top level.
+RUN = """
+import ast, asyncio, inspect, sys
+source = sys.stdin.read()
+code = compile(source, sys.argv[1], "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+names = {"__name__": "__main__"}
+outcome = eval(code, names)
+if inspect.iscoroutine(outcome):
+    async def main():
+        await outcome
+    asyncio.run(main())
+"""
+
+
+class Block(NamedTuple):
+    path: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line}"
+
+
+def blocks() -> Iterator[Block]:
+    fence = re.compile(r"^ *```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for found in fence.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(path, line, found["language"], textwrap.dedent(found["text"]))
+
+
+BLOCKS = list(blocks())
+
+
+@pytest.fixture
+async def environment() -> AsyncIterator[dict[str, str]]:
+    """Run a Local Scope as the documentation assumes one, and return the environment for it."""
+    async with LocalScope() as local:
+        for name, content, prompt_type in PROMPTS:
+            version = await local.add_prompt(name, content, prompt_type=prompt_type)
+            await local.promote(name, version.id)
+        await local.add_prompt("greeting", "Hi {{name}}, this is {{app}}.", publish=False)
+        values = (local.org_id, local.credentials.api_key, local.credentials.api_secret)
+        yield os.environ | {
+            **{names[0]: value for names, value in zip(CREDENTIAL_VARIABLES.values(), values, strict=True)},
+            OPTION_VARIABLES["base_url"]: local.url,
+            OPTION_VARIABLES["auth_api_url"]: local.url,
+            ADMIN_TOKEN_VARIABLE: local.admin_token,
+        }
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in PYTHON], ids=str)
+async def test_python_blocks_run_and_print_what_they_say(block, environment, tmp_path) -> None:
+    if re.search(r"^\s*(async )?def test_", block.text, re.MULTILINE):
+        file = tmp_path / "test_block.py"
+        file.write_text(block.text)
+        options = ["-q", "-c", os.devnull, "-o", "asyncio_mode=auto", "--rootdir", str(tmp_path)]
+        command = ["-m", "pytest", *options, str(file)]
+    else:
+        command = ["-W", "error", "-c", RUN, str(block)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        cwd=tmp_path,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(block.text.encode()), 40)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    printed = output.decode()
+    assert process.returncode == 0, f"{block} fails:\n{printed}"
+    # `# -> text` or `# → text` after a print says what is printed, `…` stands for anything.
+    for promised in re.findall(r"#\s*(?:->|→)\s*(.+)$", block.text, re.MULTILINE):
+        pattern = ".*".join(re.escape(part) for part in promised.strip().split("…"))
+        assert re.search(f"^{pattern}$", printed, re.MULTILINE), f"{block} promises {promised!r}:\n{printed}"
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Yield where, and the words of, each command in a shell block or between backticks in the text."""
+    for block in BLOCKS:
+        if block.language in SHELL:
+            lines = block.text.replace("\\\n", " ").splitlines()
+            for line in lines:
+                # Output of a console has no prompt; a pipeline is several commands.
+                if block.language == "console" and not line.startswith("$ "):
+                    continue
+                for part in re.split(r"\||&&|;", line.removeprefix("$ ")):
+                    yield str(block), shlex.split(part, comments=True)
+    for path in DOCUMENTS:
+        for found in re.findall(r"`((?:make|scope-async) [^`\n|…]+)`", path.read_text(encoding="utf-8")):
+            yield path.name, shlex.split(found, comments=True)
+
+
+def told(program: str) -> list[tuple[str, list[str]]]:
+    """Return the commands that call `program`, without the variables set before it."""
+    found = []
+    for place, words in commands():
+        rest = list(dropwhile(re.compile(r"^[A-Za-z_]+=").match, words))
+        if rest and Path(rest[0]).name == program:
+            found.append((place, rest[1:]))
+    return found
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    calls = told("make")
+    assert calls
+    for place, words in calls:
+        named = {word for word in words if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")}
+        assert named <= targets, f"{place}: the Makefile has no {named - targets}"
+
+
+def test_commands_and_their_options_exist() -> None:
+    from scope_async.cli.app import app
+
+    calls = told("scope-async")
+    assert calls
+    for place, words in calls:
+        command: Any = typer.main.get_command(app)
+        for word in words:
+            subcommands = getattr(command, "commands", None)
+            if subcommands is not None and not word.startswith("-"):
+                assert word in subcommands, f"{place}: scope-async has no command {word}"
+                command = subcommands[word]
+            elif word.startswith("-"):
+                options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+                assert word.split("=")[0] in options, f"{place}: {command.name} has no option {word}"
+
+
+def test_every_variable_exists() -> None:
+    known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
+    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
+    known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
+    for path in DOCUMENTS:
+        named = set(re.findall(r"\bSCOPE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+        assert named <= known, f"{path.name} names {named - known}, which nothing reads"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_every_block_is_of_a_kind_that_is_checked(block) -> None:
+    assert block.language in PYTHON | SHELL | PLAIN
+
+
+def test_links_lead_somewhere() -> None:
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+            if "://" not in target and not target.startswith("mailto:"):
+                assert (path.parent / target).exists(), f"{path.name} links to {target}"

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import scope_async
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+# Contract 2, in its order.
+NAMES = {
+    *("ScopeClient", "Config"),
+    *("ApiKeyCredentials", "CredentialProvider", "EnvCredentials", "FileCredentials", "ChainCredentials"),
+    *("TokenSource", "AccessToken", "TokenStatus", "BearerAuth"),
+    "PromptVersion",
+    *("ScopeError", "ConfigurationError", "MissingApiKeyError", "ApiError", "AuthenticationError"),
+    *("TokenRefreshError", "InvalidCredentialsError", "AuthorizationError", "NotFoundError"),
+    *("NoProductionVersionError", "ConflictError", "RateLimitError", "ServerError"),
+    *("ConnectionError", "TimeoutError", "ResourceError", "ValidationError", "RenderError"),
+    *("MissingVariableError", "ClientClosedError"),
+    *("ApiKeyAdmin", "ApiKey", "KeyEvent", "NewApiKey"),
+}
+
+
+def test_the_public_names_are_those_of_the_contract() -> None:
+    assert set(scope_async.__all__) - {"__version__"} == NAMES
+    assert len(scope_async.__all__) == len(set(scope_async.__all__))
+
+
+def test_nothing_else_is_public() -> None:
+    found = {
+        name
+        for name, value in vars(scope_async).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert found - {"TYPE_CHECKING"} <= NAMES
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = scope_async.Nonsense
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_public_name_has_a_docstring_and_is_in_the_readme(name) -> None:
+    value = getattr(scope_async, name)
+    assert inspect.getdoc(value)
+    assert re.search(rf"\b{name}\b", README), f"README.md does not say what {name} is"
+
+
+@pytest.mark.parametrize(
+    ("kind", "signature"),
+    [
+        (scope_async.ScopeClient.get_prompt_version, "name label version cache cache_ttl fallback"),
+        (scope_async.ScopeClient.render_prompt, "name variables label version cache cache_ttl fallback"),
+        (scope_async.ScopeClient.get_prompt_versions, "names label"),
+        (scope_async.ScopeClient.prefetch, "names"),
+        (scope_async.ScopeClient.invalidate, "name"),
+        (scope_async.ScopeClient.clear_cache, ""),
+        (scope_async.ScopeClient.ping, ""),
+        (scope_async.ScopeClient.start, ""),
+        (scope_async.ScopeClient.aclose, ""),
+        (scope_async.TokenSource.peek, ""),
+        (scope_async.TokenSource.get, ""),
+        (scope_async.TokenSource.invalidate, "token"),
+        (scope_async.TokenSource.status, ""),
+        (scope_async.AccessToken.expires_in, ""),
+        (scope_async.PromptVersion.get_metadata, "key default"),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", None),
+)
+def test_methods_take_what_the_contract_says(kind, signature) -> None:
+    assert [name for name in inspect.signature(kind).parameters if name != "self"] == signature.split()
+
+
+def test_the_client_takes_what_the_contract_says() -> None:
+    parameters = inspect.signature(scope_async.ScopeClient).parameters
+    assert list(parameters) == ["credentials", "config", "session", "hooks", "clock", "options"]
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_name_says_where_to_import_it_from(name) -> None:
+    # What a traceback, a pickle and a documentation tool show.
+    assert getattr(scope_async, name).__module__.startswith("scope_async")
+
+
+def test_importing_it_loads_no_extra() -> None:
+    extras = (
+        "aiosqlite fastapi hypothesis jinja2 opentelemetry pydantic pytest rich sqlite3 typer "
+        "scope_async.cli scope_async.local scope_async.telemetry.otel"
+    )
+    script = f"import sys, scope_async; print(*[name for name in {extras.split()!r} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_every_name_is_there_without_the_extras() -> None:
+    # Also what only the extras need must not be imported on the way to a public name.
+    script = """
+import sys
+for name in ("aiosqlite", "jinja2", "opentelemetry", "rich", "typer"):
+    sys.modules[name] = None
+import scope_async
+for name in scope_async.__all__:
+    getattr(scope_async, name)
+"""
+    subprocess.run([sys.executable, "-c", script], timeout=50, check=True)
+
+
+def test_local_scope_says_what_to_install() -> None:
+    script = "import sys; sys.modules['aiosqlite'] = None; import scope_async.local"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert "pip install 'scope-async[local]'" in done.stderr.splitlines()[-1]

@@ -1,0 +1,549 @@
+"""The rules of the token source, on a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from scope_async import (
+    AccessToken,
+    ApiKeyCredentials,
+    ClientClosedError,
+    ConfigurationError,
+    InvalidCredentialsError,
+    RateLimitError,
+    ServerError,
+    TokenRefreshError,
+    TokenSource,
+)
+from scope_async._core.clock import TravelClock
+from scope_async.telemetry import events
+from tests.fakes.exchange import ADDRESSES, CREDENTIALS, FakeAuth, settle, source, travel
+
+
+async def test_nothing_is_there_before_the_first_exchange() -> None:
+    tokens = source(FakeAuth())
+    assert tokens.peek() is None
+    assert tokens.status().state == "empty"
+
+
+async def test_get_exchanges_once_and_then_never_suspends() -> None:
+    auth = FakeAuth()
+    async with source(auth) as tokens:
+        token = await tokens.get()
+        with pytest.raises(StopIteration) as returned:
+            tokens.get().send(None)
+        assert returned.value.value is token
+        assert auth.asked == ["key_1"]
+
+
+async def test_start_warms_up_without_waiting() -> None:
+    auth = FakeAuth()
+    auth.hold()
+    async with source(auth) as tokens:
+        await settle()
+        assert auth.under_way == 1
+        assert tokens.status().refreshing
+        auth.release()
+        await settle()
+        assert tokens.peek() is not None
+
+
+async def test_ten_thousand_readers_share_one_exchange() -> None:
+    auth = FakeAuth()
+    async with source(auth) as tokens:
+        answers = await asyncio.gather(*(tokens.get() for _ in range(10_000)))
+    assert len(set(map(id, answers))) == 1
+    assert auth.asked == ["key_1"]
+
+
+async def test_ten_thousand_readers_of_a_dead_auth_api_make_one_exchange() -> None:
+    auth = FakeAuth()
+    auth.error = ServerError("down", http_status=503)
+    async with source(auth) as tokens:
+        answers = await asyncio.gather(*(tokens.get() for _ in range(10_000)), return_exceptions=True)
+        late = await asyncio.gather(*(tokens.get() for _ in range(100)), return_exceptions=True)
+    assert auth.asked == ["key_1"]
+    assert {type(answer) for answer in [*answers, *late]} == {TokenRefreshError}
+    assert len({id(answer) for answer in answers}) == 10_000
+    causes = {id(answer.__cause__) for answer in answers if isinstance(answer, TokenRefreshError)}
+    assert len(causes) == 1
+
+
+async def test_the_callers_are_told_when_trying_again_may_help() -> None:
+    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth.error = RateLimitError("slow down", http_status=429, retry_after=7)
+    async with source(auth, clock) as tokens:
+        with pytest.raises(TokenRefreshError) as told:
+            await tokens.get()
+        assert told.value.retry_after == 7
+        assert told.value.http_status == 429
+        clock.advance(3)
+        with pytest.raises(TokenRefreshError) as told:
+            await tokens.get()
+        assert told.value.retry_after == pytest.approx(4)
+        assert len(auth.asked) == 1
+        auth.error = None
+        clock.advance(4)
+        assert await tokens.get()
+
+
+async def test_a_token_is_renewed_in_the_background_before_it_expires() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        first = await tokens.get()
+        await travel(clock, 3359)
+        assert tokens.peek() is first
+        assert tokens.status().state == "fresh"
+        auth.hold()
+        await travel(clock, 2)
+        assert tokens.peek() is first
+        assert (tokens.status().state, tokens.status().refreshing) == ("stale", True)
+        auth.release()
+        await settle()
+        assert tokens.peek() is not first
+        assert tokens.status().generation == 2
+
+
+async def test_a_short_token_and_a_long_buffer_make_one_exchange_for_20_000_reads() -> None:
+    auth = FakeAuth(lifetime=60)
+    async with source(auth, token_refresh_buffer=300) as tokens:
+        for _ in range(20_000):
+            await tokens.get()
+    assert len(auth.asked) == 1
+
+
+async def test_a_clamped_buffer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    auth, clock, seen = FakeAuth(lifetime=30), TravelClock(ticking=False), []
+    with caplog.at_level(logging.WARNING, "scope_async.auth"):
+        async with source(auth, clock, hooks=[seen.append]):
+            await travel(clock, 100, step=5)
+    assert len(auth.asked) > 3
+    assert len([event for event in seen if isinstance(event, events.BufferClamped)]) == 1
+    assert caplog.text.count("token_refresh_buffer") == 1
+
+
+async def test_a_failed_renewal_never_displaces_a_valid_token() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        first = await tokens.get()
+        auth.error = ServerError("down", http_status=500)
+        await travel(clock, 3590, step=1)
+        assert tokens.status().failures > 2
+        assert await tokens.get() is first
+        await travel(clock, 6, step=1)
+        assert tokens.peek() is None
+        assert tokens.status().state == "expired"
+        auth.error = None
+        await travel(clock, 70, step=1)
+        assert tokens.peek() is not None
+
+
+async def test_an_outage_of_most_of_a_tokens_life_fails_no_reader() -> None:
+    auth, clock = FakeAuth(lifetime=100), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        auth.error = ServerError("down", http_status=503)
+        for second in range(1000):
+            if second == 80:
+                auth.error = None
+            await travel(clock, 1)
+            assert await tokens.get()
+
+
+async def test_retry_after_is_honoured_but_never_past_the_tokens_life() -> None:
+    auth, clock = FakeAuth(lifetime=1000), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        auth.error = RateLimitError("slow down", http_status=429, retry_after=30)
+        await travel(clock, 891, step=1)
+        assert len(auth.asked) == 2
+        await travel(clock, 28, step=1)
+        assert len(auth.asked) == 2
+        auth.error = RateLimitError("slow down", http_status=429, retry_after=100_000)
+        await travel(clock, 3, step=1)
+        assert len(auth.asked) == 3
+        auth.error = None
+        for _ in range(200):
+            await travel(clock, 1)
+            assert await tokens.get()
+
+
+async def test_a_service_that_caches_its_token_is_not_asked_in_a_loop() -> None:
+    auth, clock = FakeAuth(lifetime=1000), TravelClock(ticking=False)
+    expiry = clock.monotonic() + 1000
+
+    def cached() -> None:
+        left = expiry - clock.monotonic()
+        auth.lifetime = left if left > 2 else 1000
+
+    auth.before_answer = cached
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        for _ in range(1500):
+            await travel(clock, 1)
+            assert await tokens.get()
+    assert 3 <= len(auth.asked) <= 16
+
+
+async def test_a_token_that_is_dead_on_arrival_is_a_failure() -> None:
+    auth, clock = FakeAuth(lifetime=2), TravelClock(ticking=False)
+    auth.before_answer = lambda: clock.advance(3)
+    async with source(auth, clock) as tokens:
+        with pytest.raises(TokenRefreshError, match="dead on arrival"):
+            await tokens.get()
+        assert tokens.status().failures == 1
+
+
+async def test_lifetime_counts_from_before_the_request() -> None:
+    auth, clock = FakeAuth(lifetime=100), TravelClock(ticking=False)
+    auth.before_answer = lambda: clock.advance(10)
+    async with source(auth, clock) as tokens:
+        assert (await tokens.get()).expires_in() == 90
+
+
+async def test_refused_credentials_fail_every_caller_at_once_and_are_probed_slowly() -> None:
+    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth.refused.add("key_1")
+    async with source(auth, clock) as tokens:
+        answers = await asyncio.gather(*(tokens.get() for _ in range(1000)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {InvalidCredentialsError}
+        await travel(clock, 29, step=1)
+        assert len(auth.asked) == 1
+        await travel(clock, 3600, step=1)
+        assert 10 <= len(auth.asked) <= 17
+        with pytest.raises(InvalidCredentialsError):
+            await tokens.get()
+        assert tokens.status().state == "refused"
+        auth.refused.clear()
+        await travel(clock, 301, step=1)
+        assert await tokens.get()
+        assert tokens.status().last_error is None
+
+
+async def test_a_probe_that_fails_for_a_passing_reason_leaves_the_refusal_in_force() -> None:
+    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth.refused.add("key_1")
+    async with source(auth, clock) as tokens:
+        with pytest.raises(InvalidCredentialsError):
+            await tokens.get()
+        auth.refused.clear()
+        auth.error = ServerError("down", http_status=503)
+        await travel(clock, 31)
+        assert len(auth.asked) == 2
+        with pytest.raises(InvalidCredentialsError) as told:
+            await tokens.get()
+        assert told.value.retry_after
+        assert isinstance(tokens.status().last_error, ServerError)
+        auth.error = None
+        await travel(clock, 90, step=1)
+        assert await tokens.get()
+
+
+async def test_refused_credentials_leave_the_old_token_in_use_until_it_is_dead() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        first = await tokens.get()
+        auth.refused.add("key_1")
+        await travel(clock, 3594, step=2)
+        assert await tokens.get() is first
+        await travel(clock, 2)
+        with pytest.raises(InvalidCredentialsError):
+            await tokens.get()
+
+
+async def test_when_credentials_are_refused_the_provider_is_asked_again_at_once() -> None:
+    current = [CREDENTIALS]
+    auth, seen = FakeAuth(), []
+    auth.refused.add("key_1")
+    calls = 0
+
+    async def provider() -> ApiKeyCredentials:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            current[0] = ApiKeyCredentials("org_1", "key_2", "secret_of_key_2")
+        return current[0]
+
+    async with source(auth, credentials=provider, hooks=[seen.append]) as tokens:
+        assert (await tokens.get()).api_key == "key_2"
+    assert auth.asked == ["key_1", "key_2"]
+    assert [event for event in seen if isinstance(event, events.CredentialsChanged)] == [
+        events.CredentialsChanged(api_key="key_2")
+    ]
+
+
+async def test_a_provider_that_fails_later_leaves_the_known_credentials_in_use() -> None:
+    auth, clock = FakeAuth(lifetime=100), TravelClock(ticking=False)
+    broken = False
+
+    async def provider() -> ApiKeyCredentials:
+        if broken:
+            raise ConfigurationError("the file is being replaced")
+        return CREDENTIALS
+
+    async with source(auth, clock, credentials=provider) as tokens:
+        await tokens.get()
+        broken = True
+        await travel(clock, 1000, step=5)
+        assert await tokens.get()
+        assert tokens.status().failures == 0
+
+
+async def test_a_provider_that_never_worked_is_told_to_the_callers() -> None:
+    async def provider() -> ApiKeyCredentials:
+        raise ConfigurationError("cannot read the credentials file")
+
+    async with source(FakeAuth(), credentials=provider) as tokens:
+        with pytest.raises(TokenRefreshError, match="cannot read the credentials file") as told:
+            await tokens.get()
+        assert isinstance(told.value.__cause__, ConfigurationError)
+
+
+async def test_a_provider_that_raises_anything_or_returns_anything_gives_a_typed_error() -> None:
+    async def raising() -> ApiKeyCredentials:
+        raise KeyError("vault")
+
+    async def returning() -> ApiKeyCredentials:
+        return {"api_secret": "secret_x"}  # type: ignore[return-value]
+
+    for provider in (raising, returning):
+        async with source(FakeAuth(), credentials=provider) as tokens:
+            with pytest.raises(TokenRefreshError) as told:
+                await tokens.get()
+            assert "secret_x" not in str(told.value)
+
+
+async def test_a_provider_that_never_returns_is_told_apart_from_one_whose_own_call_timed_out() -> None:
+    async def hanging() -> ApiKeyCredentials:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def timing_out() -> ApiKeyCredentials:
+        raise TimeoutError
+
+    for provider, told in (
+        (hanging, r"no token within 0\.05 s"),
+        (timing_out, "the credential provider failed with TimeoutError"),
+    ):
+        async with source(FakeAuth(), credentials=provider, timeout=0.05) as tokens:
+            with pytest.raises(TokenRefreshError, match=told):
+                await tokens.get()
+
+
+async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
+    def plain() -> ApiKeyCredentials:
+        return CREDENTIALS
+
+    async with source(FakeAuth(), credentials=plain) as tokens:
+        with pytest.raises(TokenRefreshError, match=r"must be an async function .* ApiKeyCredentials"):
+            await tokens.get()
+
+
+async def test_that_renewals_succeed_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    with caplog.at_level(logging.INFO, "scope_async.auth"):
+        async with source(auth, clock) as tokens:
+            await tokens.get()
+            auth.error = ServerError("down", http_status=500)
+            await travel(clock, 3500, step=10)
+            failures = tokens.status().failures
+            auth.error = None
+            await travel(clock, 7200, step=10)
+    assert failures > 0
+    assert caplog.text.count("renewed again after") == 1
+    assert f"renewed again after {failures} failures" in caplog.text
+
+
+async def test_invalidate_drops_exactly_the_token_that_was_refused() -> None:
+    auth = FakeAuth()
+    async with source(auth) as tokens:
+        first = await tokens.get()
+        tokens.invalidate(first)
+        second = await tokens.get()
+        assert second.generation == 2
+        for _ in range(1000):
+            tokens.invalidate(first)
+        assert tokens.peek() is second
+        assert len(auth.asked) == 2
+
+
+async def test_forced_renewals_are_limited() -> None:
+    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        for _ in range(50):
+            tokens.invalidate(await tokens.get())
+        assert len(auth.asked) == 4
+        clock.advance(10)
+        tokens.invalidate(await tokens.get())
+        await tokens.get()
+        assert len(auth.asked) == 5
+
+
+async def test_steps_of_the_wall_clock_cause_no_storm_and_no_outage() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        for seconds in (-86400, 86400, -5, 5, 10**9, -(10**9)):
+            clock.step_wall(seconds)
+            await settle()
+            assert tokens.peek() is not None
+        assert len(auth.asked) == 1
+
+
+async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        first = await tokens.get()
+        await travel(clock, 10)
+        clock.suspend(7200)
+        assert tokens.peek() is first
+        await settle()
+        assert tokens.status().generation == 2
+        for _ in range(100):
+            clock.suspend(7200)
+            await settle()
+        assert len(auth.asked) < 10
+
+
+async def test_a_wall_clock_that_was_set_back_hides_no_suspension() -> None:
+    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        await travel(clock, 10)
+        clock.step_wall(-86400)
+        await travel(clock, 10)
+        clock.suspend(7200)
+        await settle()
+        assert tokens.status().generation == 2
+
+
+async def test_a_token_that_was_asked_for_before_a_suspension_is_renewed_at_once() -> None:
+    for reads in (True, False):
+        auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+        async with source(auth, clock) as tokens:
+            first = await tokens.get()
+            auth.hold()
+            if reads:
+                tokens.invalidate(first)
+                reader = asyncio.ensure_future(tokens.get())
+            else:
+                await travel(clock, 3400)
+            await settle()
+            clock.suspend(7200)
+            await settle()
+            auth.release()
+            await settle()
+            if reads:
+                await reader
+            assert tokens.status().generation == 2
+            await travel(clock, 1)
+            assert tokens.status().generation == 3
+
+
+async def test_a_provider_whose_own_task_was_cancelled_is_a_failure_like_any_other() -> None:
+    calls = 0
+
+    async def provider() -> ApiKeyCredentials:
+        nonlocal calls
+        calls += 1
+        lookup = asyncio.ensure_future(asyncio.sleep(3600))
+        lookup.cancel()
+        await lookup
+        return CREDENTIALS
+
+    async with source(FakeAuth(), credentials=provider) as tokens:
+        for _ in range(10):
+            with pytest.raises(TokenRefreshError, match="the credential provider failed"):
+                await tokens.get()
+    assert calls == 1
+
+
+async def test_cancelled_readers_change_nothing_for_the_others() -> None:
+    auth = FakeAuth()
+    auth.hold()
+    async with source(auth) as tokens:
+        readers = [asyncio.ensure_future(tokens.get()) for _ in range(100)]
+        await settle()
+        for reader in (readers[0], readers[50], readers[-1]):
+            reader.cancel()
+        await settle()
+        auth.release()
+        answers = await asyncio.gather(*readers, return_exceptions=True)
+    assert sum(isinstance(answer, AccessToken) for answer in answers) == 97
+    assert sum(isinstance(answer, asyncio.CancelledError) for answer in answers) == 3
+    assert auth.asked == ["key_1"]
+
+
+async def test_the_exchange_outlives_all_its_readers() -> None:
+    auth = FakeAuth()
+    auth.hold()
+    async with source(auth) as tokens:
+        readers = [asyncio.ensure_future(tokens.get()) for _ in range(3)]
+        await settle()
+        for reader in readers:
+            reader.cancel()
+        await settle()
+        assert auth.under_way == 1
+        auth.release()
+        await settle()
+        assert tokens.peek() is not None
+
+
+async def test_closing_wakes_the_readers_that_wait() -> None:
+    auth = FakeAuth()
+    auth.hold()
+    tokens = source(auth)
+    await tokens.start()
+    readers = [asyncio.ensure_future(tokens.get()) for _ in range(10)]
+    await settle()
+    await tokens.aclose()
+    answers = await asyncio.gather(*readers, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {ClientClosedError}
+    assert tokens.status().state == "closed"
+    with pytest.raises(ClientClosedError):
+        await tokens.get()
+
+
+async def test_a_closed_source_can_be_started_again() -> None:
+    auth = FakeAuth()
+    tokens = source(auth)
+    for _ in range(3):
+        async with tokens:
+            assert await tokens.get()
+    assert len(auth.asked) == 3
+
+
+async def test_peek_can_be_called_from_any_thread() -> None:
+    async with source(FakeAuth()) as tokens:
+        token = await tokens.get()
+        seen: list[AccessToken | None] = []
+        thread = threading.Thread(target=lambda: seen.append(tokens.peek()))
+        thread.start()
+        thread.join()
+        assert seen == [token]
+
+
+async def test_nothing_shows_the_token_or_the_secret(caplog: pytest.LogCaptureFixture) -> None:
+    auth, seen = FakeAuth(), []
+    with caplog.at_level(logging.DEBUG):
+        async with source(auth, hooks=[seen.append]) as tokens:
+            token = await tokens.get()
+            shown = f"{token} {token!r} {tokens!r} {tokens.status()!r} {CREDENTIALS!r} {seen!r} {caplog.text}"
+    assert "token-1" not in shown
+    assert "secret_of_key_1" not in shown
+    assert token.authorization == "Bearer token-1"
+
+
+def test_what_is_wrong_is_told_before_anything_is_opened() -> None:
+    with pytest.raises(ConfigurationError, match="token_refresh_buffer"):
+        TokenSource(CREDENTIALS, token_refresh_buffer=-1, **ADDRESSES)
+    with pytest.raises(TypeError, match="refresh_bufer"):
+        TokenSource(CREDENTIALS, refresh_bufer=1, **ADDRESSES)
+    for wrong in (("org_1", "key_1", "secret_1"), ApiKeyCredentials):
+        with pytest.raises(TypeError, match="credentials") as told:
+            TokenSource(wrong, **ADDRESSES)
+        assert "secret_1" not in str(told.value)

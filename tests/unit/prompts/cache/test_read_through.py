@@ -1,0 +1,644 @@
+import asyncio
+import contextlib
+import gc
+import logging
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from scope_async.errors import (
+    AuthenticationError,
+    AuthorizationError,
+    ClientClosedError,
+    ConnectionError,
+    InvalidCredentialsError,
+    NoProductionVersionError,
+    RateLimitError,
+    ServerError,
+    TokenRefreshError,
+)
+from scope_async.prompts.cache.backoff import FIRST_DELAY, LONGEST_DELAY
+from scope_async.prompts.cache.memory import Entry, PromptCache
+from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.events import (
+    CacheHit,
+    CacheMiss,
+    FetchWaited,
+    PromptFetched,
+    Revalidated,
+    StaleServed,
+)
+from tests.fakes.transport import Served, serving
+
+DOWN = ConnectionError("no route")
+SELECTIONS: list[dict[str, Any]] = [{}, {"label": "latest"}]
+PASSING = [
+    DOWN,
+    RateLimitError("slow down", http_status=429),
+    ServerError("broken", http_status=503),
+    ServerError("broken", http_status=200),
+    TokenRefreshError("auth API down"),
+]
+
+
+async def test_a_fresh_copy_is_served_without_suspending():
+    async with serving() as served:
+        first = await served.get("p")
+        call = served.get("p")
+        with pytest.raises(StopIteration) as done:
+            call.send(None)
+        assert done.value.value is first
+        assert served.transport.paths == ["p/production"]
+        kinds = [type(event) for event in served.events]
+        assert kinds == [CacheMiss, PromptFetched, FetchWaited, CacheHit]
+
+
+async def test_keys_keep_labels_ids_and_names_apart():
+    async with serving() as served:
+        for options in [*SELECTIONS, {"version": "latest"}, {"version": "production"}]:
+            await served.get("p", **options)
+            await served.get("p", **options)
+        await served.get("p:latest")
+        await served.get("p", label="production")
+        assert served.transport.paths == [
+            "p/production",
+            "p/latest",
+            "p/versions/latest",
+            "p/versions/production",
+            "p%3Alatest/production",
+        ]
+
+
+async def test_a_stampede_is_one_request():
+    async with serving() as served:
+        versions = await asyncio.gather(*(served.get("p") for _ in range(1000)))
+        assert len(served.transport.paths) == 1
+        assert len({id(version) for version in versions}) == 1
+
+
+async def test_while_revalidating_the_copy_is_served_and_renewed_once():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(300)
+        assert [await served.number() for _ in range(5)] == [1] * 5
+        await served.settle()
+        assert await served.number() == 2
+        assert len(served.transport.paths) == 2
+        assert [event.changed for event in served.seen(Revalidated)] == [True]
+        assert [event.fresh for event in served.seen(CacheHit)] == [False] * 5 + [True]
+
+
+async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(360)
+        assert await asyncio.gather(*(served.number() for _ in range(5))) == [2] * 5
+        assert len(served.transport.paths) == 2
+
+
+async def test_a_version_by_id_stays_longer_than_a_label():
+    async with serving() as served:
+        await served.get("p", version="v1")
+        served.clock.advance(3599)
+        await served.get("p", version="v1")
+        assert len(served.transport.paths) == 1
+
+
+@pytest.mark.parametrize("error", PASSING)
+async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = error
+        served.clock.advance(400)
+        versions = await asyncio.gather(*(served.get("p") for _ in range(10)))
+        assert all(version.is_stale and version.version_number == 1 for version in versions)
+        assert len(served.transport.paths) == 2
+        assert len(served.seen(StaleServed)) == 10
+        assert (served.seen(StaleServed)[0].age_ms, served.seen(StaleServed)[0].error) == (
+            400_000,
+            type(error).__name__,
+        )
+        assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
+
+async def test_the_service_is_asked_again_after_a_growing_delay():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        gaps, last = [], None
+        for second in range(3600):
+            before = len(served.transport.paths)
+            assert (await served.get("p")).is_stale
+            await served.settle()
+            if len(served.transport.paths) > before:
+                gaps.append(second - last if last is not None else 0)
+                last = second
+            served.clock.advance(1)
+        assert 50 <= len(gaps) <= 130
+        assert all(1 <= gap <= 61 for gap in gaps[1:])
+        assert min(gaps[8:]) >= 30
+
+
+async def test_an_hour_of_outage_fails_no_read():
+    async with serving() as served:
+        names = [f"p{index}" for index in range(200)]
+        await served.api.prefetch(names)
+        served.transport.failure = DOWN
+        asked_before = len(served.transport.paths)
+        for _ in range(60):
+            served.clock.advance(60)
+            for name in names:
+                assert (await served.get(name)).version_number == 1
+            await served.settle()
+        assert len(served.transport.paths) - asked_before <= 60 * 200
+        asked = served.transport.count("p0/production") - 1
+        assert asked <= 60
+
+
+async def test_with_a_known_outage_one_attempt_is_made_and_nobody_waits():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        await served.get("p")
+        served.clock.advance(1)
+        served.transport.gate.clear()
+        for _ in range(3):
+            assert (await served.get("p")).is_stale
+            await served.settle()
+        assert served.transport.retries == [None, None, 0]
+
+
+async def test_an_outage_of_long_ago_proves_nothing():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        assert (await served.get("p")).is_stale
+        served.transport.failure = None
+        served.transport.number = 2
+        served.clock.advance(FIRST_DELAY + LONGEST_DELAY)
+        assert await served.number() == 2
+
+
+async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
+    caplog.set_level(logging.INFO)
+    async with serving() as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(400)
+        early = await served.waiting()
+        served.transport.fail_attempt(DOWN)
+        assert (await early).is_stale
+        assert (await served.get("p")).is_stale, "nor does a later one wait for the next attempt"
+        served.transport.gate.set()
+        await served.settle()
+        assert [await served.number(), len(served.transport.paths)] == [2, 2], "the fetch went on"
+        assert [event.error for event in served.seen(StaleServed)] == ["ConnectionError"] * 2
+        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_an_outage_is_reported_once_also_when_it_began_with_a_failed_attempt(caplog):
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        early = [await served.waiting() for _ in range(3)]
+        served.transport.fail_attempt(DOWN)
+        assert all([(await call).is_stale for call in early])
+        served.transport.gate.set()
+        await served.settle()
+        assert (await served.get("p")).is_stale
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+GONE = {
+    "invalidated": lambda served: served.api.invalidate("p"),
+    "cleared": lambda served: served.api.clear(),
+    "too old": lambda served: served.clock.advance(86400),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+@pytest.mark.parametrize("fallback", [None, "x"])
+async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next(how, fallback):
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        call = await served.waiting(fallback=fallback)
+        GONE[how](served)
+        served.transport.fail_attempt(DOWN)
+        await served.settle()
+        assert not call.done()
+        served.transport.gate.set()
+        version = await call
+        assert (version.is_stale, version.is_fallback) == (False, False)
+
+
+async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
+    async with serving(stale_while_revalidate=1000, stale_if_error=0) as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(1020)
+        call = await served.waiting(cache_ttl=10)
+        served.transport.fail_attempt(DOWN)
+        await served.settle()
+        assert not call.done()
+        served.transport.gate.set()
+        assert (await call).version_number == 2
+
+
+async def test_who_wants_it_newer_gets_a_copy_that_says_it_is_stale():
+    async with serving(stale_while_revalidate=0) as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(40)
+        assert (await served.get("p", cache_ttl=5)).is_stale
+        assert len(served.seen(StaleServed)) == 1
+        assert not (await served.get("p")).is_stale, "fresh to all others"
+
+
+async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer():
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.failure, slow = DOWN, served.transport.gate
+        early = await served.waiting()
+        served.transport.failure, served.transport.gate = None, asyncio.Event()
+        served.transport.gate.set()
+        await served.get("p", cache=False)
+        slow.set()
+        await early
+        served.clock.advance(310)
+        assert not (await served.get("p")).is_stale
+
+
+def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
+    async def before() -> Served:
+        served = Served()
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        await served.get("p")
+        served.clock.advance(1)
+        served.transport.gate.clear()
+        await served.get("p")
+        await served.settle()
+        return served
+
+    async def after(served: Served) -> None:
+        served.transport.gate = asyncio.Event()
+        served.transport.gate.set()
+        served.transport.failure = None
+        assert (await served.get("p")).is_stale
+        await served.settle()
+        assert not (await served.get("p")).is_stale
+        served.api.close()
+        await served.background.aclose()
+
+    with contextlib.closing(asyncio.new_event_loop()) as old:
+        served = old.run_until_complete(before())
+        asyncio.run(after(served))
+        for task in asyncio.all_tasks(old):
+            task.cancel()
+        old.run_until_complete(asyncio.sleep(0.01))
+
+
+async def test_without_a_copy_callers_wait_for_every_attempt():
+    async with serving() as served:
+        calls = [await served.waiting(fallback="x") for _ in range(2)]
+        served.transport.fail_attempt(DOWN)
+        await served.settle()
+        assert not any(call.done() for call in calls)
+        served.transport.gate.set()
+        assert [(await call).version_number for call in calls] == [1, 1]
+
+
+async def test_closing_after_the_first_failed_attempt_is_told_as_such():
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        call = await served.waiting()
+        served.transport.fail_attempt(DOWN)
+        served.api.close()
+        with pytest.raises(ClientClosedError):
+            await call
+
+
+async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
+    caplog.set_level(logging.INFO)
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        await served.get("p")
+        served.transport.failure = None
+        served.transport.number = 2
+        assert await served.number() == 1
+        served.clock.advance(1)
+        assert await served.number() == 1
+        await served.settle()
+        version = await served.get("p")
+        assert (version.version_number, version.is_stale) == (2, False)
+        assert "could be fetched again" in caplog.text
+
+
+async def test_retry_after_is_waited_for():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = RateLimitError("slow", http_status=429, retry_after=20)
+        served.clock.advance(400)
+        await served.get("p")
+        served.clock.advance(19)
+        await served.get("p")
+        assert len(served.transport.paths) == 2
+        served.clock.advance(1)
+        await served.get("p")
+        await served.settle()
+        assert len(served.transport.paths) == 3
+
+
+async def test_after_stale_if_error_the_failure_is_raised():
+    async with serving(stale_if_error=1000) as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(1299)
+        assert (await served.get("p")).is_stale
+        served.clock.advance(1)
+        with pytest.raises(ConnectionError):
+            await served.get("p")
+
+
+async def test_a_failing_renewal_marks_the_copy_stale():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(310)
+        assert not (await served.get("p")).is_stale
+        await served.settle()
+        assert (await served.get("p")).is_stale
+        assert len(served.transport.paths) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(404, NoProductionVersionError), (403, AuthorizationError), (401, AuthenticationError)],
+)
+@pytest.mark.parametrize("age", [310, 400])
+@pytest.mark.parametrize("outage", [False, True])
+async def test_a_clear_no_is_never_papered_over(status, kind, age, outage):
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(age)
+        if outage:
+            served.transport.failure = DOWN
+            await served.get("p")
+            await served.settle()
+            served.transport.failure = None
+            served.clock.advance(FIRST_DELAY)
+        served.transport.statuses["p"] = status
+        if age < 360 or outage:
+            await served.get("p")
+            await served.settle()
+        for _ in range(2):
+            with pytest.raises(kind):
+                await served.get("p")
+
+
+async def test_what_does_not_exist_any_more_does_not_come_back_in_an_outage():
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.statuses["p"] = 404
+        with pytest.raises(NoProductionVersionError):
+            await served.get("p")
+        served.transport.failure = DOWN
+        with pytest.raises(ConnectionError):
+            await served.get("p")
+
+
+async def test_refused_credentials_are_raised_and_the_copy_is_kept_for_an_outage():
+    async with serving() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.failure = InvalidCredentialsError("no")
+        with pytest.raises(InvalidCredentialsError):
+            await served.get("p")
+        served.transport.failure = DOWN
+        assert (await served.get("p")).is_stale
+
+
+async def test_shared_failures_are_each_callers_own_object():
+    async with serving() as served:
+        served.transport.failure = DOWN
+        errors: list[Any] = await asyncio.gather(*(served.get("p") for _ in range(3)), return_exceptions=True)
+        assert len({id(error) for error in errors}) == 3
+        assert all(type(error) is ConnectionError and str(error) == "no route" for error in errors)
+        assert all(error.__cause__ is DOWN for error in errors)
+        assert len(served.transport.paths) == 1
+
+
+async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
+    async with serving() as served:
+        served.transport.gate.clear()
+        callers = [asyncio.create_task(served.get("p")) for _ in range(3)]
+        await served.settle()
+        callers[0].cancel()
+        await served.settle()
+        served.transport.gate.set()
+        assert [(await caller).version_number for caller in callers[1:]] == [1, 1]
+        assert callers[0].cancelled()
+        assert len(served.transport.paths) == 1
+
+
+async def test_when_all_callers_are_cancelled_the_answer_is_still_stored():
+    async with serving() as served:
+        served.transport.gate.clear()
+        caller = asyncio.create_task(served.get("p"))
+        await served.settle()
+        caller.cancel()
+        await served.settle()
+        served.transport.gate.set()
+        await served.settle()
+        await served.get("p")
+        assert len(served.transport.paths) == 1
+
+
+async def test_cache_false_asks_the_service_and_stores_the_answer():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.number = 2
+        assert await served.number(cache=False) == 2
+        assert await served.number() == 2
+        assert len(served.transport.paths) == 2
+
+
+async def test_an_older_answer_never_replaces_a_newer_one():
+    async with serving() as served:
+        early_gate = served.transport.gate
+        early_gate.clear()
+        early = asyncio.create_task(served.number())
+        await served.settle()
+        served.transport.gate = asyncio.Event()
+        served.transport.gate.set()
+        served.transport.number = 2
+        assert await served.number(cache=False) == 2
+        early_gate.set()
+        assert await early == 1
+        assert await served.number() == 2
+        assert len(served.transport.paths) == 2
+
+
+async def test_cache_false_does_not_take_a_stale_copy():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        with pytest.raises(ConnectionError):
+            await served.get("p", cache=False)
+        served.clock.advance(400)
+        assert (await served.get("p")).is_stale
+
+
+async def test_a_ttl_of_zero_neither_reads_nor_stores():
+    async with serving() as served:
+        await served.get("p")
+        served.transport.number = 2
+        assert await served.number(cache_ttl=0) == 2
+        assert await served.number() == 1
+        await served.number("other", cache_ttl=0)
+        await served.number("other")
+        assert served.transport.count("other/production") == 2
+
+
+@pytest.mark.parametrize("options", [{"cache_enabled": False}, {"cache_ttl": 0}])
+async def test_without_a_cache_every_call_asks(options):
+    async with serving(**options) as served:
+        for _ in range(2):
+            await served.get("p")
+        assert len(served.transport.paths) == 2
+
+
+async def test_a_ttl_of_the_call_says_how_long_its_answer_is_fresh():
+    async with serving(stale_while_revalidate=0) as served:
+        await served.get("p", cache_ttl=10)
+        served.clock.advance(9)
+        await served.get("p", cache_ttl=10)
+        await served.get("p")
+        assert len(served.transport.paths) == 1
+        served.clock.advance(1)
+        await served.get("p")
+        assert len(served.transport.paths) == 2
+        served.clock.advance(10)
+        await served.get("p", cache_ttl=10)
+        assert len(served.transport.paths) == 3
+
+
+async def test_invalidate_drops_every_version_of_the_prompt():
+    async with serving() as served:
+        for options in [*SELECTIONS, {"version": "v"}]:
+            await served.get("p", **options)
+        await served.get("q")
+        served.api.invalidate("p")
+        served.transport.requests.clear()
+        for options in [*SELECTIONS, {"version": "v"}]:
+            await served.get("p", **options)
+        await served.get("q")
+        assert served.transport.paths == ["p/production", "p/latest", "p/versions/v"]
+
+
+@pytest.mark.parametrize("drop", ["invalidate", "clear"])
+async def test_an_answer_from_before_an_invalidation_is_not_stored_and_not_joined(drop):
+    async with serving() as served:
+        served.transport.gate.clear()
+        early = asyncio.create_task(served.number())
+        await served.settle()
+        served.transport.number = 2
+        if drop == "clear":
+            served.api.clear()
+        else:
+            served.api.invalidate("p")
+        late = asyncio.create_task(served.number())
+        await served.settle()
+        served.transport.gate.set()
+        assert (await early, await late) == (1, 2)
+        assert await served.number() == 2
+        assert len(served.transport.paths) == 2
+
+
+async def test_closing_wakes_all_waiters_and_refuses_later_calls():
+    async with serving() as served:
+        await served.get("cached")
+        served.transport.gate.clear()
+        waiting = asyncio.create_task(served.get("p"))
+        await served.settle()
+        served.api.close()
+        await served.background.aclose()
+        with pytest.raises(ClientClosedError):
+            await waiting
+        for name in ("p", "cached"):
+            with pytest.raises(ClientClosedError):
+                await served.get(name)
+
+
+async def test_a_client_that_was_started_again_serves_again():
+    async with serving() as served:
+        await served.get("p")
+        served.api.close()
+        await served.background.aclose()
+        served.background.start()
+        assert await served.number() == 1
+
+
+async def test_memory_stays_flat_with_many_names():
+    async with serving(cache_max_entries=50) as served:
+
+        async def pass_through(start, stop):
+            for index in range(start, stop):
+                await served.get(f"name-{index}")
+                served.transport.forget()
+                served.events.clear()
+
+        await pass_through(0, 200)
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        await pass_through(200, 1200)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        # Fifty versions take some 150 kB, a thousand would take 3 MB.
+        assert grown < 300_000
+
+
+def entry(name="p", *, stored_at=0.0, ttl=10.0, ticket=1):
+    return Entry(PromptVersion(name=name, content=""), stored_at, ttl, ticket)
+
+
+class Ticks:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_the_least_recently_used_goes_first():
+    cache = PromptCache(max_entries=2, stale_while_revalidate=0, stale_if_error=0, monotonic=Ticks())
+    cache.put("a", entry())
+    cache.put("b", entry())
+    cache.fresh("a")
+    cache.put("c", entry())
+    assert [cache.find(key) is not None for key in "abc"] == [True, False, True]
+
+
+def test_dead_entries_are_dropped_also_when_nobody_asks_for_them():
+    ticks = Ticks()
+    cache = PromptCache(max_entries=100, stale_while_revalidate=5, stale_if_error=50, monotonic=ticks)
+    for index in range(10):
+        cache.put(f"p{index}", entry())
+    ticks.now = 60
+    cache.put("new", entry(stored_at=60))
+    assert len(cache) == 1

@@ -1,0 +1,155 @@
+"""Hooks never hurt, never delay, and are told of once when they raise."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from scope_async._core.background import Background
+from scope_async.telemetry.dispatcher import Dispatcher
+from scope_async.telemetry.events import Event, TokenWaited
+from tests.fakes.exchange import settle
+
+EVENT = TokenWaited(duration_ms=1.0)
+
+
+async def test_a_hook_that_raises_is_logged_once_and_called_further(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Event] = []
+
+    def broken(event: Event, /) -> None:
+        seen.append(event)
+        raise ValueError("mine")
+
+    dispatch = Dispatcher([broken, seen.append], Background())
+    for _ in range(3):
+        dispatch(EVENT)
+    assert seen == [EVENT] * 6
+    assert len([record for record in caplog.records if record.name == "scope_async.telemetry"]) == 1
+
+
+async def test_an_async_hook_runs_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
+    background, seen, gate = Background(), [], asyncio.Event()
+
+    async def slow(event: Event, /) -> None:
+        await gate.wait()
+        seen.append(event)
+        raise ValueError("mine")
+
+    dispatch = Dispatcher([slow], background)
+    dispatch(EVENT)
+    dispatch(EVENT)
+    assert seen == []
+    gate.set()
+    await settle()
+    assert seen == [EVENT, EVENT]
+    assert len(caplog.records) == 1
+    assert background.running
+    await background.aclose()
+
+
+async def test_after_the_close_an_async_hook_is_dropped_without_a_warning() -> None:
+    background = Background()
+    background.start()
+    await background.aclose()
+
+    async def hook(_: Event, /) -> None:
+        raise AssertionError("never runs")
+
+    Dispatcher([hook], background)(EVENT)
+
+
+class Adds:
+    """A hook that adds a header to every request."""
+
+    def __init__(self, name: str, error: Exception | None = None) -> None:
+        self.name = name
+        self.error = error
+
+    def __call__(self, event: Event, /) -> None:
+        pass
+
+    def inject(self, request_id: str, headers: dict[str, str], /) -> None:
+        headers[self.name] = request_id
+        if self.error is not None:
+            raise self.error
+
+
+def test_hooks_that_can_add_headers(caplog: pytest.LogCaptureFixture) -> None:
+    headers: dict[str, str] = {}
+    dispatch = Dispatcher([Adds("a", ValueError("mine")), lambda _: None, Adds("b")], Background())
+    Dispatcher([dispatch], Background()).inject("r", headers)
+    dispatch.inject("r", headers)
+    assert headers == {"a": "r", "b": "r"}
+    assert len(caplog.records) == 1
+
+
+async def test_a_hook_that_falls_too_far_behind_misses_events(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scope_async.telemetry.dispatcher._MOST_UNDER_WAY", 2)
+    background, seen, gate = Background(), [], asyncio.Event()
+
+    async def slow(event: Event, /) -> None:
+        await gate.wait()
+        seen.append(event)
+
+    dispatch = Dispatcher([slow], background)
+    for _ in range(5):
+        dispatch(EVENT)
+    assert [record.message.split(" ", 1)[0] for record in caplog.records] == ["the"]
+    assert "too slow" in caplog.text
+    gate.set()
+    await settle()
+    assert len(seen) == 2
+    dispatch(EVENT)
+    await settle()
+    assert len(seen) == 3
+    await background.aclose()
+
+
+async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scope_async.telemetry.dispatcher._LAST_WORDS", 0.0)
+    background, seen = Background(), []
+
+    async def quick(event: Event, /) -> None:
+        seen.append(event)
+
+    async def endless(_: Event, /) -> None:
+        await asyncio.Event().wait()
+
+    def broken(_: Event, /) -> None:
+        raise ValueError("mine")
+
+    await Dispatcher([broken, quick, endless, seen.append], background).last(EVENT)
+    assert EVENT in seen
+
+
+def test_without_an_event_loop_an_async_hook_is_dropped_without_a_warning() -> None:
+    async def hook(_: Event, /) -> None:
+        raise AssertionError("never runs")
+
+    Dispatcher([hook], Background())(EVENT)
+
+
+def test_without_hooks_nobody_listens() -> None:
+    assert not Dispatcher([], Background()).observed
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_hook_whose_own_work_was_cancelled_ends_nothing_else(awaited: bool) -> None:
+    background = Background()
+    background.start()
+
+    async def waits(_: Event, /) -> None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    def raises(_: Event, /) -> None:
+        raise asyncio.CancelledError
+
+    dispatch = Dispatcher([waits if awaited else raises], background)
+    dispatch(EVENT)
+    await settle()
+    assert background.running
+    await background.aclose()

@@ -1,0 +1,116 @@
+"""Quiet by default, one switch to see it, one line and one set of facts for each event."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from scope_async import ConfigurationError, ScopeClient, TokenSource
+from scope_async.telemetry.events import CacheHit, RequestRetried, StaleServed
+from scope_async.telemetry.logging_hook import LoggingHook, log_hooks
+from tests.fakes.exchange import ADDRESSES, CREDENTIALS
+
+RETRIED = RequestRetried(
+    operation="prompts.get", request_id="r", attempt=1, delay_ms=500.0, error="ServerError", status=503
+)
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The package's logger, as it was before when the test is over."""
+    logger = logging.getLogger("scope_async")
+    handlers, level = [*logger.handlers], logger.level
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+def run(script: str, **variables: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    return done.stderr
+
+
+CALL = """
+import asyncio
+from scope_async import ApiKeyCredentials, ScopeClient
+nobody = ApiKeyCredentials(org_id="org_1", api_key="key_1", api_secret="secret_1")
+async def main():
+    options = {"base_url": "http://127.0.0.1:9", "auth_api_url": "http://127.0.0.1:9", "max_retries": 0}
+    async with ScopeClient(nobody, **options) as scope:
+        await scope.get_prompt_version("greeting", fallback="Hi")
+asyncio.run(main())
+"""
+
+
+def test_nothing_is_printed_unless_it_is_asked_for() -> None:
+    assert run(CALL) == ""
+
+
+def test_one_variable_shows_the_log() -> None:
+    warnings = run(CALL, SCOPE_LOG="warning")
+    assert "WARNING scope_async.prompts prompt:greeting:production cannot be fetched" in warnings
+    assert "CacheMiss" not in warnings
+    everything = run(CALL, SCOPE_LOG="DEBUG")
+    assert "DEBUG scope_async.events CacheMiss call_id=" in everything
+    assert "secret_1" not in everything
+
+
+def test_the_variable_must_name_a_level(monkeypatch) -> None:
+    monkeypatch.setenv("SCOPE_LOG", "loud")
+    for build in (ScopeClient, TokenSource):
+        with pytest.raises(ConfigurationError, match="SCOPE_LOG must be one of debug, info, warning, error"):
+            build(CREDENTIALS, **ADDRESSES)
+
+
+def test_there_is_one_handler_however_many_clients(monkeypatch, root: logging.Logger) -> None:
+    monkeypatch.setenv("SCOPE_LOG", "info")
+    before = len(root.handlers)
+    for _ in range(3):
+        (hook,) = log_hooks()
+        assert isinstance(hook, LoggingHook)
+    assert len(root.handlers) == before + 1
+    assert root.level == logging.INFO
+
+
+def test_an_event_is_one_line_and_carries_its_facts(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "scope_async"):
+        LoggingHook()(RETRIED)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("scope_async.events", "INFO")
+    assert record.getMessage() == (
+        "RequestRetried operation=prompts.get request_id=r attempt=1 delay_ms=500.0 error=ServerError "
+        "status=503"
+    )
+    assert vars(record)["scope_event"] == "RequestRetried"
+    assert vars(record)["scope_facts"]["status"] == 503
+
+
+def test_no_name_can_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "scope_async"):
+        LoggingHook()(CacheHit(prompt="a\nERROR b=c", wanted="two words", fresh=True))
+    assert caplog.messages == [r"CacheHit prompt='a\nERROR b=c' wanted='two words' fresh=True"]
+
+
+def test_what_has_a_line_of_its_own_is_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "scope_async"):
+        LoggingHook()(StaleServed(prompt="p", wanted="latest", age_ms=1.0, error="ServerError"))
+    assert not caplog.records
+
+
+def test_a_logger_of_ones_own(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "mine"):
+        LoggingHook(logging.getLogger("mine"))(RETRIED)
+        LoggingHook(logging.getLogger("mine"))(CacheHit(prompt="p", wanted="latest", fresh=True))
+    assert [record.name for record in caplog.records] == ["mine"]
