@@ -15,11 +15,11 @@ import logging
 import sys
 import time
 
-from benchmarks.figure import Figure, Findings
-from benchmarks.report import Report, row
-from benchmarks.suites import SUITES
-from benchmarks.summary import into_readme
-from benchmarks.surroundings import load_average, surroundings
+from benchmarks.harness.environment import load_average, surroundings
+from benchmarks.harness.result import Figure, Findings
+from benchmarks.registry import SUITES
+from benchmarks.reporting.readme import into_readme
+from benchmarks.reporting.report import Report, row
 
 
 def main() -> None:

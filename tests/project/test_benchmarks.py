@@ -21,20 +21,23 @@ pytest.importorskip("hdrh", reason="hdrhistogram is not installed")
 pytest.importorskip("pyperf", reason="pyperf is not installed")
 pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
 
-from benchmarks import load, micro_worker, prompt_outage, request_profile
 from benchmarks.__main__ import main
-from benchmarks.bars import Bars
-from benchmarks.case import Case, called
-from benchmarks.chart import Axis, Chart, Line, slots
-from benchmarks.figure import Figure, Findings, Spread
-from benchmarks.micro import COMPARISONS, Comparison
-from benchmarks.open_loop import Recorder, arrive, arrive_in_threads, timetable
-from benchmarks.report import RESULTS, Report, row, table
-from benchmarks.server import server_process
-from benchmarks.suites import SUITES
-from benchmarks.summary import BEGIN, END, README, into_readme, summary
-from benchmarks.timeline import Timeline
-from benchmarks.token_renewal import slowest_but_for
+from benchmarks.harness.case import Case, called
+from benchmarks.harness.open_loop import Recorder, arrive, arrive_in_threads, timetable
+from benchmarks.harness.result import Figure, Findings, Spread
+from benchmarks.harness.stub_server import server_process
+from benchmarks.harness.timeline import Timeline
+from benchmarks.registry import SUITES
+from benchmarks.reporting.bar_chart import Bars
+from benchmarks.reporting.line_chart import Axis, Chart, Line, slots
+from benchmarks.reporting.readme import BEGIN, END, README, into_readme, summary
+from benchmarks.reporting.report import RESULTS, Report, row, table
+from benchmarks.suites import load
+from benchmarks.suites.micro import COMPARISONS, Comparison
+from benchmarks.suites.micro import worker as micro_worker
+from benchmarks.suites.prompts import outage as prompt_outage
+from benchmarks.suites.request.profile import package
+from benchmarks.suites.tokens.renewal import slowest_but_for
 
 
 class Clock:
@@ -248,7 +251,7 @@ async def test_a_timer_calls_as_often_as_it_is_told() -> None:
     ],
 )
 def test_a_profile_knows_whose_a_file_is(path, owner) -> None:
-    assert request_profile.package(path) == owner
+    assert package(path) == owner
 
 
 STAND_IN = """
@@ -277,7 +280,7 @@ def test_the_official_sdk_is_loaded_in_threads_where_it_can_be_imported(tmp_path
     (tmp_path / "scope_client.py").write_text(STAND_IN)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with server_process() as url:
-        command = [sys.executable, "-m", "benchmarks.load_client", "official", url]
+        command = [sys.executable, "-m", "benchmarks.suites.load.client", "official", url]
         command += ["--requests", "40", "--seconds", "0.2"]
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}

@@ -1,0 +1,91 @@
+"""What the README shows of a report: the clients side by side, the goals, two charts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.reporting.report import Report, Row, table
+from benchmarks.suites.micro.token_peers import NOTES
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+CHARTS = {
+    "layers.svg": "The CPU time of one uncached request, layer by layer",
+    "slow-renewal.svg": "Latency while renewals are slow",
+    "scope-down.svg": "Latency while Scope is down",
+}
+SIDE_BY_SIDE = "load"
+MICRO = "micro"
+PEERS = (*NOTES, "langfuse", "scope_client")
+FLOOR = "bare aiohttp"
+
+
+def into_readme(report: Report, path: Path = README) -> None:
+    """Replace what stands between the markers.
+
+    Raises:
+        ValueError: the README has no markers; write them where the figures belong.
+    """
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path.name} has no {BEGIN} … {END}")
+    path.write_text(f"{before}{begin}\n\n{summary(report)}\n\n{end}{after}", encoding="utf-8")
+
+
+def summary(report: Report) -> str:
+    """Return the part of the README, in Markdown."""
+    rows = [row for found in report.suites.values() for row in found]
+    parts = [report.surroundings(), goals(report)]
+    if report.missing:
+        parts.append(report.not_measured())
+    if ratios := [row for row in rows if row["floor"].startswith(FLOOR) and "uncached" in row["name"]]:
+        parts.append(table(ratios))
+    if SIDE_BY_SIDE in report.suites:
+        parts.append(side_by_side(report.suites[SIDE_BY_SIDE]))
+    if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
+        parts.append(table(peers))
+    parts += [f"![{alt}](benchmarks/results/{name})" for name, alt in CHARTS.items() if name in report.charts]
+    return "\n\n".join(parts)
+
+
+def goals(report: Report) -> str:
+    """Return how many goals were reached, and each that was not."""
+    aimed = [row for rows in report.suites.values() for row in rows if row["goal"] != "-"]
+    missed = [row for row in aimed if not row["reached"]]
+    text = f"{len(aimed) - len(missed)} of {len(aimed)} goals were reached in this run"
+    if not missed:
+        return f"{text}."
+    return (
+        f"{text}. Missed: "
+        + "; ".join(f"{row['name']}: {row['result']}, goal {row['goal']}" for row in missed).replace(
+            "|", "&#124;"
+        )
+        + "."
+    )
+
+
+def side_by_side(rows: list[Row]) -> str:
+    """Return a column for each client, with median and quartiles, from rows called `client: what`."""
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        client, colon, what = row["name"].partition(": ")
+        if colon and row["median"] is not None:
+            found.setdefault(f"{what} ({row['unit']})", {})[client] = _spread(row["median"], *row["spread"])
+    clients = list(dict.fromkeys(client for cells in found.values() for client in cells))
+    lines = [f"| Median (quartiles) | {' | '.join(clients)} |", "|---" * (len(clients) + 1) + "|"]
+    lines += [
+        f"| {what} | {' | '.join(cells.get(client, '') for client in clients)} |"
+        for what, cells in found.items()
+    ]
+    return "\n".join(lines)
+
+
+def _spread(median: float, low: float, high: float) -> str:
+    return _number(median) if low == high else f"{_number(median)} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    """Return three digits that matter, and no exponent."""
+    return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - as written above

@@ -1,0 +1,68 @@
+"""What `import scope_async` costs beyond the packages it is made of; the goal is 15 ms.
+
+Names are imported when they are first asked for, so what a program pays that uses the client
+is measured as well.
+
+Each run is a new process that finds the bytecode written, as an installed package's is. The
+kinds take turns, each time in another order, so that a busy moment of the machine and the state in
+which one leaves its caches fall on all.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from benchmarks.harness.result import Figure, Spread
+
+DEPENDENCIES = "import aiohttp, anyio, attrs, jwt"
+PACKAGE = f"{DEPENDENCIES}; import scope_async"
+CLIENT = f"{DEPENDENCIES}; from scope_async import ScopeClient"
+KINDS = [DEPENDENCIES, PACKAGE, CLIENT]
+GOAL_MS = 15.0
+TIMED = "import time; started = time.perf_counter(); {statement}; print(time.perf_counter() - started)"
+
+
+def measure(statement: str, bytecode: str) -> float:
+    """Return the milliseconds that `statement` takes in a new process."""
+    command = [sys.executable, "-c", TIMED.format(statement=statement)]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = bytecode
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    return float(done.stdout) * 1000
+
+
+def figures(runs: int) -> list[Figure]:
+    """Return the figures of `runs` imports of each kind."""
+    with tempfile.TemporaryDirectory() as bytecode:
+        measure(CLIENT, bytecode)  # writes the bytecode, which no later run should pay for
+        taken: dict[str, list[float]] = {what: [] for what in KINDS}
+        for number in range(runs):
+            for what in KINDS[number % 3 :] + KINDS[: number % 3]:
+                taken[what].append(measure(what, bytecode))
+    dependencies, package, client = (taken[what] for what in KINDS)
+    # Of medians, not of pairs: what a new process takes varies more than the difference is large.
+    bare = statistics.median(dependencies)
+    ours = Spread.of([value - bare for value in package])
+    return [
+        Figure(
+            "import scope_async",
+            f"<= {GOAL_MS:g} ms",
+            f"{ours.show(1)} ms",
+            reached=ours.median <= GOAL_MS,
+            detail=f"beyond its dependencies: {Spread.of(dependencies).show(1)} ms; names are lazy",
+            quantity=ours,
+            unit="ms",
+            floor="dependencies",
+        ),
+        Figure.told(
+            "from scope_async import ScopeClient",
+            Spread.of([value - bare for value in client]),
+            "ms",
+            digits=1,
+            detail="as much beyond the dependencies",
+        ),
+    ]

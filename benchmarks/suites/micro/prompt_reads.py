@@ -1,0 +1,55 @@
+"""Reading a prompt that is in memory: ours, a dict lookup in a coroutine, and other clients."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+
+from benchmarks.harness.case import Case, Timer, awaited, called
+from benchmarks.harness.stub_server import CREDENTIALS
+from benchmarks.suites.micro.prompt_peers import langfuse, official_sdk
+from scope_async import PromptVersion, ScopeClient
+
+NAME = "greeting"
+
+
+@asynccontextmanager
+async def ours(url: str) -> AsyncIterator[Timer]:
+    async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
+        await scope.get_prompt_version(NAME)
+        yield awaited(lambda: scope.get_prompt_version(NAME))
+
+
+@asynccontextmanager
+async def lookup(url: str) -> AsyncIterator[Timer]:
+    async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
+        versions = {NAME: await scope.get_prompt_version(NAME)}
+
+    async def read(name: str) -> PromptVersion:
+        return versions[name]
+
+    yield awaited(lambda: read(NAME))
+
+
+@asynccontextmanager
+async def official(url: str) -> AsyncIterator[Timer]:
+    client = official_sdk(url)
+    await to_thread.run_sync(client.get_prompt_version, NAME)
+    yield called(lambda: client.get_prompt_version(NAME))
+
+
+@asynccontextmanager
+async def of_langfuse(url: str) -> AsyncIterator[Timer]:
+    client = langfuse(url)
+    await to_thread.run_sync(client.get_prompt, NAME)
+    yield called(lambda: client.get_prompt(NAME))
+
+
+CASES = {
+    "cached get_prompt_version": Case(ours),
+    "a dict lookup in a coroutine": Case(lookup),
+    "scope_client's cached get_prompt_version": Case(official, "scope_client"),
+    "langfuse's cached get_prompt": Case(of_langfuse, "langfuse"),
+}

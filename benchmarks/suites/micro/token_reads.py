@@ -1,0 +1,65 @@
+"""Reading a valid token: ours, the least that plain Python can do, and the same under a lock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from benchmarks.harness.case import Case, Opening, Timer, awaited, called
+from benchmarks.harness.stub_server import CREDENTIALS
+from scope_async import AccessToken, TokenSource
+
+
+class Floor:
+    """The least that a read can do in plain Python: load a slot, compare one monotonic reading."""
+
+    __slots__ = ("_monotonic", "_token")
+
+    def __init__(self, token: AccessToken) -> None:
+        self._token = token
+        self._monotonic = time.monotonic
+
+    def peek(self) -> AccessToken | None:
+        token = self._token
+        return token if self._monotonic() < token.dead_at else None
+
+    async def get(self) -> AccessToken:
+        token = self._token
+        if self._monotonic() < token.dead_at:
+            return token
+        raise LookupError
+
+
+class Locked:
+    """A read under an `asyncio.Lock`, here an uncontended one: the plain way to share one renewal."""
+
+    def __init__(self, token: AccessToken) -> None:
+        self._token = token
+        self._lock = asyncio.Lock()
+
+    async def get(self) -> AccessToken:
+        async with self._lock:
+            token = self._token
+            if time.monotonic() < token.dead_at:
+                return token
+        raise LookupError
+
+
+def _reading(timer: Callable[[TokenSource, AccessToken], Timer]) -> Opening:
+    @asynccontextmanager
+    async def opened(url: str) -> AsyncIterator[Timer]:
+        async with TokenSource(CREDENTIALS, base_url=url, auth_api_url=url) as tokens:
+            yield timer(tokens, await tokens.get())
+
+    return opened
+
+
+CASES = {
+    "peek()": Case(_reading(lambda tokens, _: called(tokens.peek))),
+    "peek() in plain Python": Case(_reading(lambda _, token: called(Floor(token).peek))),
+    "await get()": Case(_reading(lambda tokens, _: awaited(tokens.get))),
+    "await get() in plain Python": Case(_reading(lambda _, token: awaited(Floor(token).get))),
+    "await get() under asyncio.Lock": Case(_reading(lambda _, token: awaited(Locked(token).get))),
+}

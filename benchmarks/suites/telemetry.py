@@ -1,0 +1,104 @@
+"""What telemetry costs: nothing without hooks, and how much with them.
+
+Each figure is a ratio within one run, to a client out of which the questions whether anybody
+listens were cut. That client is there twice, so that the first line says what the machine's noise
+alone makes of a ratio.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+
+from benchmarks.harness.closed_loop import cost
+from benchmarks.harness.interleave import Measure, take_turns
+from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.stub_server import CREDENTIALS, SAME, server_process
+from scope_async import ScopeClient
+from scope_async.prompts.version import PromptVersion
+from scope_async.telemetry.events import Event
+from scope_async.telemetry.otel import OpenTelemetryHook
+
+BARE = "no telemetry code"
+AT_ONCE = 20
+
+
+def ignore(_: Event) -> None:
+    """Do nothing."""
+
+
+def without_telemetry(scope: ScopeClient) -> None:
+    """Cut the questions whether anybody listens out of what a hit and a fetch run through."""
+    api, transport = scope._prompts, scope._transport  # noqa: SLF001 - it is what is measured
+    fresh = api._cache.fresh  # noqa: SLF001
+
+    def peek(name: str, label: str | None = None, version: str | None = None) -> PromptVersion | None:
+        key = name if label is None and version is None else ""
+        try:
+            found = fresh(key)
+        except TypeError:
+            return None
+        return found
+
+    def call(request: Any, read: Any, *, bearer: Any = None, max_retries: int | None = None) -> Any:
+        return transport._call(request, read, bearer, max_retries)  # noqa: SLF001
+
+    vars(api)["peek"] = peek
+    vars(transport)["call"] = call
+
+
+def variants(url: str) -> dict[str, ScopeClient]:
+    """Return clients that differ in their telemetry alone."""
+    client = partial(ScopeClient, CREDENTIALS, base_url=url, auth_api_url=url)
+    traced = OpenTelemetryHook(tracer_provider=TracerProvider(), meter_provider=MeterProvider())
+    found = {
+        BARE: client(),
+        "the same again": client(),
+        "no hook": client(),
+        "telemetry_enabled=False, a hook": client(hooks=[ignore], telemetry_enabled=False),
+        "a hook that does nothing": client(hooks=[ignore]),
+        "OpenTelemetryHook": client(hooks=[traced]),
+    }
+    for name in (BARE, "the same again"):
+        without_telemetry(found[name])
+    return found
+
+
+async def table(title: str, measures: dict[str, Measure], rounds: int) -> list[Figure]:
+    """Return one table of CPU times."""
+    taken = await take_turns(measures, rounds)
+    return [
+        Figure.told(
+            f"{title}, {name}",
+            Spread.of_ratios(values, taken[BARE]),
+            f"x {BARE}",
+            digits=3,
+            detail=f"CPU time {Spread.of(values).show()} µs",
+        )
+        for name, values in taken.items()
+        if name != BARE
+    ]
+
+
+async def figures(*, rounds: int, hits: int, fetches: int) -> list[Figure]:
+    """Return what every kind of hook costs, for a version from memory and for a fetch."""
+    with server_process() as url:
+        async with AsyncExitStack() as stack:
+            clients = variants(url)
+            for scope in clients.values():
+                await stack.enter_async_context(scope)
+                await scope.get_prompt_version(SAME)
+            hit = {
+                name: cost(partial(scope.get_prompt_version, SAME), 1, hits)
+                for name, scope in clients.items()
+            }
+            found = await table("version from memory", hit, rounds)
+            fetch = {
+                name: cost(partial(scope.get_prompt_version, SAME, cache=False), AT_ONCE, fetches)
+                for name, scope in clients.items()
+            }
+            return [*found, *await table("fetch", fetch, rounds)]

@@ -1,0 +1,17 @@
+"""What the token source promises, as figures; what a read costs is in `micro`."""
+
+from __future__ import annotations
+
+from benchmarks.harness.result import Figure
+from benchmarks.suites.tokens.renewal import auth_api_down, slow_renewals
+from benchmarks.suites.tokens.waiters import memory, short_token, waiters
+
+
+async def figures(*, quick: bool) -> list[Figure]:
+    return [
+        *await waiters(rounds=3 if quick else 15),
+        *await short_token(),
+        *await memory(),
+        *await slow_renewals(cycles=1 if quick else 8),
+        *await auth_api_down(rounds=1 if quick else 3),
+    ]
