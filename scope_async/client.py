@@ -10,14 +10,14 @@ import aiohttp
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
-from scope_async.auth.middleware import SourceBearer
+from scope_async.auth.middleware import SourceTokenProvider
 from scope_async.auth.source import TokenSource
 from scope_async.config import Config, Environment, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
 from scope_async.http.transport import Transport
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
-from scope_async.prompts.service import PromptsApi
+from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
@@ -59,7 +59,7 @@ class ScopeClient:
         self._background = Background()
         hooks = (*hooks, *log_hooks())
         self._emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
-        emit = self._emit if self._emit.observed else None
+        emit = self._emit if self._emit.has_hooks else None
         self._told_of = False
         self.tokens = TokenSource(
             credentials,
@@ -75,10 +75,10 @@ class ScopeClient:
             session=session,
             max_connections=self.config.max_connections,
         )
-        self._prompts = PromptsApi(
+        self._prompts = PromptService(
             self.config,
             transport=self._transport,
-            bearer=SourceBearer(self.tokens),
+            bearer=SourceTokenProvider(self.tokens),
             background=self._background,
             clock=clock,
             emit=emit,
@@ -119,7 +119,7 @@ class ScopeClient:
         self._transport.open()
         fresh = not self._background.running
         await self.tokens.start()
-        if fresh and self._emit.observed:
+        if fresh and self._emit.has_hooks:
             self._told_of = True
             self._emit(ClientStarted(base_url=self.config.base_url, environment=self.config.environment))
 
@@ -140,7 +140,7 @@ class ScopeClient:
                     await self._transport.aclose()
             finally:
                 await self._prompts.flush()
-                if opened and self._emit.observed:
+                if opened and self._emit.has_hooks:
                     await self._emit.last(ClientClosed())
 
     async def __aenter__(self) -> Self:

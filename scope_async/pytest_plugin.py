@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from scope_async import ScopeClient
-    from scope_async._core.clock import TravelClock
+    from scope_async._core.clock import FakeClock
     from scope_async.local import LocalScope
     from scope_async.local.faults.registry import Faults
 
@@ -67,7 +67,7 @@ def scope_faults(local_scope: LocalScope) -> Faults:
 
 
 @pytest.fixture
-def scope_clock(local_scope: LocalScope) -> TravelClock:
+def scope_clock(local_scope: LocalScope) -> FakeClock:
     """The clock of `local_scope` and `scope_client`: `scope_clock.advance(3600)` lets an hour pass."""
     return local_scope.clock
 

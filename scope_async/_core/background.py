@@ -18,7 +18,7 @@ _logger = logging.getLogger("scope_async")
 _Job = tuple[Callable[..., Coroutine[Any, Any, Any]], tuple[Any, ...]]
 
 
-class _Host:
+class _TaskGroupRunner:
     """One asyncio task that holds one anyio task group.
 
     The group is entered and left in this task, so it does not matter which task starts or
@@ -85,10 +85,10 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._residents: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._bereaved: list[Callable[[], None]] = []
-        self._host: _Host | None = None
-        self._abandoned: list[_Host] = []
+        self._services: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._stop_callbacks: list[Callable[[], None]] = []
+        self._host: _TaskGroupRunner | None = None
+        self._abandoned: list[_TaskGroupRunner] = []
         self._closed = False
 
     @property
@@ -96,13 +96,13 @@ class Background:
         """True while the tasks run in the current event loop; call it from a running loop."""
         return self._host is not None and self._host.usable
 
-    def reside(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def add_service(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `function` from every start on; it is expected never to return."""
-        self._residents.append(function)
+        self._services.append(function)
 
-    def on_end(self, callback: Callable[[], None]) -> None:
+    def on_stopped(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the tasks have ended or are given up, for whatever reason."""
-        self._bereaved.append(callback)
+        self._stop_callbacks.append(callback)
 
     def start(self) -> None:
         """Start unless running, also after `aclose`; does not wait and does no I/O."""
@@ -120,10 +120,10 @@ class Background:
         if self.running:
             return
         if self._host is not None:
-            self._give_up(self._host)
-        self._host = host = _Host()
-        host.task.add_done_callback(lambda _: self._give_up(host))
-        for resident in self._residents:
+            self._discard(self._host)
+        self._host = host = _TaskGroupRunner()
+        host.task.add_done_callback(lambda _: self._discard(host))
+        for resident in self._services:
             host.spawn(resident)
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
@@ -151,14 +151,14 @@ class Background:
             await asyncio.wait({host.task}, timeout=grace)
             if not host.task.done():
                 _logger.warning("background tasks did not end within %.1f s of their cancellation", grace)
-        self._give_up(host)
+        self._discard(host)
 
-    def _give_up(self, host: _Host) -> None:
+    def _discard(self, host: _TaskGroupRunner) -> None:
         if self._host is not host:
             return
         self._host = None
         if host.pid != os.getpid():
             # Destroying the parent's tasks would run their clean-up a second time here.
             self._abandoned.append(host)
-        for callback in self._bereaved:
+        for callback in self._stop_callbacks:
             callback()

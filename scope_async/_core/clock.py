@@ -36,7 +36,7 @@ class Clock(Protocol):
         ...
 
 
-class SuspensionWatch:
+class SuspendDetector:
     """Tells whether the machine was suspended since the watch was made.
 
     Its wall clock went on then and its monotonic one stood still. A wall clock that was
@@ -84,7 +84,7 @@ class SystemClock:
                 return
 
 
-class TravelClock:
+class FakeClock:
     """A clock that can be moved: real time plus what `advance` added.
 
     For tests, and for Local Scope: one instance shared by a server and its clients lets

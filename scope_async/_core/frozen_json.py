@@ -37,10 +37,10 @@ def frozen_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
     )
 
 
-def thawed(value: Any) -> Any:
+def thaw(value: Any) -> Any:
     """Return a frozen JSON value as the plain dicts and lists that `json` writes."""
     if is_object(value):
-        return {key: thawed(item) for key, item in value.items()}
+        return {key: thaw(item) for key, item in value.items()}
     if is_array(value):
-        return [thawed(item) for item in value]
+        return [thaw(item) for item in value]
     return value

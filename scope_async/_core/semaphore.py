@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 
 
-class Turns:
+class FifoSemaphore:
     """At most `limit` at a time; whoever came first is first.
 
     A turn that is given back goes straight to the first who waits, so that nobody who comes

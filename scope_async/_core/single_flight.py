@@ -12,15 +12,25 @@ Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 
-class Flight(Generic[Result]):
+class InFlightCall(Generic[Result]):
     """One shared call: its outcome, and those who wait for its end, whatever that is.
 
     Exactly one of three things is true once the call has ended: `result` holds what it
-    returned, `error` what it raised, or `landed` is False since it was killed. `trouble` is
+    returned, `error` what it raised, or `completed` is False since it was killed. `trouble` is
     what it ran into first, if it told; it may end well all the same.
     """
 
-    __slots__ = ("_ended", "_hasty", "_loop", "_waiters", "error", "landed", "name", "result", "trouble")
+    __slots__ = (
+        "_early_waiters",
+        "_ended",
+        "_loop",
+        "_waiters",
+        "completed",
+        "error",
+        "name",
+        "result",
+        "trouble",
+    )
 
     result: Result
 
@@ -28,9 +38,9 @@ class Flight(Generic[Result]):
         self.name = name
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
-        self._hasty: list[asyncio.Future[None]] = []
+        self._early_waiters: list[asyncio.Future[None]] = []
         self._ended = False
-        self.landed = False
+        self.completed = False
         self.error: Exception | None = None
         self.trouble: Exception | None = None
 
@@ -44,20 +54,20 @@ class Flight(Generic[Result]):
         if self._ended or (until_trouble and self.trouble is not None):
             waiter.set_result(None)
         else:
-            (self._hasty if until_trouble else self._waiters).append(waiter)
+            (self._early_waiters if until_trouble else self._waiters).append(waiter)
         return waiter
 
     def tell(self, trouble: Exception) -> None:
         """Wake those who wait until there is trouble; the call goes on."""
         if self.trouble is None:
             self.trouble = trouble
-            hasty, self._hasty = self._hasty, []
-            _wake(hasty)
+            early_waiters, self._early_waiters = self._early_waiters, []
+            _wake(early_waiters)
 
     def end(self) -> None:
         """Wake all waiters, whatever the outcome; in a closed event loop there are none."""
         self._ended = True
-        waiters, self._waiters, self._hasty = self._waiters + self._hasty, [], []
+        waiters, self._waiters, self._early_waiters = self._waiters + self._early_waiters, [], []
         if not self._loop.is_closed():
             _wake(waiters)
 
@@ -77,18 +87,18 @@ class SingleFlight(Generic[Key, Result]):
 
     def __init__(self, background: Background) -> None:
         self._background = background
-        self._flights: dict[Key, Flight[Result]] = {}
+        self._flights: dict[Key, InFlightCall[Result]] = {}
         # Also the waiters of a call that was killed before its first step must wake.
-        background.on_end(self.abandon)
+        background.on_stopped(self.cancel_all)
 
-    def under_way(self, key: Key) -> bool:
+    def in_flight(self, key: Key) -> bool:
         return key in self._flights
 
-    def find(self, key: Key) -> Flight[Result] | None:
+    def find(self, key: Key) -> InFlightCall[Result] | None:
         """Return the flight for `key`, unless its tasks are gone; call it from a running loop."""
         return self._flights.get(key) if self._background.running else None
 
-    def join(self, key: Key, call: Callable[[], Awaitable[Result]], name: str = "") -> Flight[Result]:
+    def join(self, key: Key, call: Callable[[], Awaitable[Result]], name: str = "") -> InFlightCall[Result]:
         """Return the flight for `key`, starting `call` when none is under way; it is then called `name`.
 
         Raises:
@@ -97,8 +107,8 @@ class SingleFlight(Generic[Key, Result]):
         self._background.ensure()
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = Flight(name)
-            self._background.spawn(self._fly, key, call, flight)
+            flight = self._flights[key] = InFlightCall(name)
+            self._background.spawn(self._run_call, key, call, flight)
         return flight
 
     def tell(self, key: Key, trouble: Exception) -> None:
@@ -107,23 +117,25 @@ class SingleFlight(Generic[Key, Result]):
         if flight is not None:
             flight.tell(trouble)
 
-    async def _fly(self, key: Key, call: Callable[[], Awaitable[Result]], flight: Flight[Result]) -> None:
+    async def _run_call(
+        self, key: Key, call: Callable[[], Awaitable[Result]], flight: InFlightCall[Result]
+    ) -> None:
         try:
             flight.result = await call()
-            flight.landed = True
+            flight.completed = True
         except Exception as error:  # noqa: BLE001 - handed to every waiter
             flight.error = error
-            flight.landed = True
+            flight.completed = True
         finally:
             self._forget(key, flight)
             flight.end()
 
-    def abandon(self) -> None:
+    def cancel_all(self) -> None:
         """Wake the waiters of all flights, now, and forget the flights."""
         flights, self._flights = self._flights, {}
         for flight in flights.values():
             flight.end()
 
-    def _forget(self, key: Key, flight: Flight[Result]) -> None:
+    def _forget(self, key: Key, flight: InFlightCall[Result]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]

@@ -11,8 +11,8 @@ from typing import TypeVar
 import anyio
 import attrs
 
-from scope_async.auth.exchange import Exchange, TokenGrant
-from scope_async.auth.refresh_policy import Windows, dead_after
+from scope_async.auth.exchange import Exchange, ExchangeResponse
+from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import (
@@ -28,10 +28,10 @@ _logger = logging.getLogger("scope_async.auth")
 
 
 @attrs.frozen
-class Granted:
+class AcquiredToken:
     """A grant, the key it was given for, and the monotonic instant at which it was asked for."""
 
-    grant: TokenGrant
+    grant: ExchangeResponse
     api_key: str
     asked_at: float
 
@@ -42,10 +42,10 @@ class Granted:
             TokenRefreshError: nobody could use it.
         """
         lifetime = self.grant.lifetime
-        if now >= self.asked_at + dead_after(lifetime):
+        if now >= self.asked_at + usable_for(lifetime):
             raise TokenRefreshError(f"the token was dead on arrival: it lives {lifetime:g} s")
 
-    def token(self, planned: Windows, generation: int, monotonic: Callable[[], float]) -> AccessToken:
+    def token(self, planned: RefreshTimes, generation: int, monotonic: Callable[[], float]) -> AccessToken:
         """Return the token to hand out, with the `planned` windows as instants of `monotonic`."""
         return AccessToken(
             value=self.grant.value,
@@ -53,14 +53,14 @@ class Granted:
             generation=generation,
             api_key=self.api_key,
             lifetime=self.grant.lifetime,
-            renew_at=self.asked_at + planned.renew_after,
-            dead_at=self.asked_at + planned.dead_after,
+            renew_at=self.asked_at + planned.refresh_after,
+            usable_until=self.asked_at + planned.usable_for,
             expires_at=self.asked_at + self.grant.lifetime,
             monotonic=monotonic,
         )
 
 
-class Renewal:
+class TokenAcquirer:
     """Gets a grant with the credentials that the provider returns now.
 
     Every exchange asks the provider, so that credentials which changed on disk are in use
@@ -83,7 +83,7 @@ class Renewal:
         self._emit = emit
         self._known: ApiKeyCredentials | None = None
 
-    async def __call__(self) -> Granted:
+    async def __call__(self) -> AcquiredToken:
         """Return a grant.
 
         Raises:
@@ -95,7 +95,7 @@ class Renewal:
             return await self._renewed()
         raise TokenRefreshError(f"no token within {self._limit:g} s")
 
-    async def _renewed(self) -> Granted:
+    async def _renewed(self) -> AcquiredToken:
         credentials = await self._load()
         try:
             return await self._ask(credentials)
@@ -105,14 +105,16 @@ class Renewal:
                 raise
             return await self._ask(reloaded)
 
-    async def _ask(self, credentials: ApiKeyCredentials) -> Granted:
+    async def _ask(self, credentials: ApiKeyCredentials) -> AcquiredToken:
         asked_at = self._monotonic()
-        return Granted(await contained(self._exchange(credentials)), credentials.api_key, asked_at)
+        return AcquiredToken(
+            await isolate_cancellation(self._exchange(credentials)), credentials.api_key, asked_at
+        )
 
     async def _load(self) -> ApiKeyCredentials:
         known = self._known
         try:
-            credentials = await contained(_asked(self._provider))
+            credentials = await isolate_cancellation(_asked(self._provider))
         except Exception as error:
             if known is None:
                 raise
@@ -148,11 +150,11 @@ def _asked(provider: Callable[[], Awaitable[ApiKeyCredentials]]) -> Awaitable[Ap
 Result = TypeVar("Result")
 
 
-class CancelledInside(Exception):  # noqa: N818 - it is named after what happened
+class ForeignCancellation(Exception):  # noqa: N818 - it is named after what happened
     """The code of the user's own that was awaited, not the task that awaits it, was cancelled."""
 
 
-async def contained(call: Awaitable[Result]) -> Result:
+async def isolate_cancellation(call: Awaitable[Result]) -> Result:
     """Return the result of `call`; a cancellation that nobody asked of this task is a failure.
 
     A provider may await something of its own that was cancelled. Passed on, its
@@ -168,7 +170,7 @@ async def contained(call: Awaitable[Result]) -> Result:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise CancelledInside from error
+        raise ForeignCancellation from error
 
 
 def as_failure(error: Exception) -> ScopeError:
@@ -180,7 +182,7 @@ def as_failure(error: Exception) -> ScopeError:
     return failure
 
 
-def own_error(error: Exception, *, retry_after: float) -> ScopeError:
+def error_for_caller(error: Exception, *, retry_after: float) -> ScopeError:
     """Return an exception for one caller, caused by the shared `error`.
 
     One object that is raised for a thousand callers would grow its traceback without bound.

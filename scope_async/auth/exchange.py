@@ -14,7 +14,7 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
 from scope_async.http.decoding import broken, read_object
-from scope_async.http.messages import TOKEN, Reply, Request, own_headers
+from scope_async.http.messages import TOKEN, Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
 Dialect = Literal["login", "sdk-token"]
@@ -29,7 +29,7 @@ _REFUSED = frozenset({400, 401, 403, 422})
 
 
 @attrs.frozen
-class TokenGrant:
+class ExchangeResponse:
     """What the auth API gave: a token, and the seconds it lives from the moment it was asked for."""
 
     value: str = attrs.field(repr=False)
@@ -40,7 +40,7 @@ class TokenGrant:
 class Exchange(Protocol):
     """How credentials become a token: one attempt, no retries."""
 
-    async def __call__(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+    async def __call__(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
         """Return a token.
 
         Raises:
@@ -68,12 +68,12 @@ class HttpExchange:
         """The dialect that is tried first: the one that answered last."""
         return self._dialects[0]
 
-    async def __call__(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+    async def __call__(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
         last: ApiError | None = None
         for dialect in tuple(self._dialects):
             try:
                 request = self._request(dialect, credentials)
-                grant = await self._transport.call(request, read_grant, max_retries=0)
+                grant = await self._transport.call(request, read_exchange_response, max_retries=0)
             except ApiError as error:
                 last = error
                 if error.http_status in _NOT_HERE:
@@ -95,7 +95,7 @@ class HttpExchange:
             key: credentials.api_key,
             secret: credentials.api_secret,
         }
-        headers = own_headers()
+        headers = request_headers()
         headers["Content-Type"] = "application/json"
         return Request(
             operation="exchange",
@@ -106,7 +106,7 @@ class HttpExchange:
         )
 
 
-def read_grant(reply: Reply) -> TokenGrant:
+def read_exchange_response(reply: Reply) -> ExchangeResponse:
     """Return the token in the auth API's reply.
 
     Raises:
@@ -124,7 +124,7 @@ def read_grant(reply: Reply) -> TokenGrant:
         raise broken(reply, "the auth API's expires_in is not a number of seconds")
     if lifetime <= 0:
         raise broken(reply, "the auth API's token has expired already")
-    return TokenGrant(value, lifetime)
+    return ExchangeResponse(value, lifetime)
 
 
 def _lifetime(value: str, expires_in: Any) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from scope_async.auth.refresh_policy import Windows
+from scope_async.auth.refresh_policy import RefreshTimes
 from scope_async.auth.token import AccessToken
 from scope_async.errors import ScopeError
 from scope_async.http.instrumentation import request_id_of
@@ -20,7 +20,7 @@ from scope_async.telemetry.events import (
 _logger = logging.getLogger("scope_async.auth")
 
 
-class Report:
+class TokenInstrumentation:
     """Tells the log and the hooks what became of an exchange; times come in seconds."""
 
     def __init__(self, emit: Emit, *, wanted_buffer: float) -> None:
@@ -31,7 +31,7 @@ class Report:
         self._failed = 0  # since the last token
 
     def exchanged(
-        self, token: AccessToken, planned: Windows, duration: float, request_id: str | None
+        self, token: AccessToken, planned: RefreshTimes, duration: float, request_id: str | None
     ) -> None:
         self._request_id = request_id
         if self._failed:

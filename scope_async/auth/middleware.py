@@ -15,7 +15,7 @@ from scope_async.http.token_provider import UNAUTHORIZED
 _MOST_REPLAYS = 2
 
 
-class SourceBearer:
+class SourceTokenProvider:
     """The source's token, and after a 401 the next one (RFC 6750 section 3.1).
 
     Exactly the token that was refused is invalidated. A request is worth one replay with a new
@@ -27,7 +27,7 @@ class SourceBearer:
         self.peek = tokens.peek
         self.get = tokens.get
 
-    async def successor(self, refused: Sequence[AccessToken], /) -> AccessToken | None:
+    async def replacement(self, refused: Sequence[AccessToken], /) -> AccessToken | None:
         """Return the token to replay with after all of `refused`, oldest first; None: the 401 stands.
 
         Raises:
@@ -58,7 +58,7 @@ class BearerAuth:
     """
 
     def __init__(self, tokens: TokenSource) -> None:
-        self._bearer = SourceBearer(tokens)
+        self._bearer = SourceTokenProvider(tokens)
         self._invalidate = tokens.invalidate
         api = URL(tokens.config.base_url)
         self._origin = (api.scheme, api.host, api.port)
@@ -86,7 +86,7 @@ class BearerAuth:
     ) -> ClientResponse:
         while response.status == UNAUTHORIZED:
             try:
-                token = await self._bearer.successor(refused)
+                token = await self._bearer.replacement(refused)
             except BaseException:
                 response.close()
                 raise

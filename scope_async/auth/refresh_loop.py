@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from scope_async._core.clock import Clock, SuspensionWatch
+from scope_async._core.clock import Clock, SuspendDetector
 
 _EARLY = 0.1
 """Seconds before its time at which a sleep ended early, and not by a timer's coarseness."""
 
 
-class Refresher:
+class RefreshLoop:
     """Sleeps until the next exchange is due, has it made, and starts again.
 
     Ends when `due_at` says None: the source was closed.
@@ -50,7 +50,7 @@ class Refresher:
 
     async def _rest(self, seconds: float) -> None:
         clock = self._clock
-        watch, ends_at = SuspensionWatch(clock), clock.monotonic() + seconds
+        watch, ends_at = SuspendDetector(clock), clock.monotonic() + seconds
         noticed = False
         with anyio.CancelScope() as self._resting:
             await clock.sleep(seconds)

@@ -18,7 +18,7 @@ _FORCED_BURST = 3.0
 _FORCED_EVERY = 10.0
 
 
-class Schedule:
+class RefreshPolicy:
     """Decides on instants of a monotonic clock that it is given, in seconds.
 
     Attributes:
@@ -44,7 +44,7 @@ class Schedule:
         """Return the instant of the next exchange in the background."""
         return max(token.renew_at, self.next_at)
 
-    def verdict(self, now: float) -> ScopeError | None:
+    def blocking_error(self, now: float) -> ScopeError | None:
         """Return why a caller without a token must not start an exchange now; None when it may."""
         return self.refusal or (self.error if now < self._blocked_until else None)
 
@@ -56,23 +56,23 @@ class Schedule:
         """Note that an exchange starts, so that one which is killed is not repeated at once."""
         self.next_at = max(self.next_at, now + MIN_INTERVAL)
 
-    def granted(self, lifetime: float, *, asked_at: float, now: float, previous: AccessToken) -> Windows:
+    def granted(self, lifetime: float, *, asked_at: float, now: float, previous: AccessToken) -> RefreshTimes:
         """Note a success and return the new token's windows, as offsets from `asked_at`."""
         self._failures_in_a_row = self._refusals_in_a_row = 0
         self._blocked_until = _NEVER
         self.error = self.refusal = None
         self.next_at = now + MIN_INTERVAL
         planned = windows(lifetime, buffer=self._buffer, draw=self._draw())
-        dead_at = asked_at + planned.dead_after
-        cached = now < previous.dead_at and not brings_life(
-            gained=dead_at - previous.dead_at, lifetime=previous.lifetime
+        usable_until = asked_at + planned.usable_for
+        cached = now < previous.usable_until and not extends_lifetime(
+            gained=usable_until - previous.usable_until, lifetime=previous.lifetime
         )
         if not cached:
             return planned
-        renew_at = now + cached_renew_after(dead_at - now)
-        return Windows(
-            renew_after=min(renew_at - asked_at, planned.dead_after),
-            dead_after=planned.dead_after,
+        renew_at = now + cached_renew_after(usable_until - now)
+        return RefreshTimes(
+            refresh_after=min(renew_at - asked_at, planned.usable_for),
+            usable_for=planned.usable_for,
             buffer=planned.buffer,
             clamped=False,
         )
@@ -92,7 +92,7 @@ class Schedule:
             else asked
         )
         if left > 0:
-            delay = before_death(delay, left=left)
+            delay = cap_to_usable_life(delay, left=left)
         else:
             rest = 1.0 + 4.0 * self._draw() if asked is None else min(max(asked, 1.0), _RETRY_AFTER_CAP)
             self._blocked_until = now + rest
@@ -128,24 +128,24 @@ MIN_INTERVAL = 0.5
 MIN_CACHED_INTERVAL = 1.0
 """The same, while the service hands out the same token again, in seconds."""
 
-LAST_CALL = 5.0
+LAST_RETRY_MARGIN = 5.0
 """A retry before a token's death comes at the latest this long before it, in seconds."""
 
 
 @attrs.frozen
-class Windows:
+class RefreshTimes:
     """Offsets from the moment the token was asked for.
 
-    FRESH until `renew_after`, then STALE (used, and renewed meanwhile) until `dead_after`.
+    FRESH until `refresh_after`, then STALE (used, and renewed meanwhile) until `usable_for`.
     """
 
-    renew_after: float
-    dead_after: float
+    refresh_after: float
+    usable_for: float
     buffer: float
     clamped: bool
 
 
-def dead_after(lifetime: float) -> float:
+def usable_for(lifetime: float) -> float:
     """Return when a token that lives `lifetime` seconds is no longer handed out.
 
     A little before the expiry, so that a request sent with its last breath still arrives
@@ -154,19 +154,19 @@ def dead_after(lifetime: float) -> float:
     return lifetime - min(5.0, 0.02 * lifetime)
 
 
-def windows(lifetime: float, *, buffer: float, draw: float) -> Windows:
+def windows(lifetime: float, *, buffer: float, draw: float) -> RefreshTimes:
     """Return the windows of a token that lives `lifetime` seconds.
 
     `buffer` is at most half the lifetime, since a larger one would renew for ever; `draw`
     is a random number in [0, 1).
     """
     used = min(buffer, lifetime / 2)
-    dead = dead_after(lifetime)
-    renew_after = min(lifetime - used - draw * JITTER * lifetime, dead)
-    return Windows(renew_after=renew_after, dead_after=dead, buffer=used, clamped=used < buffer)
+    dead = usable_for(lifetime)
+    refresh_after = min(lifetime - used - draw * JITTER * lifetime, dead)
+    return RefreshTimes(refresh_after=refresh_after, usable_for=dead, buffer=used, clamped=used < buffer)
 
 
-def brings_life(*, gained: float, lifetime: float) -> bool:
+def extends_lifetime(*, gained: float, lifetime: float) -> bool:
     """Tell whether a renewal moved the death by more than a tenth of the lifetime.
 
     It did not when the service caches its tokens and answers with the one it gave before.
@@ -179,9 +179,9 @@ def cached_renew_after(left: float) -> float:
     return max(left / 2, MIN_CACHED_INTERVAL)
 
 
-def before_death(delay: float, *, left: float) -> float:
+def cap_to_usable_life(delay: float, *, left: float) -> float:
     """Return `delay`, or less, so that one more attempt fits into the `left` seconds of life."""
-    latest = left - min(LAST_CALL, left / 2)
+    latest = left - min(LAST_RETRY_MARGIN, left / 2)
     return max(min(delay, latest), MIN_INTERVAL)
 
 

@@ -12,13 +12,13 @@ from typing import Any, Self
 import attrs
 
 from scope_async._core.background import Background
-from scope_async._core.clock import Clock, SuspensionWatch, SystemClock
+from scope_async._core.clock import Clock, SuspendDetector, SystemClock
 from scope_async._core.single_flight import SingleFlight
-from scope_async.auth.acquisition import Granted, Renewal, as_failure, own_error
+from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer, as_failure, error_for_caller
 from scope_async.auth.exchange import Exchange, HttpExchange
-from scope_async.auth.instrumentation import Report
-from scope_async.auth.refresh_loop import Refresher
-from scope_async.auth.refresh_policy import Schedule
+from scope_async.auth.instrumentation import TokenInstrumentation
+from scope_async.auth.refresh_loop import RefreshLoop
+from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.token import AccessToken, TokenState, TokenStatus, dead, no_token
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
@@ -30,7 +30,7 @@ from scope_async.telemetry.logging_hook import log_hooks
 
 _logger = logging.getLogger("scope_async.auth")
 
-_MAX_FLIGHTS = 3
+_MAX_ATTEMPTS = 3
 
 
 class TokenSource:
@@ -74,38 +74,38 @@ class TokenSource:
             background, hooks = Background(), (*hooks, *log_hooks())
         self._background = background
         self._emit = Dispatcher(hooks, background)
-        heard = self._emit if self._emit.observed else None
+        heard = self._emit if self._emit.has_hooks else None
         self._transport = Transport(self.config, clock=clock, emit=heard, max_connections=4)
-        self._renewal = Renewal(
+        self._renewal = TokenAcquirer(
             as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
             limit=self.config.timeout,
             monotonic=clock.monotonic,
             emit=self._emit,
         )
-        self._report = Report(self._emit, wanted_buffer=self.config.token_refresh_buffer)
+        self._report = TokenInstrumentation(self._emit, wanted_buffer=self.config.token_refresh_buffer)
         self._schedule = self._new_schedule()
         self._flights: SingleFlight[str, None] = SingleFlight(self._background)
-        self._refresher = Refresher(
+        self._refresher = RefreshLoop(
             clock,
             due_at=lambda: None if self._closed else self._schedule.due_at(self._token),
             renew=self._renew,
             suspended=self._renew_early,
         )
-        self._background.reside(self._refresher.run)
+        self._background.add_service(self._refresher.run)
         self._token = no_token(self._monotonic)
         self._generation = 0
         self._exchanges = 0
         self._failures = 0
         self._closed = False
 
-    def _new_schedule(self) -> Schedule:
-        return Schedule(buffer=self.config.token_refresh_buffer, draw=self._draw)
+    def _new_schedule(self) -> RefreshPolicy:
+        return RefreshPolicy(buffer=self.config.token_refresh_buffer, draw=self._draw)
 
     def peek(self) -> AccessToken | None:
         """Return the valid token, or None; takes no lock, does no I/O, callable from any thread."""
         token = self._token
-        return token if self._monotonic() < token.dead_at else None
+        return token if self._monotonic() < token.usable_until else None
 
     async def get(self) -> AccessToken:
         """Return a token that the service will accept now.
@@ -120,9 +120,9 @@ class TokenSource:
             ClientClosedError: the source was closed.
         """
         token = self._token
-        if self._monotonic() < token.dead_at:
+        if self._monotonic() < token.usable_until:
             return token
-        return await (self._wait_and_tell() if self._emit.observed else self._wait())
+        return await (self._wait_and_tell() if self._emit.has_hooks else self._wait())
 
     async def _wait_and_tell(self) -> AccessToken:
         arrived = self._monotonic()
@@ -135,11 +135,11 @@ class TokenSource:
         return token
 
     async def _wait(self) -> AccessToken:
-        for _ in range(_MAX_FLIGHTS):
+        for _ in range(_MAX_ATTEMPTS):
             self._check_open()
-            if (verdict := self._schedule.verdict(self._monotonic())) is not None:
+            if (blocking_error := self._schedule.blocking_error(self._monotonic())) is not None:
                 self._background.ensure()
-                raise self._own(verdict)
+                raise self._own(blocking_error)
             flight = self._flights.join("token", self._exchange)
             await flight.wait()
             if (token := self.peek()) is not None:
@@ -147,7 +147,7 @@ class TokenSource:
             self._check_open()
             if flight.error is not None:
                 raise self._own(flight.error)
-        raise TokenRefreshError(f"no valid token after {_MAX_FLIGHTS} exchanges")
+        raise TokenRefreshError(f"no valid token after {_MAX_ATTEMPTS} exchanges")
 
     def invalidate(self, token: AccessToken) -> None:
         """Stop using `token`, which the service refused; a newer one is left alone.
@@ -176,7 +176,7 @@ class TokenSource:
             generation=token.generation,
             expires_in=token.expires_in() if token.generation else None,
             renews_in=None if self._closed else max(0.0, schedule.due_at(token) - now),
-            refreshing=self._flights.under_way("token"),
+            refreshing=self._flights.in_flight("token"),
             retries_in=schedule.next_at - now if backing_off else None,
             exchanges=self._exchanges,
             failures=self._failures,
@@ -187,7 +187,7 @@ class TokenSource:
         token = self._token
         if self._closed:
             return "closed"
-        if now < token.dead_at:
+        if now < token.usable_until:
             return "fresh" if now < token.renew_at else "stale"
         if self._schedule.refusal is not None:
             return "refused"
@@ -238,7 +238,7 @@ class TokenSource:
     async def _exchange(self) -> None:
         """Make one exchange and publish its token by one assignment; runs in the background."""
         started = self._monotonic()
-        watch = SuspensionWatch(self._clock)
+        watch = SuspendDetector(self._clock)
         self._exchanges += 1
         self._schedule.started(started)
         try:
@@ -254,13 +254,13 @@ class TokenSource:
             self._failures += 1
             failure = as_failure(error)
             now = self._monotonic()
-            delay = self._schedule.failed(failure, now=now, left=self._token.dead_at - now)
+            delay = self._schedule.failed(failure, now=now, left=self._token.usable_until - now)
             self._report.failed(failure, self._failures, delay)
             raise failure  # noqa: B904 - as_failure keeps the cause
         finally:
             self._refresher.wake()
 
-    def _publish(self, granted: Granted, started: float) -> None:
+    def _publish(self, granted: AcquiredToken, started: float) -> None:
         now = self._monotonic()
         if self._closed:
             return
@@ -283,4 +283,4 @@ class TokenSource:
             raise ClientClosedError("the token source is closed")
 
     def _own(self, error: Exception) -> ScopeError:
-        return own_error(error, retry_after=self._schedule.unblocked_in(self._monotonic()))
+        return error_for_caller(error, retry_after=self._schedule.unblocked_in(self._monotonic()))

@@ -48,7 +48,7 @@ class AccessToken:
     api_key: str
     lifetime: float
     renew_at: float = attrs.field(repr=False)
-    dead_at: float = attrs.field(repr=False)
+    usable_until: float = attrs.field(repr=False)
     expires_at: float = attrs.field(repr=False)
     _monotonic: Callable[[], float] = attrs.field(repr=False, alias="monotonic")
 
@@ -69,7 +69,7 @@ def no_token(monotonic: Callable[[], float]) -> AccessToken:
 
 def dead(token: AccessToken) -> AccessToken:
     """Return the token as one that must not be used any more, and is to be renewed at once."""
-    return attrs.evolve(token, dead_at=_NEVER, renew_at=_NEVER)
+    return attrs.evolve(token, usable_until=_NEVER, renew_at=_NEVER)
 
 
 @attrs.frozen(kw_only=True)

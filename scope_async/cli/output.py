@@ -13,8 +13,8 @@ from rich.console import Console
 
 from scope_async.errors import ConfigurationError, MissingVariableError, ScopeError, ValidationError
 
-SAID_NO = 1
-WRONG_USE = 2
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
 INTERRUPTED = 130
 
 _PIPE_WIDTH = 400
@@ -37,10 +37,10 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 def exit_code(error: ScopeError) -> int:
     """Return 2 when the user can put it right by calling otherwise, 1 when the service said no."""
     wrong_use = isinstance(error, ConfigurationError | ValidationError | MissingVariableError)
-    return WRONG_USE if wrong_use else SAID_NO
+    return EXIT_USAGE if wrong_use else EXIT_REFUSED
 
 
-def fail(message: str, *, code: int = WRONG_USE) -> NoReturn:
+def fail(message: str, *, code: int = EXIT_USAGE) -> NoReturn:
     """Print one line on stderr and exit with `code`."""
     line = " ".join(message.split())
     typer.echo(f"scope-async: {line}", err=True)

@@ -56,7 +56,7 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
         raise broken(reply, f"the service answered with a JSON {type(data).__name__}, not an object")
     missing = [key for key in required if key not in data]
     if missing:
-        code, message = _told(data)
+        code, message = _error_code_and_message(data)
         told = f": {message}" if message else ""
         raise broken(reply, f"the service's answer has no {', '.join(missing)}{told}", code)
     return data
@@ -65,7 +65,7 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
 def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     """Return the error for a reply that is not what the contract says."""
     return ServerError(
-        _shown(reply, message.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"),
+        _redact(reply, message.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"),
         http_status=reply.status,
         error_code=code,
         request_id=reply.request_id,
@@ -77,10 +77,10 @@ def read_error(reply: Reply) -> ApiError:
     """Return the error that a reply without success reports, in any spelling."""
     status = reply.status
     try:
-        data = json.loads(_shown(reply, reply.body))
+        data = json.loads(_redact(reply, reply.body))
     except (ValueError, RecursionError):
         data = None
-    code, message = _told(data)
+    code, message = _error_code_and_message(data)
     if message is None:
         message = (
             "the service answered with a redirect, which is not followed"
@@ -124,7 +124,7 @@ def _http_date(value: str) -> datetime | None:
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
-def _told(data: object) -> tuple[str | None, str | None]:
+def _error_code_and_message(data: object) -> tuple[str | None, str | None]:
     """Return code and message of an error body in its documented form or the ones also seen."""
     if isinstance(data, dict):
         inner = data.get("error")
@@ -144,10 +144,10 @@ def _string(value: object) -> str | None:
 
 
 def _text(reply: Reply) -> str:
-    return _shown(reply, reply.body)[:8000].decode("utf-8", "replace")
+    return _redact(reply, reply.body)[:8000].decode("utf-8", "replace")
 
 
-def _shown(reply: Reply, text: bytes) -> bytes:
+def _redact(reply: Reply, text: bytes) -> bytes:
     """Return `text` without the tokens that the request was sent with."""
     for authorization in (reply.sent.get("Authorization", ""), *reply.refused):
         if token := authorization.rpartition(" ")[2].encode():

@@ -59,7 +59,7 @@ TOO_LARGE = "reply_too_large"
 _PASSING = frozenset({429, 500, 502, 503, 504})
 
 
-def is_passing(error: ScopeError) -> bool:
+def is_transient(error: ScopeError) -> bool:
     """Tell whether the same call may succeed a little later.
 
     Connection errors, `open_timeout`, 429, 500, 502, 503, 504, and replies that are broken

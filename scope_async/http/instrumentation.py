@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from scope_async.errors import ApiError, ScopeError
-from scope_async.http.messages import Reply, Request, merged
+from scope_async.http.messages import Reply, Request, merge_headers
 from scope_async.telemetry.events import (
     Emit,
     Propagator,
@@ -19,7 +19,7 @@ from scope_async.telemetry.events import (
 Result = TypeVar("Result")
 
 
-class Witness:
+class RequestInstrumentation:
     """Emits one start and one end for each call, whatever becomes of it: also when it is cancelled.
 
     All of it happens in the task that makes the call, so that a hook finds the caller's
@@ -93,7 +93,7 @@ class Witness:
             added: dict[str, str] = {}
             self._inject(request.request_id, added)
             if added:
-                request.headers = merged(added, self._headers, request.headers)
+                request.headers = merge_headers(added, self._headers, request.headers)
 
     def retried(self, request: Request, failure: ScopeError, delay: float) -> None:
         """Tell that the last attempt failed and another one follows after `delay` seconds."""

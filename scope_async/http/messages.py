@@ -76,7 +76,7 @@ class Reply:
         return self.headers.get("X-Request-ID")
 
 
-def common_headers(environment: str) -> dict[str, str]:
+def default_headers(environment: str) -> dict[str, str]:
     """Return the headers that are the same for all calls (contract 1.3)."""
     return {
         "Accept": "application/json",
@@ -85,7 +85,7 @@ def common_headers(environment: str) -> dict[str, str]:
     }
 
 
-def own_headers(request_id: str | None = None) -> CIMultiDict[str]:
+def request_headers(request_id: str | None = None) -> CIMultiDict[str]:
     """Return the headers of one call alone: its id, a new one unless it has one already."""
     # aiohttp's own kind of mapping, which it takes over as it is.
     headers: CIMultiDict[str] = CIMultiDict()
@@ -93,7 +93,7 @@ def own_headers(request_id: str | None = None) -> CIMultiDict[str]:
     return headers
 
 
-def merged(*headers: Mapping[str, str]) -> CIMultiDict[str]:
+def merge_headers(*headers: Mapping[str, str]) -> CIMultiDict[str]:
     """Return all of them, of which the later win; names are case-insensitive."""
     all_of_them: CIMultiDict[str] = CIMultiDict()
     for some in headers:

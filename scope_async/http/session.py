@@ -13,16 +13,16 @@ from aiohttp import ClientRequest, ClientResponse, ClientTimeout
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 
-from scope_async._core.semaphore import Turns
+from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ServerError
 from scope_async.http.failures import TOO_LARGE
-from scope_async.http.messages import Reply, Request, merged
+from scope_async.http.messages import Reply, Request, merge_headers
 from scope_async.http.proxies import Proxies
 from scope_async.http.token_provider import UNAUTHORIZED
 
 
 @attrs.frozen
-class Opened:
+class BoundSession:
     """A session of one process and event loop, the turns at it, and the proxies named when it was opened.
 
     `headers` are those that every call is to have: a session that was passed in has to be told
@@ -36,7 +36,7 @@ class Opened:
     process: int
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
-    turns: Turns
+    turns: FifoSemaphore
     proxies: Proxies | None
     headers: Mapping[str, str]
     is_given: bool
@@ -46,7 +46,7 @@ class Opened:
         return self.loop is asyncio.get_running_loop() and self.process == os.getpid()
 
 
-class Pool:
+class SessionProvider:
     """Opens a session when one is needed: at the first call, in another event loop, after a fork.
 
     Every call is to have `headers`: our own session adds them by itself. A session that was passed
@@ -59,11 +59,11 @@ class Pool:
         self._limit = limit
         self._headers = headers
         self._given = session
-        self._opened: Opened | None = None
-        self._abandoned: list[Opened] = []
+        self._opened: BoundSession | None = None
+        self._abandoned: list[BoundSession] = []
         self.closed = False
 
-    def here(self) -> Opened:
+    def here(self) -> BoundSession:
         """Return what to call with in this process and event loop.
 
         Raises:
@@ -80,21 +80,21 @@ class Pool:
             opened = self._open()
         return opened
 
-    def _open(self) -> Opened:
+    def _open(self) -> BoundSession:
         process, loop = os.getpid(), asyncio.get_running_loop()
         if self._opened is not None and self._opened.process != process:
             # Closing it in a forked child would unregister the parent's sockets.
             self._abandoned.append(self._opened)
-        turns = Turns(self._limit)
+        turns = FifoSemaphore(self._limit)
         if self._given is not None:
-            self._opened = Opened(process, loop, self._given, turns, None, self._headers, is_given=True)
+            self._opened = BoundSession(process, loop, self._given, turns, None, self._headers, is_given=True)
         else:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
             )
-            self._opened = Opened(
+            self._opened = BoundSession(
                 process, loop, session, turns, Proxies() or None, self._headers, is_given=False
             )
         return self._opened
@@ -119,7 +119,7 @@ _REFUSAL_PATIENCE = 1.0
 """Seconds for the body of a 401: that it is one is known already."""
 
 
-async def send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
+async def send(here: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
     """Send the request once and return the reply, read to its end.
 
     Raises:
@@ -147,9 +147,9 @@ async def send(here: Opened, request: Request, limits: ClientTimeout) -> Reply:
     return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
 
 
-async def _send_over_given(here: Opened, request: Request, limits: ClientTimeout) -> ClientResponse:
+async def _send_over_given(here: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
     """Send it over a session that was passed in, and say again what that may have set otherwise."""
-    headers = merged(here.headers, request.headers)
+    headers = merge_headers(here.headers, request.headers)
     return await here.session.request(
         request.method,
         request.url,

@@ -20,7 +20,7 @@ class Token(Protocol):
 AnyToken = TypeVar("AnyToken", bound=Token)
 
 
-class Bearer(Protocol[AnyToken]):
+class TokenProvider(Protocol[AnyToken]):
     """Where a request's token comes from."""
 
     def peek(self) -> AnyToken | None:
@@ -31,6 +31,6 @@ class Bearer(Protocol[AnyToken]):
         """Return a valid token, waiting for it."""
         ...
 
-    async def successor(self, refused: Sequence[AnyToken], /) -> AnyToken | None:
+    async def replacement(self, refused: Sequence[AnyToken], /) -> AnyToken | None:
         """Return the token to try after these were answered by 401, oldest first; None: no other one."""
         ...

@@ -18,15 +18,15 @@ from aiohttp import ClientTimeout
 from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._core.clock import Clock
-from scope_async._core.semaphore import Turns
+from scope_async._core.semaphore import FifoSemaphore
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.decoding import read_error
-from scope_async.http.failures import drop_frames, is_passing, map_exception, retry_delay
-from scope_async.http.instrumentation import Witness
-from scope_async.http.messages import Reply, Request, common_headers
-from scope_async.http.session import Opened, Pool, send
-from scope_async.http.token_provider import UNAUTHORIZED, Bearer, Token
+from scope_async.http.failures import drop_frames, is_transient, map_exception, retry_delay
+from scope_async.http.instrumentation import RequestInstrumentation
+from scope_async.http.messages import Reply, Request, default_headers
+from scope_async.http.session import BoundSession, SessionProvider, send
+from scope_async.http.token_provider import UNAUTHORIZED, Token, TokenProvider
 from scope_async.telemetry.events import Emit
 
 Result = TypeVar("Result")
@@ -51,9 +51,11 @@ class Transport:
     ) -> None:
         self._config = config
         self._clock = clock
-        headers = common_headers(config.environment)
-        self._witness = None if emit is None else Witness(emit, monotonic=clock.monotonic, headers=headers)
-        self._pool = Pool(limit=max_connections, session=session, headers=headers)
+        headers = default_headers(config.environment)
+        self._instrumentation = (
+            None if emit is None else RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
+        )
+        self._pool = SessionProvider(limit=max_connections, session=session, headers=headers)
         self._pauses: set[anyio.CancelScope] = set()
         self._draw = draw
         self._timeout = self._limits(config.timeout)
@@ -63,7 +65,7 @@ class Transport:
         request: Request,
         read: Callable[[Reply], Result],
         *,
-        bearer: Bearer[Any] | None = None,
+        bearer: TokenProvider[Any] | None = None,
         max_retries: int | None = None,
     ) -> Coroutine[Any, Any, Result]:
         """Send `request` until `read` makes something of the reply, within `timeout` seconds in all.
@@ -72,15 +74,17 @@ class Transport:
             ScopeError: what the last attempt failed with; nothing else.
         """
         # Not a coroutine itself, so that a call pays for the witness only when there is one.
-        if self._witness is None:
+        if self._instrumentation is None:
             return self._call(request, read, bearer, max_retries)
-        return self._witness.watch(request, read, lambda look: self._call(request, look, bearer, max_retries))
+        return self._instrumentation.watch(
+            request, read, lambda look: self._call(request, look, bearer, max_retries)
+        )
 
     async def _call(
         self,
         request: Request,
         read: Callable[[Reply], Result],
-        bearer: Bearer[Any] | None,
+        bearer: TokenProvider[Any] | None,
         max_retries: int | None,
     ) -> Result:
         """Make the first attempt bare; the machinery for retries is entered only after a failure."""
@@ -89,7 +93,7 @@ class Transport:
             return read(await self._attempt(request, self._timeout, bearer))
         except ScopeError as error:
             retries = self._config.max_retries if max_retries is None else max_retries
-            if retries == 0 or not is_passing(error):
+            if retries == 0 or not is_transient(error):
                 raise
             failure = error
         deadline = started + self._config.timeout
@@ -99,7 +103,7 @@ class Transport:
             try:
                 return read(await self._attempt(request, self._limits(remaining), bearer))
             except ScopeError as error:
-                if attempt == retries or not is_passing(error):
+                if attempt == retries or not is_transient(error):
                     raise
                 failure = error
         raise AssertionError("the loop returns or raises")  # pragma: no cover
@@ -112,8 +116,8 @@ class Transport:
         )
         if self._pool.closed or self._clock.monotonic() + delay >= deadline:
             raise failure
-        if self._witness is not None:
-            self._witness.retried(request, failure, delay)
+        if self._instrumentation is not None:
+            self._instrumentation.retried(request, failure, delay)
         if request.on_retry is not None:
             request.on_retry(failure)
         request.attempts += 1
@@ -127,7 +131,9 @@ class Transport:
     def _limits(self, total: float) -> ClientTimeout:
         return ClientTimeout(total=total, sock_connect=self._config.open_timeout)
 
-    async def _attempt(self, request: Request, limits: ClientTimeout, bearer: Bearer[Any] | None) -> Reply:
+    async def _attempt(
+        self, request: Request, limits: ClientTimeout, bearer: TokenProvider[Any] | None
+    ) -> Reply:
         """Send the request when its turn has come, with a token chosen then."""
         here = self._pool.here()
         deadline = here.loop.time() + (limits.total or 0.0)
@@ -164,10 +170,10 @@ class Transport:
 
     async def _replay(
         self,
-        here: Opened,
+        here: BoundSession,
         request: Request,
         reply: Reply,
-        bearer: Bearer[Token],
+        bearer: TokenProvider[Token],
         *,
         refused: list[Token],
         deadline: float,
@@ -175,11 +181,11 @@ class Transport:
         """Send the request again while it is answered by 401 and there is a token worth a try."""
         while reply.status == UNAUTHORIZED:
             async with asyncio.timeout_at(deadline):
-                token = await bearer.successor(refused)
+                token = await bearer.replacement(refused)
             if token is None:
                 break
-            if self._witness is not None:
-                self._witness.retried(request, read_error(reply), 0.0)
+            if self._instrumentation is not None:
+                self._instrumentation.retried(request, read_error(reply), 0.0)
             request.attempts += 1
             request.headers[AUTHORIZATION] = token.authorization
             reply = await send(here, request, self._until(deadline))
@@ -187,7 +193,7 @@ class Transport:
             refused.append(token)
         return reply
 
-    async def _wait_for_turn(self, turns: Turns, deadline: float) -> None:
+    async def _wait_for_turn(self, turns: FifoSemaphore, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
                 await turns.wait()

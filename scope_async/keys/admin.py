@@ -20,7 +20,7 @@ from scope_async.config import (
     check_option_names,
 )
 from scope_async.errors import ConfigurationError
-from scope_async.http.messages import TOKEN, Request, api_root, own_headers, segment
+from scope_async.http.messages import TOKEN, Request, api_root, request_headers, segment
 from scope_async.http.transport import Transport
 from scope_async.keys.decoding import Item, reading, reading_page
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
@@ -198,7 +198,7 @@ class ApiKeyAdmin:
     def _request(
         self, operation: str, method: str, url: str, body: Mapping[str, Any] | None = None, **extra: str
     ) -> Request:
-        headers = own_headers()
+        headers = request_headers()
         headers["Authorization"] = self._authorization
         headers.update(extra)
         if body is not None:

@@ -9,36 +9,36 @@ from scope_async.errors import ConfigurationError
 from scope_async.local.api.auth import AuthApi
 from scope_async.local.api.control import ControlApi, Controlled
 from scope_async.local.api.keys import KeysApi
-from scope_async.local.api.login_throttle import Attempts
+from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.api.prompts import PromptsApi
-from scope_async.local.pages.routes import Site
+from scope_async.local.pages.routes import PageRoutes
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import Signer
-from scope_async.local.web.authentication import Access
-from scope_async.local.web.request import Call, Route, reply
-from scope_async.local.web.router import Front
+from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.request import RequestContext, Route, reply
+from scope_async.local.web.router import Router
 
 _BODY_LIMIT = 1024 * 1024
 
 
 def build_app(
-    store: Store, signer: Signer, attempts: Attempts, *, admin_token: str, scope: Controlled, host: str
+    store: Store, signer: Signer, attempts: LoginThrottle, *, admin_token: str, scope: Controlled, host: str
 ) -> web.Application:
     """Return the application that serves `store` on `host`, and lets an administrator control `scope`."""
-    access = Access(store, signer, admin_token)
-    front = Front(scope.faults, scope.journal)
+    access = Authenticator(store, signer, admin_token)
+    front = Router(scope.faults, scope.journal)
     app = web.Application(client_max_size=_BODY_LIMIT)
     front.add(app, *PromptsApi(store, access).routes())
     front.add(app, *AuthApi(store, signer, attempts).routes())
     front.add(app, *KeysApi(store, access).routes())
     front.add(app, *ControlApi(access, scope).routes())
-    front.add(app, *Site(store, access, host).routes())
+    front.add(app, *PageRoutes(store, access, host).routes())
     front.add(app, Route("GET", "/healthz", "health", _healthz))
     front.add_rest(app)
     return app
 
 
-async def _healthz(_: Call) -> web.Response:
+async def _healthz(_: RequestContext) -> web.Response:
     return reply({"status": "ok", "version": __version__})
 
 

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from scope_async.errors import ValidationError
 from scope_async.local.store.audit_log import event_row
-from scope_async.local.store.database import Change
+from scope_async.local.store.database import Transaction
 from scope_async.local.store.key_models import KeyRecord, check_environment, check_name
 from scope_async.local.store.keys import key_row
 from scope_async.local.store.prompt_models import Draft, StoredPrompt, StoredVersion
@@ -81,7 +81,7 @@ class State:
         snapshot = attrs.evolve(snapshot, keys=tuple(keys.values()))
         await self._store.database.write(lambda: self._plan(snapshot))
 
-    def _plan(self, snapshot: Snapshot) -> Change[None]:
+    def _plan(self, snapshot: Snapshot) -> Transaction[None]:
         last_used = snapshot.last_used
         statements = [
             *EMPTY,
@@ -98,10 +98,10 @@ class State:
 
         def then() -> None:
             trails = ((event["api_key"], event["event"], event["reason"]) for event in snapshot.events)
-            self._store.adopt(snapshot.org_id, snapshot.keys, last_used, snapshot.prompts, trails)
+            self._store.replace_all(snapshot.org_id, snapshot.keys, last_used, snapshot.prompts, trails)
             self._signer.forget()
 
-        return Change(tuple(statements), then)
+        return Transaction(tuple(statements), then)
 
 
 def _read(document: Any) -> Snapshot:

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
-from scope_async.local.api.login_throttle import Attempts
+from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.app import Listener, build_app
 from scope_async.local.export import State
 from scope_async.local.faults.registry import Faults
@@ -27,7 +27,7 @@ from scope_async.local.store.key_models import (
     check_overlap,
     check_reason,
 )
-from scope_async.local.store.keys import Act
+from scope_async.local.store.keys import AuditContext
 from scope_async.local.store.prompt_models import Content, Draft, StoredVersion
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import Signer
@@ -66,7 +66,7 @@ class LocalScope:
             raise ConfigurationError(f"token_ttl: seconds, more than 0, got {token_ttl!r}")
         if port not in range(65_536):
             raise ConfigurationError(f"port: 0 to 65535, got {port!r}")
-        self.clock = TravelClock()
+        self.clock = FakeClock()
         self.faults = Faults(self.clock)
         self.journal = Journal(self.clock)
         self.admin_token = new_secret("admin")
@@ -75,7 +75,7 @@ class LocalScope:
         self._store = Store(None if path is None else Path(path), self.clock)
         self._signer = Signer(self._store, self.clock, token_ttl)
         self._state = State(self._store, self._signer)
-        self._attempts = Attempts(self.clock)
+        self._attempts = LoginThrottle(self.clock)
         self._first: NewKey | None = None
         self._host = host
         self._listener = Listener(host, port)
@@ -241,18 +241,18 @@ class LocalScope:
             check_name(name),
             environment=check_environment(environment),
             expires_in=check_lifetime(expires_in),
-            act=Act(),
+            act=AuditContext(),
         )
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def rotate_key(self, api_key: str, *, overlap: float = 86_400) -> ApiKeyCredentials:
         """Replace an API key, which goes on for `overlap` seconds. See `KeyStore.rotate`."""
-        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), act=Act())
+        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), act=AuditContext())
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def revoke_key(self, api_key: str, reason: str | None = None) -> KeyRecord:
         """Revoke an API key: when this returns, nothing is let in with it. See `KeyStore.revoke`."""
-        return await self._store.keys.revoke(api_key, reason=check_reason(reason), act=Act())
+        return await self._store.keys.revoke(api_key, reason=check_reason(reason), act=AuditContext())
 
     async def reset(self) -> None:
         """Begin anew at the same URL: the prompts given at the start, and the first API key alone.

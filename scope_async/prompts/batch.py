@@ -47,7 +47,7 @@ async def versions_of(
     return {name: found[name] for name in names if name in found}, failures
 
 
-def one_error(failures: dict[str, ScopeError]) -> ScopeError:
+def combine_errors(failures: dict[str, ScopeError]) -> ScopeError:
     """Return one error that names every prompt that could not be had, and why.
 
     Its class is the one of all failures, or of the first that is not just a missing prompt.

@@ -11,24 +11,24 @@ from yarl import URL
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
 from scope_async.http.decoding import read_error
-from scope_async.http.messages import Reply, Request, api_root, own_headers
-from scope_async.http.token_provider import Bearer
+from scope_async.http.messages import Reply, Request, api_root, request_headers
+from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
 from scope_async.prompts.decoding import read_prompt_version
-from scope_async.prompts.reference import Selection
+from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion, raw_json
 from scope_async.telemetry.events import Emit, PromptFetched
 
 _OK = 200
 _NOT_FOUND = 404
-_NOBODY = Selection.of("scope-async-ping")
+_NOBODY = PromptRef.of("scope-async-ping")
 
 
-class RemotePrompts:
+class PromptEndpoint:
     """Asks the service for prompt versions, one request per call and its retries."""
 
     def __init__(
-        self, config: Config, *, transport: Transport, bearer: Bearer[Any], emit: Emit | None = None
+        self, config: Config, *, transport: Transport, bearer: TokenProvider[Any], emit: Emit | None = None
     ) -> None:
         self._unknown_variables: UnknownVariables = config.unknown_variables
         self._transport = transport
@@ -40,7 +40,7 @@ class RemotePrompts:
 
     def fetch(
         self,
-        selection: Selection,
+        selection: PromptRef,
         *,
         known: PromptVersion | None = None,
         max_retries: int | None = None,
@@ -66,14 +66,16 @@ class RemotePrompts:
         request = self._request("prompts.get", selection, request_id, on_retry)
         return self._transport.call(
             request,
-            read if self._emit is None else self._told(self._emit, read, selection, request.request_id),
+            read
+            if self._emit is None
+            else self._read_and_emit(self._emit, read, selection, request.request_id),
             bearer=self._bearer,
             max_retries=max_retries,
         )
 
     @staticmethod
-    def _told(
-        emit: Emit, read: Callable[[Reply], PromptVersion], selection: Selection, request_id: str
+    def _read_and_emit(
+        emit: Emit, read: Callable[[Reply], PromptVersion], selection: PromptRef, request_id: str
     ) -> Callable[[Reply], PromptVersion]:
         """Return `read` with an event for what it read."""
 
@@ -83,7 +85,7 @@ class RemotePrompts:
                 PromptFetched(
                     request_id=request_id,
                     prompt=selection.name,
-                    wanted=selection.wanted,
+                    selector=selection.selector,
                     version_id=version.id,
                     version_number=version.version_number,
                 )
@@ -105,7 +107,7 @@ class RemotePrompts:
     def _request(
         self,
         operation: str,
-        selection: Selection,
+        selection: PromptRef,
         request_id: str | None = None,
         on_retry: Callable[[ScopeError], None] | None = None,
     ) -> Request:
@@ -113,7 +115,7 @@ class RemotePrompts:
             operation=operation,
             method="GET",
             url=self._url(selection.path),
-            headers=own_headers(request_id),
+            headers=request_headers(request_id),
             template=self._root_path + selection.template,
             prompt=None if selection is _NOBODY else selection.name,
             on_retry=on_retry,

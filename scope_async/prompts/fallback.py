@@ -8,7 +8,7 @@ from typing import Any
 
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
-from scope_async.prompts.version import PromptVersion, marked
+from scope_async.prompts.version import PromptVersion, with_flags
 
 Fallback = (
     str
@@ -53,7 +53,7 @@ async def fallback_version(
             f"the fallback of prompt {name!r} returned a {type(found).__name__}, "
             "not a string or a PromptVersion"
         )
-    return marked(found, is_fallback=True)
+    return with_flags(found, is_fallback=True)
 
 
 def _wants_name(function: Callable[..., Any]) -> bool:

@@ -25,7 +25,7 @@ def key_of(name: str, label: str | None, version: str | None) -> Key:
 
 
 @attrs.frozen
-class Selection:
+class PromptRef:
     """One prompt version to ask for, by its `key`.
 
     `path` is relative to the API's root, and `template` is what all paths of its kind have in common.
@@ -37,7 +37,7 @@ class Selection:
     template: str
 
     @classmethod
-    def of(cls, name: str, label: str | None = None, version: str | None = None) -> Selection:
+    def of(cls, name: str, label: str | None = None, version: str | None = None) -> PromptRef:
         """Return the selection for a caller's arguments; no label and no version is production.
 
         Raises:
@@ -65,9 +65,9 @@ class Selection:
         return isinstance(self.key, tuple) and self.key[1] == "version"
 
     @property
-    def wanted(self) -> str:
+    def selector(self) -> str:
         """`production`, `latest`, or the version id."""
         return self.key[2] if isinstance(self.key, tuple) else "production"
 
     def __str__(self) -> str:
-        return f"prompt:{self.name}:{self.wanted}"
+        return f"prompt:{self.name}:{self.selector}"

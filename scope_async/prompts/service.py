@@ -1,4 +1,4 @@
-"""`PromptsApi`: all that the client does with prompts."""
+"""`PromptService`: all that the client does with prompts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
-from scope_async.http.token_provider import Bearer
+from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
-from scope_async.prompts.batch import distinct_names, one_error, versions_of
-from scope_async.prompts.cache.backoff import Outages
-from scope_async.prompts.cache.fetcher import Renewals
+from scope_async.prompts.batch import combine_errors, distinct_names, versions_of
+from scope_async.prompts.cache.backoff import FailureBackoff
+from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.memory import PromptCache
-from scope_async.prompts.cache.read_through import PromptReader
+from scope_async.prompts.cache.read_through import ReadThroughCache
 from scope_async.prompts.cache.snapshot import Snapshot
-from scope_async.prompts.endpoint import RemotePrompts
+from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, check_fallback
-from scope_async.prompts.reference import Label, Selection, key_of
+from scope_async.prompts.reference import Label, PromptRef, key_of
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
 
@@ -31,7 +31,7 @@ _logger = logging.getLogger("scope_async.prompts")
 _FLUSH_LIMIT = 5.0
 
 
-class PromptsApi:
+class PromptService:
     """Prompt versions from memory, from the service, or from what stands in for it.
 
     Safe under cancellation: fetches that several callers wait for run in the tasks of
@@ -43,7 +43,7 @@ class PromptsApi:
         config: Config,
         *,
         transport: Transport,
-        bearer: Bearer[Any],
+        bearer: TokenProvider[Any],
         background: Background,
         clock: Clock,
         emit: Emit | None,
@@ -54,7 +54,7 @@ class PromptsApi:
         self._emit = emit
         self._caching = config.cache_enabled and config.cache_ttl > 0
         self._closed = False
-        self._selections = lru_cache(config.cache_max_entries)(Selection.of)
+        self._selections = lru_cache(config.cache_max_entries)(PromptRef.of)
         self._cache = PromptCache(
             max_entries=config.cache_max_entries,
             stale_while_revalidate=config.stale_while_revalidate,
@@ -62,9 +62,9 @@ class PromptsApi:
             monotonic=clock.monotonic,
         )
         self._snapshot = _snapshot(config, background, clock)
-        self._remote = RemotePrompts(config, transport=transport, bearer=bearer, emit=emit)
-        outages = Outages(limit=config.cache_max_entries)
-        self._renewals = Renewals(
+        self._remote = PromptEndpoint(config, transport=transport, bearer=bearer, emit=emit)
+        outages = FailureBackoff(limit=config.cache_max_entries)
+        self._renewals = SharedFetcher(
             self._remote,
             cache=self._cache,
             outages=outages,
@@ -73,7 +73,7 @@ class PromptsApi:
             clock=clock,
             emit=emit,
         )
-        self._reader = PromptReader(
+        self._reader = ReadThroughCache(
             config,
             remote=self._remote,
             renewals=self._renewals,
@@ -92,7 +92,7 @@ class PromptsApi:
         except TypeError:  # not hashable, so no name either
             return None
         if found is not None and self._emit is not None:
-            self._emit(CacheHit(prompt=name, wanted=version or label or "production", fresh=True))
+            self._emit(CacheHit(prompt=name, selector=version or label or "production", fresh=True))
         return found
 
     async def get(self, name: str, *, label: Label | None = None) -> PromptVersion:
@@ -124,7 +124,7 @@ class PromptsApi:
         try:
             selection = self._selections(name, label, version)
         except TypeError:  # not hashable: let it be named
-            selection = Selection.of(name, label, version)
+            selection = PromptRef.of(name, label, version)
         if fallback is not None:
             check_fallback(fallback)
         if cache_ttl is not None:
@@ -147,10 +147,10 @@ class PromptsApi:
         """
         wanted = distinct_names(names)
         for name in wanted:
-            Selection.of(name, label)
+            PromptRef.of(name, label)
         found, failures = await versions_of(wanted, partial(self.get, label=label))
         if failures:
-            raise one_error(failures)
+            raise combine_errors(failures)
         return found
 
     async def prefetch(self, names: Iterable[str]) -> None:
@@ -161,14 +161,14 @@ class PromptsApi:
         """
         wanted = distinct_names(names)
         for name in wanted:
-            Selection.of(name)
+            PromptRef.of(name)
         started = self._clock.monotonic()
         _, failures = await versions_of(wanted, self.get)
         if self._emit is not None:
             duration_ms = (self._clock.monotonic() - started) * 1000
             self._emit(PrefetchDone(prompts=len(wanted), failed=len(failures), duration_ms=duration_ms))
         if failures:
-            raise one_error(failures)
+            raise combine_errors(failures)
 
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id, also one that is on its way."""

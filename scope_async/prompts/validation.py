@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from scope_async._core.frozen_json import frozen_mapping, is_array, is_object, thawed
+from scope_async._core.frozen_json import frozen_mapping, is_array, is_object, thaw
 from scope_async.errors import ValidationError
 
 Value = TypeVar("Value")
@@ -61,7 +61,7 @@ def content_text(value: str | Iterable[Mapping[str, str]]) -> str:
         return value
     if _messages(value) is None:
         raise ValidationError("content must be a string, or a list of {role, content} objects of strings")
-    return json.dumps(thawed(value), ensure_ascii=False)
+    return json.dumps(thaw(value), ensure_ascii=False)
 
 
 def chat_messages(content: str) -> list[tuple[str, str]] | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
-from scope_async._core.frozen_json import frozen_mapping, thawed
+from scope_async._core.frozen_json import frozen_mapping, thaw
 from scope_async.config import UnknownVariables
 from scope_async.prompts import validation
 from scope_async.rendering.compiler import Render
@@ -193,13 +193,13 @@ class PromptVersion:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be pickled, and the renderer is made anew.
-        return _restored, ({field.alias: thawed(getattr(self, field.name)) for field in _FIELDS},)
+        return _restored, ({field.alias: thaw(getattr(self, field.name)) for field in _FIELDS},)
 
 
 # What the client alone does with versions is kept out of the names that users see on them.
 
 
-def marked(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
+def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
     """Return the version with other flags; what was compiled is shared."""
     copy = object.__new__(PromptVersion)
     object.__setattr__(copy, "_renderer", version._renderer)  # noqa: SLF001 - this module's own class
@@ -213,7 +213,7 @@ def marked(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool 
 def raw_json(version: PromptVersion) -> bytes:
     """Return `raw` as JSON: the very bytes that the version was read from, if it was."""
     raw = version._raw  # noqa: SLF001 - this module's own class
-    return raw if isinstance(raw, bytes) else json.dumps(thawed(raw)).encode()
+    return raw if isinstance(raw, bytes) else json.dumps(thaw(raw)).encode()
 
 
 def _renderer(

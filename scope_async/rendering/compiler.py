@@ -7,7 +7,7 @@ from functools import partial
 from keyword import iskeyword
 from typing import Any, Protocol
 
-from scope_async.rendering.template import Template, Variables, filled
+from scope_async.rendering.template import Template, Variables, render_template
 
 # Beyond this the interpreter's search for each keyword costs more than the function saves.
 _MOST_NAMES = 16
@@ -60,7 +60,7 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     # placeholders afterwards, and so is never read as code.
     exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102 - as above
     # A variable may be called `TypeError`, so the function knows the error by another name.
-    made = namespace["made"](partial(filled, template, variables), TypeError)
+    made = namespace["made"](partial(render_template, template, variables), TypeError)
     text_of = dict(zip(placeholders, literals, strict=True))
     constants = tuple(
         text_of.get(constant, constant) if type(constant) is str else constant

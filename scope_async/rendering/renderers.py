@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scope_async.rendering.compiler import Render, compiled
-from scope_async.rendering.template import Template, Variables, filled
+from scope_async.rendering.template import Template, Variables, render_template
 
 Messages = list[dict[str, str]]
 
@@ -31,7 +31,7 @@ class TextRenderer:
         return self._template.names
 
     def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
-        text = filled(self._template, self._variables, variables, kw)
+        text = render_template(self._template, self._variables, variables, kw)
         self._renders += 1
         if self._renders == _COMPILED_AFTER:
             self.compiled = compiled(self._template, self._variables)

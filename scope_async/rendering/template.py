@@ -11,7 +11,7 @@ from typing import Any
 
 from scope_async._core.frozen_json import is_object
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.rendering.values import plain_text
+from scope_async.rendering.values import format_value
 
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
 
@@ -87,7 +87,7 @@ class Variables:
             elif value is None:
                 missing.append(name)
             else:
-                texts[name] = plain_text(name, value)
+                texts[name] = format_value(name, value)
         if missing:
             raise MissingVariableError(f"no value for: {', '.join(missing)}", tuple(missing))
         return texts
@@ -112,7 +112,7 @@ def _merged(variables: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[s
     return merged
 
 
-def filled(
+def render_template(
     template: Template,
     variables: Variables,
     mapping: Mapping[str, Any] | None,

@@ -16,7 +16,7 @@ from scope_async.errors import ValidationError
 _PLAIN = (str, Number, dt.date, dt.time, UUID)
 
 
-def plain_text(name: str, value: object) -> str:
+def format_value(name: str, value: object) -> str:
     """Return the text of `value` as the variable `name` shows it.
 
     A string as it is; numbers, booleans, dates, times and `UUID` as `str` has them; an enum

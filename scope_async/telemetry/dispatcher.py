@@ -41,7 +41,7 @@ class Dispatcher:
         self._late: set[int] = set()
 
     @property
-    def observed(self) -> bool:
+    def has_hooks(self) -> bool:
         """False when nobody listens, so that events need not be made."""
         return bool(self._hooks)
 

@@ -96,7 +96,7 @@ class PromptFetched(Event):
 
     request_id: str
     prompt: str
-    wanted: str
+    selector: str
     version_id: str
     version_number: int
 
@@ -158,12 +158,12 @@ class BufferClamped(Event):
 class CacheHit(Event):
     """A prompt version came from memory; when not `fresh`, it is being renewed meanwhile.
 
-    `prompt` is the name that was asked for, `wanted` is `production`, `latest` or a version
+    `prompt` is the name that was asked for, `selector` is `production`, `latest` or a version
     id, `request_id` that of the renewal.
     """
 
     prompt: str
-    wanted: str
+    selector: str
     fresh: bool
     request_id: str | None = None
 
@@ -177,7 +177,7 @@ class CacheMiss(Event):
 
     call_id: str
     prompt: str
-    wanted: str
+    selector: str
     request_id: str
     shared: bool
 
@@ -191,7 +191,7 @@ class FetchWaited(Event):
 
     call_id: str
     prompt: str
-    wanted: str
+    selector: str
     request_id: str
     outcome: str
     duration_ms: float
@@ -204,7 +204,7 @@ class Revalidated(Event):
     """The service answered for a prompt that is in the cache; `changed` when with another version."""
 
     prompt: str
-    wanted: str
+    selector: str
     changed: bool
     request_id: str
 
@@ -214,7 +214,7 @@ class StaleServed(Event):
     """The last good version was served since the service could not answer."""
 
     prompt: str
-    wanted: str
+    selector: str
     age_ms: float
     error: str
     request_id: str | None = None
@@ -225,7 +225,7 @@ class FallbackUsed(Event):
     """The caller's fallback was used: neither the service nor a stale copy could answer."""
 
     prompt: str
-    wanted: str
+    selector: str
     error: str
     request_id: str | None = None
 

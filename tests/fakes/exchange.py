@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from scope_async import ApiKeyCredentials, InvalidCredentialsError, TokenSource
-from scope_async._core.clock import TravelClock
-from scope_async.auth.exchange import TokenGrant
+from scope_async._core.clock import FakeClock
+from scope_async.auth.exchange import ExchangeResponse
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_of_key_1")
 ADDRESSES = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
@@ -22,7 +22,7 @@ class FakeAuth:
         self.error: Exception | None = None
         self.refused: set[str] = set()
         self.asked: list[str] = []
-        self.under_way = 0
+        self.in_flight = 0
         self.most_under_way = 0
         self.before_answer: Callable[[], Any] | None = None
         self._open = asyncio.Event()
@@ -34,11 +34,11 @@ class FakeAuth:
     def release(self) -> None:
         self._open.set()
 
-    async def __call__(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+    async def __call__(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
         self.asked.append(credentials.api_key)
         number = len(self.asked)
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.in_flight += 1
+        self.most_under_way = max(self.most_under_way, self.in_flight)
         try:
             await self._open.wait()
             if self.before_answer is not None:
@@ -47,17 +47,17 @@ class FakeAuth:
                 raise InvalidCredentialsError("refused", http_status=401)
             if self.error is not None:
                 raise self.error
-            return TokenGrant(f"token-{number}", self.lifetime)
+            return ExchangeResponse(f"token-{number}", self.lifetime)
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
 
 
-def source(auth: FakeAuth, clock: TravelClock | None = None, **options: Any) -> TokenSource:
+def source(auth: FakeAuth, clock: FakeClock | None = None, **options: Any) -> TokenSource:
     """Return a source over `auth` whose time stands still and whose jitter is half of its range."""
     return TokenSource(
         options.pop("credentials", CREDENTIALS),
         exchange=auth,
-        clock=clock or TravelClock(ticking=False),
+        clock=clock or FakeClock(ticking=False),
         draw=options.pop("draw", lambda: 0.5),
         **{**ADDRESSES, **options},
     )
@@ -69,7 +69,7 @@ async def settle(rounds: int = 30) -> None:
         await asyncio.sleep(0)
 
 
-async def travel(clock: TravelClock, seconds: float, *, step: float | None = None) -> None:
+async def travel(clock: FakeClock, seconds: float, *, step: float | None = None) -> None:
     """Let `seconds` pass, `step` at a time, with everything that is due in between done."""
     await settle()
     left = seconds

@@ -1,4 +1,4 @@
-"""A prompts service without a network, and a `PromptsApi` on it, for the prompt tests."""
+"""A prompts service without a network, and a `PromptService` on it, for the prompt tests."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from scope_async._core.background import Background
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.messages import Reply, Request
 from scope_async.prompts.reference import Label
-from scope_async.prompts.service import PromptsApi
+from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Event
 
@@ -37,7 +37,7 @@ class FakeTransport:
         self.statuses: dict[str, int] = {}
         self.gate = asyncio.Event()
         self.gate.set()
-        self.under_way = 0
+        self.in_flight = 0
         self.most_at_once = 0
 
     @property
@@ -68,13 +68,13 @@ class FakeTransport:
         self.requests.append(request)
         self.retries.append(max_retries)
         number, failure, gate = self.number, self.failure, self.gate
-        self.under_way += 1
-        self.most_at_once = max(self.most_at_once, self.under_way)
+        self.in_flight += 1
+        self.most_at_once = max(self.most_at_once, self.in_flight)
         try:
             await asyncio.sleep(0)
             await gate.wait()
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
         if failure is not None:
             raise failure
         name, _, wanted = str(request.url).removeprefix(ROOT).partition("/")
@@ -94,16 +94,16 @@ def document(name: str, number: int, wanted: str = "production") -> dict[str, An
     }
 
 
-class Served:
-    """A `PromptsApi` with all that a test moves or looks at."""
+class PromptServiceFixture:
+    """A `PromptService` with all that a test moves or looks at."""
 
     def __init__(self, **options: Any) -> None:
         self.transport = FakeTransport()
-        self.clock = TravelClock(ticking=False)
+        self.clock = FakeClock(ticking=False)
         self.background = Background()
         self.events: list[Event] = []
         self.config = Config(base_url="http://localhost:1", auth_api_url="http://localhost:1", **options)
-        self.api = PromptsApi(
+        self.api = PromptService(
             self.config,
             transport=self.transport,
             bearer=None,
@@ -150,8 +150,8 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(**options: Any) -> AsyncIterator[Served]:
-    served = Served(**options)
+async def prompt_service(**options: Any) -> AsyncIterator[PromptServiceFixture]:
+    served = PromptServiceFixture(**options)
     try:
         yield served
     finally:

@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Callable
 
 from scope_async import ApiError, ApiKeyCredentials, InvalidCredentialsError, TokenSource
-from scope_async._core.clock import TravelClock
-from scope_async.auth.exchange import TokenGrant
+from scope_async._core.clock import FakeClock
+from scope_async.auth.exchange import ExchangeResponse
 
 _NEVER = float("-inf")
 _EPSILON = 1e-6
 
 
-def dead_at(asked_at: float, lifetime: float) -> float:
+def usable_until(asked_at: float, lifetime: float) -> float:
     return asked_at + lifetime - min(5.0, 0.02 * lifetime)
 
 
@@ -37,13 +37,13 @@ class AuthWorld:
 
     tokens: TokenSource
 
-    def __init__(self, clock: TravelClock) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._keys = 0
         self._loaded: ApiKeyCredentials | None = None
         self._asked_at = 0.0
         self._asked_with: ApiKeyCredentials | None = None
-        self._answer: asyncio.Future[TokenGrant] | None = None
+        self._answer: asyncio.Future[ExchangeResponse] | None = None
         self._attempting = False
         self._asking_again = False
         self.next_from = _NEVER
@@ -74,7 +74,7 @@ class AuthWorld:
         self._loaded = self.credentials
         return self.credentials
 
-    async def exchange(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+    async def exchange(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
         assert credentials == self._loaded
         self._answer = answer = asyncio.get_running_loop().create_future()
         self._asked_at, self._asked_with = self._clock.monotonic(), credentials
@@ -107,14 +107,14 @@ class AuthWorld:
         self._hand_out(self.expiry[self._last_value] - self._asked_at)
 
     def _hand_out(self, lifetime: float) -> None:
-        if self._clock.monotonic() >= dead_at(self._asked_at, lifetime):
+        if self._clock.monotonic() >= usable_until(self._asked_at, lifetime):
             self._end_failed(None)
         else:
-            self.valid_until = dead_at(self._asked_at, lifetime)
+            self.valid_until = usable_until(self._asked_at, lifetime)
             # The buffer takes at most half of the lifetime, the jitter at most a tenth.
             self._end(self._asked_at + 0.4 * lifetime)
             self.granted = True
-        self._reply().set_result(TokenGrant(self._last_value, lifetime))
+        self._reply().set_result(ExchangeResponse(self._last_value, lifetime))
 
     def fail(self, error: BaseException) -> None:
         self._end_failed(error.retry_after if isinstance(error, ApiError) else None)
@@ -127,7 +127,7 @@ class AuthWorld:
             self._end(self._clock.monotonic() + 30.0)
         self._reply().set_exception(InvalidCredentialsError("refused", http_status=401))
 
-    def _reply(self) -> asyncio.Future[TokenGrant]:
+    def _reply(self) -> asyncio.Future[ExchangeResponse]:
         assert self._answer is not None
         return self._answer
 

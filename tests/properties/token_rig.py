@@ -15,7 +15,7 @@ from scope_async import (
     TokenRefreshError,
     TokenSource,
 )
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 from tests.fakes.exchange import ADDRESSES, settle
 from tests.properties.auth_model import AuthWorld
 
@@ -37,7 +37,7 @@ class TokenStage:
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.clock = TravelClock(ticking=False)
+        self.clock = FakeClock(ticking=False)
         self.world = AuthWorld(self.clock)
         self.readers: list[asyncio.Task[AccessToken]] = []
         self.errors: list[BaseException] = []

@@ -8,7 +8,7 @@ from random import Random
 import attrs
 
 from scope_async import AccessToken, ApiKeyCredentials, InvalidCredentialsError
-from scope_async.auth.exchange import TokenGrant
+from scope_async.auth.exchange import ExchangeResponse
 from tests.simulation.clock import MachineClock
 from tests.simulation.outages import Weather
 
@@ -51,7 +51,7 @@ class AuthApi:
     def now(self) -> float:
         return self._clock.monotonic() + self._clock.suspended
 
-    async def exchange(self, credentials: ApiKeyCredentials) -> TokenGrant:
+    async def exchange(self, credentials: ApiKeyCredentials) -> ExchangeResponse:
         """Return a token, after a while.
 
         Raises:
@@ -71,7 +71,7 @@ class AuthApi:
             raise outage.error()
         if issued is None:
             raise InvalidCredentialsError("revoked", http_status=401)
-        return TokenGrant(issued.value, left)
+        return ExchangeResponse(issued.value, left)
 
     def _issue(self, api_key: str) -> tuple[Issued, float]:
         now, last = self.now(), self._last

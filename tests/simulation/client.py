@@ -16,7 +16,7 @@ from scope_async import (
     TokenRefreshError,
     TokenSource,
 )
-from scope_async.auth.exchange import TokenGrant
+from scope_async.auth.exchange import ExchangeResponse
 from tests.fakes.exchange import ADDRESSES
 from tests.simulation.auth_api import AuthApi
 from tests.simulation.clock import MachineClock
@@ -81,7 +81,7 @@ class SimulatedClient:
     async def _provider(self) -> ApiKeyCredentials:
         return self.credentials
 
-    async def _exchange(self, credentials: ApiKeyCredentials, /) -> TokenGrant:
+    async def _exchange(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
         self.check(not self._under_way, "two exchanges at once")
         asked_at, before = self.now(), self.tokens.peek()
         rested = asked_at >= self.rests_until or credentials != self._asked_with

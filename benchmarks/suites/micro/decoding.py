@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.harness.case import Case, Timer, called, plain
 from benchmarks.harness.stub_server import TOKEN, VERSION
-from scope_async.auth.exchange import read_grant
+from scope_async.auth.exchange import read_exchange_response
 from scope_async.http.decoding import read_error
 from scope_async.http.messages import Reply
 from scope_async.prompts.decoding import read_prompt_version
@@ -41,7 +41,7 @@ CASES = {
     "json.loads of a prompt version": _decoding(_json, _reply(VERSION)),
     "decode a prompt version of 100 kB": _decoding(_version, _reply(LARGE)),
     "json.loads of 100 kB": _decoding(_json, _reply(LARGE)),
-    "decode a token": _decoding(read_grant, _reply(TOKEN)),
+    "decode a token": _decoding(read_exchange_response, _reply(TOKEN)),
     "json.loads of a token": _decoding(_json, _reply(TOKEN)),
     "decode an error": _decoding(read_error, _reply(ERROR, 404)),
     "json.loads of an error": _decoding(_json, _reply(ERROR, 404)),

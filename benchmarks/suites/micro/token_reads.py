@@ -23,11 +23,11 @@ class Floor:
 
     def peek(self) -> AccessToken | None:
         token = self._token
-        return token if self._monotonic() < token.dead_at else None
+        return token if self._monotonic() < token.usable_until else None
 
     async def get(self) -> AccessToken:
         token = self._token
-        if self._monotonic() < token.dead_at:
+        if self._monotonic() < token.usable_until:
             return token
         raise LookupError
 
@@ -42,7 +42,7 @@ class Locked:
     async def get(self) -> AccessToken:
         async with self._lock:
             token = self._token
-            if time.monotonic() < token.dead_at:
+            if time.monotonic() < token.usable_until:
                 return token
         raise LookupError
 

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from benchmarks.harness.result import Figure
 from benchmarks.harness.stub_server import CREDENTIALS, server_process
 from scope_async import ScopeClient, ScopeError
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 
 HOUR = 3600.0
 STEP = 10.0
@@ -21,7 +21,7 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 
 async def service_down(*, prompts: int) -> list[Figure]:
     """Return the figures of an hour, on a clock that is moved, in which every prompt is read every 10 s."""
-    clock = TravelClock(ticking=False)
+    clock = FakeClock(ticking=False)
     attempts: dict[str, list[float]] = defaultdict(list)
 
     async def note(

@@ -21,12 +21,12 @@ from benchmarks.harness.result import Figure, Spread
 from benchmarks.harness.stub_server import CHANGING, CREDENTIALS, SAME, server_process
 from benchmarks.reporting.bar_chart import Bars
 from scope_async import ScopeClient
-from scope_async.http.messages import Reply, Request, common_headers, own_headers
-from scope_async.prompts.reference import Selection
+from scope_async.http.messages import Reply, Request, default_headers, request_headers
+from scope_async.prompts.reference import PromptRef
 
 AT_ONCE = 50
 REQUESTS = 300
-GREETING = Selection.of(SAME)
+GREETING = PromptRef.of(SAME)
 
 BARE = "bare aiohttp, json.loads of the reply"
 STEPS = {
@@ -45,7 +45,7 @@ async def layers(*, rounds: int) -> tuple[list[Figure], Bars]:
         async with (
             bare_session() as bare,
             aiohttp.ClientSession(
-                headers=common_headers("production"), cookie_jar=aiohttp.DummyCookieJar()
+                headers=default_headers("production"), cookie_jar=aiohttp.DummyCookieJar()
             ) as alike,
             ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope,
         ):
@@ -94,7 +94,7 @@ async def _fetches(
             return json.loads(await response.read())
 
     def request() -> Request:
-        return Request(operation="layers", method="GET", url=url, headers=own_headers())
+        return Request(operation="layers", method="GET", url=url, headers=request_headers())
 
     async def transported() -> Any:
         ours = request()

@@ -16,7 +16,7 @@ from benchmarks.harness.interleave import take_turns
 from benchmarks.harness.result import Figure, Spread
 from benchmarks.harness.stub_server import CREDENTIALS
 from scope_async import ApiKeyCredentials, ServerError, TokenRefreshError, TokenSource
-from scope_async.auth.exchange import TokenGrant
+from scope_async.auth.exchange import ExchangeResponse
 
 READS = 20_000
 WAITERS = 10_000
@@ -32,12 +32,12 @@ class Auth:
         self.asked = 0
         self.answer = asyncio.Event()
 
-    async def __call__(self, _: ApiKeyCredentials, /) -> TokenGrant:
+    async def __call__(self, _: ApiKeyCredentials, /) -> ExchangeResponse:
         self.asked += 1
         await self.answer.wait()
         if self.error is not None:
             raise self.error
-        return TokenGrant(f"token-{self.asked}", self.lifetime)
+        return ExchangeResponse(f"token-{self.asked}", self.lifetime)
 
 
 def new_source(auth: Auth, **options: Any) -> TokenSource:

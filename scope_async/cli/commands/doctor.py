@@ -12,9 +12,9 @@ from rich.markup import escape
 from yarl import URL
 
 from scope_async._core.clock import SystemClock
-from scope_async.auth.exchange import HttpExchange, TokenGrant
+from scope_async.auth.exchange import ExchangeResponse, HttpExchange
 from scope_async.auth.refresh_policy import windows
-from scope_async.cli.output import SAID_NO, WRONG_USE, AsJson, print_json, run, stdout
+from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, run, stdout
 from scope_async.client import ScopeClient
 from scope_async.config import Config, Environment
 from scope_async.credentials import ApiKeyCredentials
@@ -26,7 +26,7 @@ from scope_async.errors import (
     ScopeError,
     TimeoutError,
 )
-from scope_async.http.messages import Reply, Request, own_headers
+from scope_async.http.messages import Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
 _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -41,7 +41,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     else:
         _print(checkup.checks)
     if not checkup.healthy:
-        raise typer.Exit(WRONG_USE if checkup.misconfigured else SAID_NO)
+        raise typer.Exit(EXIT_USAGE if checkup.misconfigured else EXIT_REFUSED)
 
 
 def _print(checks: list[Check]) -> None:
@@ -120,7 +120,7 @@ class Checkup:
 
     async def _reach(self, name: str, url: str, transport: Transport) -> bool:
         """Look whether something speaks HTTP at `url`; any reply at all will do."""
-        request = Request(operation="doctor", method="GET", url=URL(url), headers=own_headers())
+        request = Request(operation="doctor", method="GET", url=URL(url), headers=request_headers())
         started = time.monotonic()
         try:
             reply = await transport.call(request, _any_reply, max_retries=0)
@@ -160,7 +160,7 @@ class Checkup:
 
     async def _exchange(
         self, config: Config, credentials: ApiKeyCredentials, transport: Transport
-    ) -> TokenGrant | None:
+    ) -> ExchangeResponse | None:
         exchange = HttpExchange(config, transport)
         started = time.monotonic()
         try:
@@ -172,7 +172,7 @@ class Checkup:
         self._note("exchange", "ok", f"a token in {took:.0f} ms, dialect {exchange.dialect}")
         return grant
 
-    def _lifetime(self, config: Config, grant: TokenGrant) -> None:
+    def _lifetime(self, config: Config, grant: ExchangeResponse) -> None:
         planned = windows(grant.lifetime, buffer=config.token_refresh_buffer, draw=0.0)
         life = f"tokens live {grant.lifetime:g} s"
         detail = f"{life} and are renewed {planned.buffer:g} s or more before their end"

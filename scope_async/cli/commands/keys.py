@@ -15,7 +15,7 @@ from rich.table import Table
 
 from scope_async.cli.durations import about, ago, read_duration
 from scope_async.cli.env_file import EnvFile, credential_variables, export_lines
-from scope_async.cli.output import SAID_NO, AsJson, fail, print_json, run, stderr, stdout
+from scope_async.cli.output import EXIT_REFUSED, AsJson, fail, print_json, run, stderr, stdout
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
 from scope_async.keys.admin import ApiKeyAdmin
@@ -130,7 +130,7 @@ def confirm(key: ApiKey) -> None:
     used = ago(key.last_used_at, datetime.now(UTC))
     typer.echo(f"{key.api_key}: {key.environment}, last used {used}. This cannot be undone.", err=True)
     if typer.prompt(f"Type the name of the key ({key.name})", err=True) != key.name:
-        fail("that is not its name; nothing was revoked", code=SAID_NO)
+        fail("that is not its name; nothing was revoked", code=EXIT_REFUSED)
 
 
 def document(key: ApiKey) -> dict[str, Any]:

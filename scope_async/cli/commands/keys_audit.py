@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from scope_async.cli.durations import about, read_duration
-from scope_async.cli.output import SAID_NO, AsJson, print_json, run, stdout
+from scope_async.cli.output import EXIT_REFUSED, AsJson, print_json, run, stdout
 from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.models import ApiKey
 
@@ -73,7 +73,7 @@ def audit(
     else:
         typer.echo("nothing found", err=True)
     if found:
-        raise typer.Exit(SAID_NO)
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def findings(keys: Iterable[ApiKey], limits: Limits, now: datetime) -> Iterator[Finding]:

@@ -11,11 +11,11 @@ import attrs
 import typer
 from rich.markup import escape
 
-from scope_async._core.frozen_json import thawed
+from scope_async._core.frozen_json import thaw
 from scope_async.cli.output import AsJson, fail, print_json, run, stderr
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.cache.snapshot_file import Kept, write_snapshot
+from scope_async.prompts.cache.snapshot_file import SnapshotEntry, write_snapshot
 from scope_async.prompts.reference import Label
 from scope_async.prompts.version import PromptVersion
 
@@ -91,7 +91,7 @@ def pull(
     found = run(fetch())
     now = time.time()
     try:
-        write_snapshot(out, {name: Kept(version, now) for name, version in found.items()})
+        write_snapshot(out, {name: SnapshotEntry(version, now) for name, version in found.items()})
     except OSError as error:
         fail(f"cannot write {out}: {error.strerror}")
     if as_json:
@@ -125,7 +125,7 @@ def _document(version: PromptVersion) -> dict[str, Any]:
         name: value for name, value in fields.items() if not name.startswith("_") and name not in _NOT_SHOWN
     }
     return {
-        name: value.isoformat() if isinstance(value, datetime) else thawed(value)
+        name: value.isoformat() if isinstance(value, datetime) else thaw(value)
         for name, value in shown.items()
     }
 

@@ -62,10 +62,10 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
                 "dialect": exchange.dialect,
                 "claims": found.claims,
                 "lifetime": found.lifetime,
-                "renewed_after": [round(earliest.renew_after, 3), round(latest.renew_after, 3)],
+                "renewed_after": [round(earliest.refresh_after, 3), round(latest.refresh_after, 3)],
                 "buffer": latest.buffer,
                 "buffer_is_clamped": latest.clamped,
-                "dead_after": round(latest.dead_after, 3),
+                "dead_after": round(latest.usable_for, 3),
             }
             return {**document, "token": found.value} if reveal else document
     finally:

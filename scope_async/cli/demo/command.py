@@ -13,10 +13,10 @@ import attrs
 import typer
 
 from scope_async.cli.demo.display import DemoScreen
-from scope_async.cli.demo.load import Load, Tally, TokenWaits
+from scope_async.cli.demo.load import Load, LoadStats, TokenWaits
 from scope_async.cli.demo.summary import Summary
 from scope_async.cli.env_file import credential_variables
-from scope_async.cli.output import SAID_NO, AsJson, print_json, run
+from scope_async.cli.output import EXIT_REFUSED, AsJson, print_json, run
 from scope_async.client import ScopeClient
 from scope_async.config import CREDENTIAL_VARIABLES, OPTION_VARIABLES
 from scope_async.credentials import ApiKeyCredentials
@@ -55,7 +55,7 @@ def demo(
     else:
         screen.summary(summary)
     if not summary.succeeded:
-        raise typer.Exit(SAID_NO)
+        raise typer.Exit(EXIT_REFUSED)
 
 
 class Demo:
@@ -103,7 +103,7 @@ class Demo:
             tally, self._waits, answered=answered, exchanges=exchanges, renewals=exchanges - before
         )
 
-    async def _load(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> Tally:
+    async def _load(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> LoadStats:
         """Load the client, also beyond the time when the rotation has not come to its end by then."""
         rotation = asyncio.create_task(self._rotate(scope, admin, key))
         try:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from scope_async.auth.token import TokenStatus
-from scope_async.cli.demo.load import Tally, TokenWaits
+from scope_async.cli.demo.load import LoadStats, TokenWaits
 from scope_async.cli.demo.summary import Summary
 from scope_async.cli.output import stdout
 
@@ -55,7 +55,7 @@ class DemoScreen:
             yield
         self._progress = None
 
-    def show(self, tally: Tally, status: TokenStatus, waits: TokenWaits) -> None:
+    def show(self, tally: LoadStats, status: TokenStatus, waits: TokenWaits) -> None:
         """Show the figures of this moment."""
         text = (
             f"{tally.requests:,} requests, {tally.failures:,} failures, token no. {status.generation}"

@@ -44,7 +44,7 @@ class TokenWaits:
 
 
 @attrs.frozen
-class Tally:
+class LoadStats:
     """What the load has come to at one moment."""
 
     seconds: float
@@ -90,11 +90,11 @@ class Load:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def tally(self) -> Tally:
+    def tally(self) -> LoadStats:
         """Return the figures so far; never waits."""
         until = self._ended or time.monotonic()
         failures = self._reasons.total()
-        return Tally(until - self._started, self._requests, failures, dict(self._reasons))
+        return LoadStats(until - self._started, self._requests, failures, dict(self._reasons))
 
     async def _work(self, number: int) -> None:
         values = {"name": f"coroutine {number}", "app": "Scope"}

@@ -6,7 +6,7 @@ from typing import Self
 
 import attrs
 
-from scope_async.cli.demo.load import Tally, TokenWaits
+from scope_async.cli.demo.load import LoadStats, TokenWaits
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +33,7 @@ class Summary:
     cold_start_token_wait: float
 
     @classmethod
-    def of(cls, tally: Tally, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
+    def of(cls, tally: LoadStats, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
         """Return the figures of a load that has ended."""
         return cls(
             seconds=round(tally.seconds, 3),

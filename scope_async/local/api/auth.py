@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from scope_async.local.api.login_throttle import Attempts
+from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.faults.spec import LOGIN, SDK_TOKEN, Fault
 from scope_async.local.identifiers import digest, is_intact
 from scope_async.local.store.key_models import KeyRecord
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import IssuedToken, Signer
-from scope_async.local.web.request import Call, Refusal, Route, reply
+from scope_async.local.web.request import ApiProblem, RequestContext, Route, reply
 
 _ROUNDED = 0.05
 _FIELD_LIMIT = 512
@@ -23,7 +23,7 @@ _NOBODY = digest("nobody has this secret")
 class AuthApi:
     """Turns an API key and its secret into an access token."""
 
-    def __init__(self, store: Store, signer: Signer, attempts: Attempts) -> None:
+    def __init__(self, store: Store, signer: Signer, attempts: LoginThrottle) -> None:
         self._store = store
         self._signer = signer
         self._attempts = attempts
@@ -35,19 +35,21 @@ class AuthApi:
             Route("POST", SDK_TOKEN, "exchange", self._sdk_token),
         )
 
-    async def _login(self, call: Call) -> web.Response:
+    async def _login(self, call: RequestContext) -> web.Response:
         return await self._exchange(call, "client_id", "client_secret")
 
-    async def _sdk_token(self, call: Call) -> web.Response:
+    async def _sdk_token(self, call: RequestContext) -> web.Response:
         return await self._exchange(call, "key_id", "key_secret")
 
-    async def _exchange(self, call: Call, key_field: str, secret_field: str) -> web.Response:
+    async def _exchange(self, call: RequestContext, key_field: str, secret_field: str) -> web.Response:
         names = ("account_id", key_field, secret_field)
         fields = await call.fields(required=names)
         for name in names:
             value = fields[name]
             if not isinstance(value, str) or not 0 < len(value) <= _FIELD_LIMIT:
-                raise Refusal(422, "validation_error", f"{name}: a string of 1 to {_FIELD_LIMIT} characters")
+                raise ApiProblem(
+                    422, "validation_error", f"{name}: a string of 1 to {_FIELD_LIMIT} characters"
+                )
         org_id, api_key, secret = (fields[name] for name in names)
         key = self._authenticate(call, org_id, api_key, secret)
         faults = {fault.kind: fault for fault in call.token_faults}
@@ -76,7 +78,7 @@ class AuthApi:
         whole = round(left)
         return whole if abs(left - whole) < _ROUNDED else left
 
-    def _authenticate(self, call: Call, org_id: str, api_key: str, secret: str) -> KeyRecord:
+    def _authenticate(self, call: RequestContext, org_id: str, api_key: str, secret: str) -> KeyRecord:
         key = self._store.keys.find(api_key)
         call.api_key = None if key is None else api_key
         address, now = call.request.remote or "", self._store.clock.time()
@@ -92,14 +94,16 @@ class AuthApi:
         if key is None or not right:
             self._store.activity.refused(known, now, address, "invalid_credentials")
             self._attempts.failed(address, api_key)
-            raise Refusal(401, "invalid_credentials", "the organization, API key or API secret is not right")
+            raise ApiProblem(
+                401, "invalid_credentials", "the organization, API key or API secret is not right"
+            )
         if (status := key.status_at(now)) != "active":
             self._store.activity.refused(api_key, now, address, f"api_key_{status}")
-            raise Refusal(401, f"api_key_{status}", f"the API key is {status}")
+            raise ApiProblem(401, f"api_key_{status}", f"the API key is {status}")
         self._store.activity.exchanged(api_key, now, address)
         return key
 
 
-def _too_many(wait: float) -> Refusal:
+def _too_many(wait: float) -> ApiProblem:
     seconds = str(max(1, round(wait + 0.5)))
-    return Refusal(429, "too_many_attempts", "too many failed exchanges", {"Retry-After": seconds})
+    return ApiProblem(429, "too_many_attempts", "too many failed exchanges", {"Retry-After": seconds})

@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 from scope_async.errors import ValidationError
 from scope_async.local.faults.registry import ActiveFault, Faults
 from scope_async.local.faults.spec import Fault
 from scope_async.local.store.prompt_models import Content, StoredVersion
 from scope_async.local.timestamps import iso
-from scope_async.local.web.authentication import Access
+from scope_async.local.web.authentication import Authenticator
 from scope_async.local.web.journal import Journal
-from scope_async.local.web.request import Call, Handler, Refusal, Route, reply
+from scope_async.local.web.request import ApiProblem, Handler, RequestContext, Route, reply
 
 _STATE_LIMIT = 256 * 1024 * 1024
 _VERSION = "/local/prompts/{name:[^/]+}/versions/{version_id:[^/]+}"
@@ -24,7 +24,7 @@ _VERSION = "/local/prompts/{name:[^/]+}/versions/{version_id:[^/]+}"
 class Controlled(Protocol):
     """The part of `LocalScope` that can be controlled from outside."""
 
-    clock: TravelClock
+    clock: FakeClock
     faults: Faults
     journal: Journal
 
@@ -53,7 +53,7 @@ class ControlApi:
     Its calls count as `control`: no fault hits them, so that a fault can always be removed.
     """
 
-    def __init__(self, access: Access, scope: Controlled) -> None:
+    def __init__(self, access: Authenticator, scope: Controlled) -> None:
         self._access = access
         self._scope = scope
 
@@ -81,37 +81,37 @@ class ControlApi:
         )
 
     def _guarded(self, handler: Handler) -> Handler:
-        async def serve(call: Call) -> web.StreamResponse:
+        async def serve(call: RequestContext) -> web.StreamResponse:
             self._access.administrator(call)
             return await handler(call)
 
         return serve
 
-    async def _list_faults(self, _: Call) -> web.Response:
+    async def _list_faults(self, _: RequestContext) -> web.Response:
         return reply({"data": [_fault(active) for active in self._scope.faults.active]})
 
-    async def _add_fault(self, call: Call) -> web.Response:
+    async def _add_fault(self, call: RequestContext) -> web.Response:
         fields = await call.fields(optional=None)
         text = fields.get("fault")
         fault = Fault.parse(text) if isinstance(text, str) and len(fields) == 1 else Fault.read(fields)
         return reply(_fault(self._scope.faults.add(fault)), status=201)
 
-    async def _clear_faults(self, _: Call) -> web.Response:
+    async def _clear_faults(self, _: RequestContext) -> web.Response:
         self._scope.faults.clear()
         return reply({"data": []})
 
-    async def _remove_fault(self, call: Call) -> web.Response:
+    async def _remove_fault(self, call: RequestContext) -> web.Response:
         wanted = int(call.request.match_info["id"])
         for active in self._scope.faults.active:
             if active.id == wanted:
                 active.remove()
                 return reply(_fault(active))
-        raise Refusal(404, "fault_not_found", f"fault {wanted} is not active")
+        raise ApiProblem(404, "fault_not_found", f"fault {wanted} is not active")
 
-    async def _clock(self, _: Call) -> web.Response:
+    async def _clock(self, _: RequestContext) -> web.Response:
         return self._now()
 
-    async def _advance(self, call: Call) -> web.Response:
+    async def _advance(self, call: RequestContext) -> web.Response:
         seconds = (await call.fields(required=("advance",)))["advance"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:  # noqa: PLR2004 - some 30 years
             raise ValidationError("advance: seconds, from 0 to a thousand million")
@@ -122,36 +122,36 @@ class ControlApi:
         now = self._scope.clock.time()
         return reply({"now": iso(now), "time": now})
 
-    async def _journal(self, call: Call) -> web.Response:
+    async def _journal(self, call: RequestContext) -> web.Response:
         operation = call.request.query.get("operation")
         entries = [e for e in self._scope.journal.entries if operation in (None, e.operation)]
         counts = {name: self._scope.journal.count(name) for name in ("exchange", "prompt", "keys", "any")}
         return reply({"data": [entry.document() for entry in entries], "counts": counts})
 
-    async def _clear_journal(self, _: Call) -> web.Response:
+    async def _clear_journal(self, _: RequestContext) -> web.Response:
         self._scope.journal.clear()
         return reply({"data": []})
 
-    async def _add_prompt(self, call: Call) -> web.Response:
+    async def _add_prompt(self, call: RequestContext) -> web.Response:
         options = ("metadata", "prompt_type", "tags", "publish", "promote")
         fields = await call.fields(required=("name", "content"), optional=options)
         version = await self._scope.add_prompt(**fields)
         return reply(_version(version), status=201)
 
-    async def _reset(self, _: Call) -> web.Response:
+    async def _reset(self, _: RequestContext) -> web.Response:
         await self._scope.reset()
         return reply({"status": "ok"})
 
-    async def _export(self, _: Call) -> web.Response:
+    async def _export(self, _: RequestContext) -> web.Response:
         return reply(await self._scope.export_state(), headers={"Cache-Control": "no-store"})
 
-    async def _import(self, call: Call) -> web.Response:
+    async def _import(self, call: RequestContext) -> web.Response:
         await self._scope.import_state(await call.fields(optional=None, limit=_STATE_LIMIT))
         return reply({"status": "ok"})
 
 
 def _changing(change: Callable[[str, str], Awaitable[StoredVersion]]) -> Handler:
-    async def serve(call: Call) -> web.Response:
+    async def serve(call: RequestContext) -> web.Response:
         match = call.request.match_info
         return reply(_version(await change(match["name"], match["version_id"])))
 

@@ -23,11 +23,11 @@ from scope_async.local.store.key_models import (
     check_overlap,
     check_reason,
 )
-from scope_async.local.store.keys import Act
+from scope_async.local.store.keys import AuditContext
 from scope_async.local.store.store import Store
 from scope_async.local.timestamps import iso
-from scope_async.local.web.authentication import Access
-from scope_async.local.web.request import Call, Route, reply
+from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.request import RequestContext, Route, reply
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _ONCE = {"Cache-Control": "no-store"}
 class KeysApi:
     """Creates, lists, rotates and revokes API keys for an administrator."""
 
-    def __init__(self, store: Store, access: Access) -> None:
+    def __init__(self, store: Store, access: Authenticator) -> None:
         self._store = store
         self._access = access
 
@@ -56,7 +56,7 @@ class KeysApi:
             Route("GET", f"{_KEY}/events", "keys", self._events),
         )
 
-    async def _create(self, call: Call) -> web.Response:
+    async def _create(self, call: RequestContext) -> web.Response:
         self._access.administrator(call)
         fields = await call.fields(required=("name",), optional=("environment", "expires_in"))
         environment = fields.get("environment")
@@ -68,7 +68,7 @@ class KeysApi:
         )
         return self._new(new_key)
 
-    async def _list(self, call: Call) -> web.Response:
+    async def _list(self, call: RequestContext) -> web.Response:
         self._access.administrator(call)
         query = call.request.query
         status = _one_of("status", query.get("status"), STATUSES)
@@ -86,25 +86,25 @@ class KeysApi:
         cursor = _cursor(_place(page[-1])) if following else None
         return reply({"data": [self._document(record) for record in page], "next_cursor": cursor})
 
-    async def _get(self, call: Call) -> web.Response:
+    async def _get(self, call: RequestContext) -> web.Response:
         self._access.administrator(call)
         return reply(self._document(self._store.keys.get(call.request.match_info["api_key"])))
 
-    async def _revoke(self, call: Call) -> web.Response:
+    async def _revoke(self, call: RequestContext) -> web.Response:
         self._access.administrator(call)
         fields = await call.fields(optional=("reason",))
         api_key, reason = call.request.match_info["api_key"], check_reason(fields.get("reason"))
         record = await self._store.keys.revoke(api_key, reason=reason, act=_act(call))
         return reply(self._document(record))
 
-    async def _rotate(self, call: Call) -> web.Response:
+    async def _rotate(self, call: RequestContext) -> web.Response:
         self._access.administrator(call)
         fields = await call.fields(optional=("overlap",))
         overlap = check_overlap(fields.get("overlap", DEFAULT_OVERLAP))
         api_key = call.request.match_info["api_key"]
         return self._new(await self._store.keys.rotate(api_key, overlap=overlap, act=_act(call)))
 
-    async def _events(self, call: Call) -> web.Response:
+    async def _events(self, call: RequestContext) -> web.Response:
         self._access.administrator(call)
         query = call.request.query
         events = await self._store.keys.events(call.request.match_info["api_key"])
@@ -177,8 +177,8 @@ def _not_ours() -> ValidationError:
     return ValidationError("cursor: not one that this service gave out")
 
 
-def _act(call: Call) -> Act:
+def _act(call: RequestContext) -> AuditContext:
     idempotency_key = call.request.headers.get("Idempotency-Key")
     if idempotency_key is not None and not 0 < len(idempotency_key) <= _IDEMPOTENCY_LIMIT:
         raise ValidationError(f"Idempotency-Key: 1 to {_IDEMPOTENCY_LIMIT} characters")
-    return Act("admin", call.request.remote, idempotency_key)
+    return AuditContext("admin", call.request.remote, idempotency_key)

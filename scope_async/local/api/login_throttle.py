@@ -19,7 +19,7 @@ class _Counter:
     failures: int = 0
 
 
-class Attempts:
+class LoginThrottle:
     """Counts failed exchanges by address and by key.
 
     An address over its limit gets no exchange. A key over its limit gets none from the

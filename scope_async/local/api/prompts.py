@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from scope_async.local.store.store import Store
-from scope_async.local.web.authentication import Access
-from scope_async.local.web.request import Call, Route
+from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.request import RequestContext, Route
 
 # A percent-encoded slash or brace is part of the name, so everything but a plain slash fits.
 _PROMPT = "/api/v1/prompts/{name:[^/]+}"
@@ -15,7 +15,7 @@ _PROMPT = "/api/v1/prompts/{name:[^/]+}"
 class PromptsApi:
     """Answers with bytes that were made when the version last changed."""
 
-    def __init__(self, store: Store, access: Access) -> None:
+    def __init__(self, store: Store, access: Authenticator) -> None:
         self._prompts = store.prompts
         self._access = access
 
@@ -26,15 +26,15 @@ class PromptsApi:
             Route("GET", f"{_PROMPT}/versions/{{version_id:[^/]+}}", "prompt", self._version),
         )
 
-    async def _production(self, call: Call) -> web.Response:
+    async def _production(self, call: RequestContext) -> web.Response:
         self._access.key_of(call)
         return _reply(self._prompts.labelled(call.request.match_info["name"], "production"))
 
-    async def _latest(self, call: Call) -> web.Response:
+    async def _latest(self, call: RequestContext) -> web.Response:
         self._access.key_of(call)
         return _reply(self._prompts.labelled(call.request.match_info["name"], "latest"))
 
-    async def _version(self, call: Call) -> web.Response:
+    async def _version(self, call: RequestContext) -> web.Response:
         self._access.key_of(call)
         match = call.request.match_info
         return _reply(self._prompts.versioned(match["name"], match["version_id"]))

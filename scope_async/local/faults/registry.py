@@ -62,7 +62,7 @@ class ActiveFault:
 
 
 @frozen
-class Strike:
+class FaultPlan:
     """What happens to one call."""
 
     delay: float = 0.0
@@ -169,7 +169,7 @@ class Faults:
         """End every fault; calls that a fault holds back now go on at their own time."""
         self._active = ()
 
-    def strike(self, operation: str, path: str) -> Strike:
+    def strike(self, operation: str, path: str) -> FaultPlan:
         """Return what happens to this call, and count it against the faults that hit it."""
         now = self._clock.monotonic()
         matching = [a for a in self._active if not a.is_over(now) and a.fault.matches(operation, path)]
@@ -181,7 +181,7 @@ class Faults:
             token = tuple(a.fault for a in matching if a.fault.stage == "token" and a.strikes())
             reply = _first(a for a in matching if a.fault.stage == "reply")
         self._active = tuple(a for a in self._active if not a.is_over(now))
-        return Strike(delay, instead, token, reply)
+        return FaultPlan(delay, instead, token, reply)
 
     async def hold(self, seconds: float | None) -> bool:
         """Return True after `seconds` (None: never), or False as soon as Local Scope closes."""

@@ -11,10 +11,10 @@ from scope_async._core.clock import Clock
 from scope_async.config import is_loopback
 from scope_async.errors import ApiError
 from scope_async.local.pages.rendering import Renderer
-from scope_async.local.pages.request import Page, Visit
+from scope_async.local.pages.request import Page, PageRequest
 from scope_async.local.pages.sessions import Sessions
-from scope_async.local.web.authentication import Access
-from scope_async.local.web.request import Call, Handler, Refusal
+from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.request import ApiProblem, Handler, RequestContext
 
 KEYS = "/settings/api-keys"
 SIGN_IN = "/settings/sign-in"
@@ -34,10 +34,10 @@ _HEADERS = {
 }
 
 
-class Door:
+class PageAccess:
     """Checks the host, the session and the form of every request; signs people in and out."""
 
-    def __init__(self, access: Access, clock: Clock, renderer: Renderer, host: str) -> None:
+    def __init__(self, access: Authenticator, clock: Clock, renderer: Renderer, host: str) -> None:
         self._access = access
         self._renderer = renderer
         self._host = host
@@ -50,7 +50,7 @@ class Door:
     def private(self, page: Page) -> Handler:
         """Return `page` for those who are signed in; the others are sent to where they can."""
 
-        async def admit(visit: Visit) -> web.Response:
+        async def admit(visit: PageRequest) -> web.Response:
             request = visit.call.request
             if request.method != "GET":
                 _ = visit.session
@@ -63,14 +63,14 @@ class Door:
         return self._guarded(admit)
 
     def _guarded(self, page: Page) -> Handler:
-        async def serve(call: Call) -> web.StreamResponse:
-            visit = Visit(call, self._sessions)
+        async def serve(call: RequestContext) -> web.StreamResponse:
+            visit = PageRequest(call, self._sessions)
             try:
                 self._check_host(visit)
                 if call.request.method == "POST":
                     await visit.read_form()
                 response = await page(visit)
-            except Refusal as refusal:
+            except ApiProblem as refusal:
                 call.code = refusal.code
                 response = await self._problem(visit, refusal.status, refusal.message)
             except ApiError as error:
@@ -84,13 +84,13 @@ class Door:
 
         return serve
 
-    def _check_host(self, visit: Visit) -> None:
+    def _check_host(self, visit: PageRequest) -> None:
         header = visit.call.request.headers.get("Host", "")
         if not is_own_host(header, configured=self._host, arrived_at=visit.arrived_at[0]):
             # RFC 9110, 15.5.20.
-            raise Refusal(421, "misdirected_request", "This page is not served under that host name.")
+            raise ApiProblem(421, "misdirected_request", "This page is not served under that host name.")
 
-    async def show(self, visit: Visit, name: str, *, status: int = 200, **context: Any) -> web.Response:
+    async def show(self, visit: PageRequest, name: str, *, status: int = 200, **context: Any) -> web.Response:
         """Return a page, with what every page needs."""
         return await self._renderer.page(
             name,
@@ -101,25 +101,25 @@ class Door:
             **context,
         )
 
-    async def _problem(self, visit: Visit, status: int, message: str) -> web.Response:
+    async def _problem(self, visit: PageRequest, status: int, message: str) -> web.Response:
         return await self.show(visit, "problem.html", status=status, problem=message)
 
-    async def _send_to_sign_in(self, visit: Visit) -> web.Response:
+    async def _send_to_sign_in(self, visit: PageRequest) -> web.Response:
         request = visit.call.request
         if request.headers.get("Sec-Fetch-Site") == "cross-site" and _BOUNCED not in request.query:
             # A browser withholds a SameSite=Strict cookie when the link was on another site, also
             # from the redirect that has just set it. A page of our own may ask again.
-            return await self.show(visit, "bounce.html", target=f"{KEYS}?{_BOUNCED}=link")
+            return await self.show(visit, "same_site_redirect.html", target=f"{KEYS}?{_BOUNCED}=link")
         return web.Response(status=303, headers={"Location": SIGN_IN})
 
-    async def sign_in_form(self, visit: Visit, *, wrong: bool = False) -> web.Response:
+    async def sign_in_form(self, visit: PageRequest, *, wrong: bool = False) -> web.Response:
         """Return the page that asks for the admin token."""
         response = await self.show(visit, "sign_in.html", status=403 if wrong else 200, wrong=wrong)
         if visit.is_new:
             self._set_cookie(visit, response, visit.session_id)
         return response
 
-    async def enter(self, visit: Visit, token: str) -> web.Response:
+    async def enter(self, visit: PageRequest, token: str) -> web.Response:
         """Sign in by the admin token; the address that people end up at does not have it."""
         if not self._access.is_admin_token(token):
             visit.call.code = "invalid_token"
@@ -129,7 +129,7 @@ class Door:
         self._set_cookie(visit, response, self._sessions.begin())
         return response
 
-    def leave(self, visit: Visit) -> web.Response:
+    def leave(self, visit: PageRequest) -> web.Response:
         """Sign out."""
         self._sessions.end(visit.session_id)
         response = web.Response(status=303, headers={"Location": SIGN_IN})
@@ -137,7 +137,7 @@ class Door:
         return response
 
     @staticmethod
-    def _set_cookie(visit: Visit, response: web.Response, value: str) -> None:
+    def _set_cookie(visit: PageRequest, response: web.Response, value: str) -> None:
         response.set_cookie(visit.cookie, value, path=_COOKIE_PATH, httponly=True, samesite="Strict")
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from scope_async.config import CREDENTIAL_VARIABLES
 from scope_async.errors import ConflictError
-from scope_async.local.pages.access import KEYS, Door
+from scope_async.local.pages.access import KEYS, PageAccess
 from scope_async.local.pages.forms import (
     LIFETIMES,
     OVERLAPS,
@@ -21,18 +21,18 @@ from scope_async.local.pages.forms import (
     read_rotation,
 )
 from scope_async.local.pages.relative_time import instant
-from scope_async.local.pages.request import Visit
+from scope_async.local.pages.request import PageRequest
 from scope_async.local.pages.sessions import Reveal
 from scope_async.local.pages.table import SORTS, Row, Table, View
 from scope_async.local.store.key_models import ENVIRONMENTS, STATUSES, KeyRecord, check_name
-from scope_async.local.store.keys import Act
+from scope_async.local.store.keys import AuditContext
 from scope_async.local.store.store import Store
 from scope_async.local.web.request import Route
 
 _KEY = f"{KEYS}/{{api_key:[^/]+}}"
 _DIALOGS = {
     "create.html": "plain",
-    "gone.html": "plain",
+    "already_shown.html": "plain",
     "revoke.html": "plain",
     "rotate.html": "plain",
     "history.html": "broad",
@@ -50,7 +50,7 @@ class KeyPages:
     all of it works without script, and reloading never repeats anything.
     """
 
-    def __init__(self, store: Store, door: Door) -> None:
+    def __init__(self, store: Store, door: PageAccess) -> None:
         self._store = store
         self._door = door
 
@@ -68,13 +68,13 @@ class KeyPages:
         )
         return tuple(Route(method, path, "page", self._door.private(page)) for method, path, page in table)
 
-    async def _list(self, visit: Visit) -> web.Response:
+    async def _list(self, visit: PageRequest) -> web.Response:
         return await self._show(visit, "keys.html", notice=visit.session.take_notice())
 
-    async def _ask_create(self, visit: Visit) -> web.Response:
+    async def _ask_create(self, visit: PageRequest) -> web.Response:
         return await self._show_create(visit, blank_creation())
 
-    async def _create(self, visit: Visit) -> web.Response:
+    async def _create(self, visit: PageRequest) -> web.Response:
         form = read_creation(visit.form)
         if form.errors:
             return await self._show_create(visit, form, status=422)
@@ -91,13 +91,13 @@ class KeyPages:
             return await self._show_create(visit, again, status=409)
         return _revealed(visit, form, Reveal(new_key))
 
-    async def _show_create(self, visit: Visit, form: KeyForm, *, status: int = 200) -> web.Response:
+    async def _show_create(self, visit: PageRequest, form: KeyForm, *, status: int = 200) -> web.Response:
         return await self._show(visit, "create.html", status=status, form=form, lifetimes=LIFETIMES)
 
-    async def _reveal(self, visit: Visit) -> web.Response:
+    async def _reveal(self, visit: PageRequest) -> web.Response:
         reveal = visit.session.reveals.take(visit.call.request.match_info["form_id"])
         if reveal is None:
-            return await self._show(visit, "gone.html", status=410)
+            return await self._show(visit, "already_shown.html", status=410)
         record, replaced = reveal.new_key.record, reveal.replaced
         values = {
             "org_id": self._store.org_id,
@@ -115,7 +115,7 @@ class KeyPages:
             exports="\n".join(exports),
         )
 
-    async def _history(self, visit: Visit) -> web.Response:
+    async def _history(self, visit: PageRequest) -> web.Response:
         record = self._record(visit)
         now = self._store.clock.time()
         events = await self._store.keys.events(record.api_key)
@@ -124,10 +124,10 @@ class KeyPages:
             visit, "history.html", row=self._row(record), events=newest, more=len(events) - len(newest)
         )
 
-    async def _ask_rotate(self, visit: Visit) -> web.Response:
+    async def _ask_rotate(self, visit: PageRequest) -> web.Response:
         return await self._show_rotate(visit, self._record(visit), blank_rotation())
 
-    async def _rotate(self, visit: Visit) -> web.Response:
+    async def _rotate(self, visit: PageRequest) -> web.Response:
         record, form = self._record(visit), read_rotation(visit.form)
         if form.errors:
             return await self._show_rotate(visit, record, form, status=422)
@@ -141,16 +141,16 @@ class KeyPages:
         return _revealed(visit, form, Reveal(new_key, self._store.keys.get(record.api_key)))
 
     async def _show_rotate(
-        self, visit: Visit, record: KeyRecord, form: KeyForm, *, status: int = 200
+        self, visit: PageRequest, record: KeyRecord, form: KeyForm, *, status: int = 200
     ) -> web.Response:
         return await self._show(
             visit, "rotate.html", status=status, row=self._row(record), form=form, overlaps=OVERLAPS
         )
 
-    async def _ask_revoke(self, visit: Visit) -> web.Response:
+    async def _ask_revoke(self, visit: PageRequest) -> web.Response:
         return await self._show_revoke(visit, self._record(visit), blank_revocation())
 
-    async def _revoke(self, visit: Visit) -> web.Response:
+    async def _revoke(self, visit: PageRequest) -> web.Response:
         record = self._record(visit)
         form = read_revocation(visit.form, record)
         if form.errors:
@@ -161,18 +161,20 @@ class KeyPages:
         return _redirect(f"{visit.view.link(KEYS)}#notice")
 
     async def _show_revoke(
-        self, visit: Visit, record: KeyRecord, form: KeyForm, *, status: int = 200
+        self, visit: PageRequest, record: KeyRecord, form: KeyForm, *, status: int = 200
     ) -> web.Response:
         return await self._show(visit, "revoke.html", status=status, row=self._row(record), form=form)
 
-    def _record(self, visit: Visit) -> KeyRecord:
+    def _record(self, visit: PageRequest) -> KeyRecord:
         return self._store.keys.get(visit.call.request.match_info["api_key"])
 
     def _row(self, record: KeyRecord) -> Row:
         used = self._store.activity.last_used_at(record.api_key)
         return Row.of(record, now=self._store.clock.time(), last_used_at=used)
 
-    async def _show(self, visit: Visit, name: str, *, status: int = 200, **context: Any) -> web.Response:
+    async def _show(
+        self, visit: PageRequest, name: str, *, status: int = 200, **context: Any
+    ) -> web.Response:
         table = Table.of(map(self._row, self._store.keys.all()), visit.view)
         shown: dict[str, Any] = {
             "table": table,
@@ -188,12 +190,12 @@ class KeyPages:
         return await self._door.show(visit, name, status=status, **{**shown, **context})
 
 
-def _act(visit: Visit, form: KeyForm | None = None) -> Act:
+def _act(visit: PageRequest, form: KeyForm | None = None) -> AuditContext:
     once = None if form is None else f"page:{form.form_id}"
-    return Act("admin", visit.call.request.remote, once)
+    return AuditContext("admin", visit.call.request.remote, once)
 
 
-def _revealed(visit: Visit, form: KeyForm, reveal: Reveal) -> web.Response:
+def _revealed(visit: PageRequest, form: KeyForm, reveal: Reveal) -> web.Response:
     visit.session.reveals.offer(form.form_id, reveal)
     return _redirect(f"{KEYS}/created/{form.form_id}")
 

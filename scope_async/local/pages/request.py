@@ -9,17 +9,17 @@ from aiohttp import web
 
 from scope_async.local.pages.sessions import Session, Sessions
 from scope_async.local.pages.table import View
-from scope_async.local.web.request import Call, Refusal
+from scope_async.local.web.request import ApiProblem, RequestContext
 
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _FORM_LIMIT = 16 * 1024
 _FIELDS = 20
 
 
-class Visit:
+class PageRequest:
     """A request, with the session of its browser and the form it brings."""
 
-    def __init__(self, call: Call, sessions: Sessions) -> None:
+    def __init__(self, call: RequestContext, sessions: Sessions) -> None:
         self.call = call
         self.form: dict[str, str] = {}
         self.view = View.read(call.request.query)
@@ -49,7 +49,7 @@ class Visit:
     def session(self) -> Session:
         """The session; only pages behind the door ask for it."""
         if self._session is None:
-            raise Refusal(403, "signed_out", "You are not signed in, or no longer.")
+            raise ApiProblem(403, "signed_out", "You are not signed in, or no longer.")
         return self._session
 
     @property
@@ -64,19 +64,19 @@ class Visit:
         """
         request = self.call.request
         if request.content_type != _FORM_TYPE:
-            raise Refusal(415, "unsupported_media_type", f"Forms come as {_FORM_TYPE}.")
+            raise ApiProblem(415, "unsupported_media_type", f"Forms come as {_FORM_TYPE}.")
         try:
             body = await request.clone(client_max_size=_FORM_LIMIT).read()
             pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
         except web.HTTPRequestEntityTooLarge:
-            raise Refusal(413, "body_too_large", "The form is larger than this service reads.") from None
+            raise ApiProblem(413, "body_too_large", "The form is larger than this service reads.") from None
         except ValueError:
-            raise Refusal(400, "invalid_form", "The form cannot be read.") from None
+            raise ApiProblem(400, "invalid_form", "The form cannot be read.") from None
         self.form = dict(pairs)
         if not self._sessions.is_form_token(self.session_id, self.form.pop("form_token", "")):
-            raise Refusal(
+            raise ApiProblem(
                 403, "invalid_form_token", "This form is out of date. Go back, reload it, and try again."
             )
 
 
-Page = Callable[[Visit], Awaitable[web.Response]]
+Page = Callable[[PageRequest], Awaitable[web.Response]]

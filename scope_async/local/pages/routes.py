@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from scope_async.local.pages.access import KEYS, SIGN_IN, Door
+from scope_async.local.pages.access import KEYS, SIGN_IN, PageAccess
 from scope_async.local.pages.keys import KeyPages
 from scope_async.local.pages.rendering import STATIC, Renderer
-from scope_async.local.pages.request import Visit
+from scope_async.local.pages.request import PageRequest
 from scope_async.local.store.store import Store
-from scope_async.local.web.authentication import Access
-from scope_async.local.web.request import Refusal, Route
+from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.request import ApiProblem, Route
 
 _SIGN_OUT = "/settings/sign-out"
 _FRESH = "private, max-age=3600"
@@ -21,12 +21,12 @@ def settings_link(url: str, admin_token: str) -> str:
     return f"{url}{KEYS}?token={admin_token}"
 
 
-class Site:
+class PageRoutes:
     """Settings > API Keys, the way in and out, and the files that the pages use."""
 
-    def __init__(self, store: Store, access: Access, host: str) -> None:
+    def __init__(self, store: Store, access: Authenticator, host: str) -> None:
         self._renderer = Renderer()
-        self._door = Door(access, store.clock, self._renderer, host)
+        self._door = PageAccess(access, store.clock, self._renderer, host)
         self._keys = KeyPages(store, self._door)
 
     def routes(self) -> tuple[Route, ...]:
@@ -39,19 +39,19 @@ class Site:
             *self._keys.routes(),
         )
 
-    async def _ask_sign_in(self, visit: Visit) -> web.Response:
+    async def _ask_sign_in(self, visit: PageRequest) -> web.Response:
         return await self._door.sign_in_form(visit)
 
-    async def _sign_in(self, visit: Visit) -> web.Response:
+    async def _sign_in(self, visit: PageRequest) -> web.Response:
         return await self._door.enter(visit, visit.form.get("token", "").strip())
 
-    async def _sign_out(self, visit: Visit) -> web.Response:
+    async def _sign_out(self, visit: PageRequest) -> web.Response:
         return self._door.leave(visit)
 
-    async def _static(self, visit: Visit) -> web.Response:
+    async def _static(self, visit: PageRequest) -> web.Response:
         file = await self._renderer.static(visit.call.request.match_info["name"])
         if file is None:
-            raise Refusal(404, "not_found", "There is no such file.")
+            raise ApiProblem(404, "not_found", "There is no such file.")
         return web.Response(
             body=file.content,
             content_type=file.content_type,

@@ -25,7 +25,7 @@ class Session:
     """One browser whose person has shown the admin token."""
 
     ends_at: float
-    reveals: Reveals
+    reveals: OneTimeSecrets
     notice: str | None = field(default=None, repr=False)
 
     def take_notice(self) -> str | None:
@@ -60,7 +60,7 @@ class Sessions:
         alive = {name: session for name, session in self._sessions.items() if now < session.ends_at}
         self._sessions = dict(list(alive.items())[-(_KEPT - 1) :])
         session_id = self.new_id()
-        self._sessions[digest(session_id)] = Session(now + LIFETIME, Reveals(self._clock))
+        self._sessions[digest(session_id)] = Session(now + LIFETIME, OneTimeSecrets(self._clock))
         return session_id
 
     def find(self, session_id: str) -> Session | None:
@@ -98,10 +98,10 @@ class _Offer:
     until: float
 
 
-class Reveals:
+class OneTimeSecrets:
     """Gives out what each form has made, once.
 
-    A form sent twice makes one key (see `Act.idempotency_key`); that key is not offered again.
+    A form sent twice makes one key (see `AuditContext.idempotency_key`); that key is not offered again.
     """
 
     def __init__(self, clock: Clock) -> None:

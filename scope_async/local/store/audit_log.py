@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from attrs import define
 
 from scope_async.errors import ServerError
-from scope_async.local.store.database import Change, Database, Statement
+from scope_async.local.store.database import Database, Statement, Transaction
 
 _WRITE_EVERY = 1.0
 _EQUAL_WITHIN = 1.0
@@ -54,7 +54,7 @@ class _Line:
         )
 
 
-class Activity:
+class AuditLog:
     """Knows when every key was last used, and gathers what the audit trail says of it.
 
     Memory is always right; the disk follows within a second, and equal events of that
@@ -70,7 +70,7 @@ class Activity:
         self._timer: asyncio.TimerHandle | None = None
         self._flush: asyncio.Task[None] | None = None
 
-    def adopt(self, last_used: Mapping[str, float]) -> None:
+    def replace_all(self, last_used: Mapping[str, float]) -> None:
         """Start over with what the store says; what was gathered belonged to keys that are gone."""
         self._last_used = dict(last_used)
         self._unwritten.clear()
@@ -134,7 +134,7 @@ class Activity:
         if self._lines or self._unwritten:
             await self._database.write(self._plan)
 
-    def _plan(self) -> Change[None]:
+    def _plan(self) -> Transaction[None]:
         statements = [line.row() for line in self._lines]
         statements += [
             ("UPDATE api_keys SET last_used_at = ? WHERE api_key = ?", (self._last_used[api_key], api_key))
@@ -143,7 +143,7 @@ class Activity:
         self._lines.clear()
         self._newest.clear()
         self._unwritten.clear()
-        return Change(tuple(statements), lambda: None)
+        return Transaction(tuple(statements), lambda: None)
 
     async def aclose(self) -> None:
         """Write the rest; the database is still open."""

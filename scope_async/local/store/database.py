@@ -24,7 +24,7 @@ _LOCK_WAIT = 0.5
 
 
 @frozen
-class Change(Generic[T]):
+class Transaction(Generic[T]):
     """One transaction: its statements, and what becomes true once they are on the disk."""
 
     statements: tuple[Statement, ...]
@@ -96,7 +96,7 @@ class Database:
             except sqlite3.Error as error:
                 raise ServerError(f"the store could not be read: {error}") from error
 
-    async def write(self, plan: Callable[[], Change[T]]) -> T:
+    async def write(self, plan: Callable[[], Transaction[T]]) -> T:
         """Commit what `plan` returns, then run its `then` and return what that returns.
 
         `plan` runs when its turn has come, so it sees the effects of every change before it,
@@ -111,7 +111,7 @@ class Database:
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _commit(self, plan: Callable[[], Change[T]]) -> T:
+    async def _commit(self, plan: Callable[[], Transaction[T]]) -> T:
         async with self._turn:
             change = plan()
             try:

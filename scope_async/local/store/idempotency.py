@@ -37,7 +37,7 @@ class Request:
         return cls(idempotency_key, hashlib.sha256(json.dumps(content).encode()).digest())
 
 
-class Replays:
+class IdempotencyStore:
     """Knows for good which key a request made, and for ten minutes, in memory only, its secret."""
 
     def __init__(self, clock: Clock) -> None:
@@ -45,7 +45,7 @@ class Replays:
         self._made: dict[bytes, tuple[bytes, str]] = {}
         self._answers: dict[bytes, _Answer] = {}
 
-    def adopt(self, made: Mapping[bytes, tuple[bytes, str]]) -> None:
+    def replace_all(self, made: Mapping[bytes, tuple[bytes, str]]) -> None:
         """Start over with what the store says: digests of request and content, and the key made."""
         self._made = dict(made)
         self._answers.clear()

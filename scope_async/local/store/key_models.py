@@ -19,7 +19,7 @@ KeyStatus = Literal["active", "revoked", "expired"]
 
 @frozen
 class KeyRecord:
-    """One API key; instants are seconds since the epoch. When it was last used is `Activity`'s to know."""
+    """One API key; instants are seconds since the epoch. When it was last used is `AuditLog`'s to know."""
 
     api_key: str
     name: str

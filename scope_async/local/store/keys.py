@@ -11,9 +11,9 @@ from attrs import frozen
 from scope_async._core.clock import Clock
 from scope_async.errors import ConflictError, NotFoundError
 from scope_async.local.identifiers import digest, new_identifier, new_secret
-from scope_async.local.store.audit_log import Activity, event_row
-from scope_async.local.store.database import Change, Database, Statement
-from scope_async.local.store.idempotency import Replays, Request
+from scope_async.local.store.audit_log import AuditLog, event_row
+from scope_async.local.store.database import Database, Statement, Transaction
+from scope_async.local.store.idempotency import IdempotencyStore, Request
 from scope_async.local.store.key_models import KeyRecord, NewKey
 
 _COLUMNS = (
@@ -25,7 +25,7 @@ _REPLACES = "replaces "
 
 
 @frozen
-class Act:
+class AuditContext:
     """Who asks for a change, from where, and under which `Idempotency-Key` (None: without)."""
 
     actor: str = "local"
@@ -36,24 +36,24 @@ class Act:
 class KeyStore:
     """Every key is in memory; a change shows there the moment it is on the disk, and not before."""
 
-    def __init__(self, database: Database, activity: Activity, clock: Clock) -> None:
+    def __init__(self, database: Database, activity: AuditLog, clock: Clock) -> None:
         self._database = database
         self._activity = activity
         self._clock = clock
         self._keys: dict[str, KeyRecord] = {}
         self._successors: dict[str, str] = {}
-        self._replays = Replays(clock)
+        self._replays = IdempotencyStore(clock)
 
     async def load(self) -> None:
         """Read the index from the disk."""
         rows = await self._database.fetch(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
         events = await self._database.fetch("SELECT api_key, event, reason FROM events ORDER BY seq")
-        self.adopt((KeyRecord(*row[:-1]) for row in rows), events)
-        self._activity.adopt({row[0]: row[-1] for row in rows if row[-1] is not None})
+        self.replace_all((KeyRecord(*row[:-1]) for row in rows), events)
+        self._activity.replace_all({row[0]: row[-1] for row in rows if row[-1] is not None})
         rows = await self._database.fetch("SELECT key_digest, request_digest, api_key FROM idempotency")
-        self._replays.adopt({key_digest: (content, api_key) for key_digest, content, api_key in rows})
+        self._replays.replace_all({key_digest: (content, api_key) for key_digest, content, api_key in rows})
 
-    def adopt(
+    def replace_all(
         self, records: Iterable[KeyRecord], events: Iterable[tuple[str | None, str, str | None]] = ()
     ) -> None:
         """Start over with `records`; `events` are the key, name and reason of each line of their trails."""
@@ -62,7 +62,7 @@ class KeyStore:
         for api_key, event, reason in events:
             if event == "created" and api_key in self._keys and reason is not None:
                 self._successors.setdefault(reason.removeprefix(_REPLACES), api_key)
-        self._replays.adopt({})
+        self._replays.replace_all({})
 
     def find(self, api_key: str) -> KeyRecord | None:
         return self._keys.get(api_key)
@@ -83,7 +83,12 @@ class KeyStore:
         return sorted(self._keys.values(), key=lambda record: (-record.created_at, record.api_key))
 
     async def create(
-        self, name: str, *, environment: str = "production", expires_in: float | None = None, act: Act
+        self,
+        name: str,
+        *,
+        environment: str = "production",
+        expires_in: float | None = None,
+        act: AuditContext,
     ) -> NewKey:
         """Make a key; the secret is in what this returns and nowhere else.
 
@@ -94,15 +99,15 @@ class KeyStore:
         """
         request = Request.of(act.idempotency_key, "create", name, environment, expires_in)
 
-        def plan() -> Change[NewKey]:
+        def plan() -> Transaction[NewKey]:
             if (replayed := self._replays.find(request)) is not None:
-                return Change((), lambda: replayed)
+                return Transaction((), lambda: replayed)
             new_key = self._make(name, environment, expires_in, act.actor)
             return self._created(new_key, act, request, None)
 
         return await self._database.write(plan)
 
-    async def rotate(self, api_key: str, *, overlap: float, act: Act) -> NewKey:
+    async def rotate(self, api_key: str, *, overlap: float, act: AuditContext) -> NewKey:
         """Make a key with the name, environment and lifetime of `api_key`.
 
         The old key goes on for `overlap` seconds, or until its own end when that comes first.
@@ -113,9 +118,9 @@ class KeyStore:
         """
         request = Request.of(act.idempotency_key, "rotate", api_key, overlap)
 
-        def plan() -> Change[NewKey]:
+        def plan() -> Transaction[NewKey]:
             if (replayed := self._replays.find(request)) is not None:
-                return Change((), lambda: replayed)
+                return Transaction((), lambda: replayed)
             old, now = self.get(api_key), self._clock.time()
             if (status := old.status_at(now)) != "active":
                 raise ConflictError(
@@ -129,7 +134,7 @@ class KeyStore:
 
         return await self._database.write(plan)
 
-    async def revoke(self, api_key: str, *, reason: str | None, act: Act) -> KeyRecord:
+    async def revoke(self, api_key: str, *, reason: str | None, act: AuditContext) -> KeyRecord:
         """Revoke the key at once and for good; when this returns, no request with it is let in.
 
         Revoking again changes nothing: the first time and reason stay.
@@ -138,14 +143,14 @@ class KeyStore:
             NotFoundError: there is no such key.
         """
 
-        def plan() -> Change[KeyRecord]:
+        def plan() -> Transaction[KeyRecord]:
             record = self.get(api_key)
             if record.revoked_at is not None:
-                return Change((), lambda: record)
+                return Transaction((), lambda: record)
             now = self._clock.time()
             revoked = attrs.evolve(record, revoked_at=now, revoked_reason=reason)
             event = event_row("revoked", api_key, now, actor=act.actor, address=act.address, reason=reason)
-            return Change((key_row(revoked), event), lambda: self._keep(revoked))
+            return Transaction((key_row(revoked), event), lambda: self._keep(revoked))
 
         return await self._database.write(plan)
 
@@ -207,8 +212,8 @@ class KeyStore:
         return NewKey(record, secret)
 
     def _created(
-        self, new_key: NewKey, act: Act, request: Request, replaced: KeyRecord | None
-    ) -> Change[NewKey]:
+        self, new_key: NewKey, act: AuditContext, request: Request, replaced: KeyRecord | None
+    ) -> Transaction[NewKey]:
         record, at = new_key.record, new_key.record.created_at
         reason = None if replaced is None else f"{_REPLACES}{replaced.api_key}"
         statements = [
@@ -233,7 +238,7 @@ class KeyStore:
             self._replays.keep(request, new_key)
             return new_key
 
-        return Change(tuple(statements), then)
+        return Transaction(tuple(statements), then)
 
     def _keep(self, record: KeyRecord) -> KeyRecord:
         self._keys[record.api_key] = record

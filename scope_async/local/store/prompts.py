@@ -11,7 +11,7 @@ import attrs
 from scope_async._core.clock import Clock
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local.identifiers import new_identifier
-from scope_async.local.store.database import Change, Database, Statement
+from scope_async.local.store.database import Database, Statement, Transaction
 from scope_async.local.store.prompt_models import NAME_LIMIT, Draft, StoredPrompt, StoredVersion
 
 
@@ -35,11 +35,11 @@ class PromptStore:
         rows = await self._database.fetch(f"SELECT {VERSION_COLUMNS} FROM versions ORDER BY version_number")  # noqa: S608 - constant
         for row in rows:
             versions[row[1]].append(read_version(row, prompts[row[1]].name))
-        self.adopt(
+        self.replace_all(
             attrs.evolve(prompt, versions=tuple(versions[prompt_id])) for prompt_id, prompt in prompts.items()
         )
 
-    def adopt(self, prompts: Iterable[StoredPrompt]) -> None:
+    def replace_all(self, prompts: Iterable[StoredPrompt]) -> None:
         """Start over with `prompts`."""
         self._by_name = {prompt.name: prompt for prompt in prompts}
         self._names = {prompt.id: prompt.name for prompt in self._by_name.values()}
@@ -104,7 +104,7 @@ class PromptStore:
         With `unless_same`, a draft that says what the newest version says changes nothing.
         """
 
-        def plan() -> Change[tuple[StoredVersion, ...]]:
+        def plan() -> Transaction[tuple[StoredVersion, ...]]:
             grown: dict[str, StoredPrompt] = {}
             versions: list[StoredVersion] = []
             statements: list[Statement] = []
@@ -125,7 +125,7 @@ class PromptStore:
                     self._keep(prompt)
                 return tuple(versions)
 
-            return Change(tuple(statements), then)
+            return Transaction(tuple(statements), then)
 
         return await self._database.write(plan)
 
@@ -178,7 +178,9 @@ class PromptStore:
         """
         return await self._database.write(lambda: self._changed(name, version_id, "archive"))
 
-    def _changed(self, name: str, version_id: str, act: str, by: str | None = None) -> Change[StoredVersion]:
+    def _changed(
+        self, name: str, version_id: str, act: str, by: str | None = None
+    ) -> Transaction[StoredVersion]:
         prompt = self.get(name)
         version, now = _version_of(prompt, version_id), self._clock.time()
         if act == "archive":
@@ -199,12 +201,12 @@ class PromptStore:
         versions = tuple(changed if other.id == version_id else other for other in prompt.versions)
         return self._save(attrs.evolve(prompt, production_id=production_id, versions=versions), changed)
 
-    def _save(self, prompt: StoredPrompt, version: StoredVersion) -> Change[StoredVersion]:
+    def _save(self, prompt: StoredPrompt, version: StoredVersion) -> Transaction[StoredVersion]:
         def then() -> StoredVersion:
             self._keep(prompt)
             return version
 
-        return Change((prompt_row(prompt), version_row(version)), then)
+        return Transaction((prompt_row(prompt), version_row(version)), then)
 
     def _keep(self, prompt: StoredPrompt) -> None:
         self._by_name[prompt.name] = prompt

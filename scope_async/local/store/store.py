@@ -10,8 +10,8 @@ from attrs import frozen
 
 from scope_async._core.clock import Clock
 from scope_async.local.identifiers import digest, new_identifier, new_secret
-from scope_async.local.store.audit_log import Activity, event_row
-from scope_async.local.store.database import Change, Database, Statement
+from scope_async.local.store.audit_log import AuditLog, event_row
+from scope_async.local.store.database import Database, Statement, Transaction
 from scope_async.local.store.key_models import KeyRecord, NewKey
 from scope_async.local.store.keys import KeyStore, key_row
 from scope_async.local.store.prompt_models import StoredPrompt
@@ -33,7 +33,7 @@ class Store:
     def __init__(self, path: Path | None, clock: Clock) -> None:
         self.clock = clock
         self.database = Database(path)
-        self.activity = Activity(self.database)
+        self.activity = AuditLog(self.database)
         self.keys = KeyStore(self.database, self.activity, clock)
         self.prompts = PromptStore(self.database, clock)
         self._settings = _Settings("", b"")
@@ -76,10 +76,10 @@ class Store:
 
         def then() -> NewKey:
             self._settings = settings
-            self.keys.adopt([first.record])
+            self.keys.replace_all([first.record])
             return first
 
-        return await self.database.write(lambda: Change(statements, then))
+        return await self.database.write(lambda: Transaction(statements, then))
 
     def first_key(self, secret: str | None = None, api_key: str | None = None) -> NewKey:
         """Return the key that a fresh store begins with, or the same key once more."""
@@ -94,7 +94,7 @@ class Store:
         )
         return NewKey(record, secret)
 
-    def adopt(
+    def replace_all(
         self,
         org_id: str,
         keys: Iterable[KeyRecord],
@@ -104,17 +104,17 @@ class Store:
     ) -> None:
         """Answer from this from now on; it has just been written."""
         self._settings = _Settings(org_id, self._settings.signing_key)
-        self.activity.adopt(last_used)
-        self.keys.adopt(keys, events)
-        self.prompts.adopt(prompts)
+        self.activity.replace_all(last_used)
+        self.keys.replace_all(keys, events)
+        self.prompts.replace_all(prompts)
 
     async def clear(self, first: NewKey) -> None:
         """Forget every prompt, key and event; begin again with `first` and the same organization."""
 
         def then() -> None:
-            self.adopt(self.org_id, [first.record], {}, [])
+            self.replace_all(self.org_id, [first.record], {}, [])
 
-        await self.database.write(lambda: Change((*EMPTY, *created_rows(first.record)), then))
+        await self.database.write(lambda: Transaction((*EMPTY, *created_rows(first.record)), then))
 
     async def aclose(self) -> None:
         """Write what is left and close; closing twice does nothing."""

@@ -8,10 +8,10 @@ from scope_async.local.identifiers import digest
 from scope_async.local.store.key_models import KeyRecord
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import BadTokenError, Grant, Signer
-from scope_async.local.web.request import Call, Refusal
+from scope_async.local.web.request import ApiProblem, RequestContext
 
 
-class Access:
+class Authenticator:
     """Looks at the `Authorization` header of every request, and at the key behind it."""
 
     def __init__(self, store: Store, signer: Signer, admin_token: str) -> None:
@@ -21,7 +21,7 @@ class Access:
         self._signer = signer
         self._admin_digest = digest(admin_token)
 
-    def key_of(self, call: Call) -> KeyRecord:
+    def key_of(self, call: RequestContext) -> KeyRecord:
         """Return the key whose token came with the request; the key is looked up every time.
 
         Raises:
@@ -49,7 +49,7 @@ class Access:
         self._signer.keep(header, grant)
         return grant
 
-    def administrator(self, call: Call) -> None:
+    def administrator(self, call: RequestContext) -> None:
         """Let an administrator in; a key can never manage keys.
 
         Raises:
@@ -64,7 +64,7 @@ class Access:
             raise _unauthorized(
                 "invalid_token", "this needs the admin token, which every start makes anew"
             ) from error
-        raise Refusal(403, "forbidden", "an API key cannot do this: it needs the admin token")
+        raise ApiProblem(403, "forbidden", "an API key cannot do this: it needs the admin token")
 
     def is_admin_token(self, token: str) -> bool:
         """Compare in a time that says nothing about the admin token."""
@@ -81,7 +81,7 @@ def _bearer(header: str) -> str:
     return token.strip()
 
 
-def _unauthorized(code: str, message: str, *, error: bool = True) -> Refusal:
+def _unauthorized(code: str, message: str, *, error: bool = True) -> ApiProblem:
     # RFC 6750, 3.1: a request without authentication gets no error attribute.
     challenge = 'Bearer error="invalid_token"' if error else "Bearer"
-    return Refusal(401, code, message, {"WWW-Authenticate": challenge})
+    return ApiProblem(401, code, message, {"WWW-Authenticate": challenge})

@@ -14,7 +14,7 @@ from aiohttp import web
 from scope_async.local.faults.registry import Faults
 from scope_async.local.faults.spec import Fault
 from scope_async.local.web.journal import Journal
-from scope_async.local.web.request import Call, error_reply
+from scope_async.local.web.request import RequestContext, error_reply
 
 CarryOut = Callable[[], Awaitable[web.StreamResponse]]
 
@@ -31,18 +31,18 @@ _BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
-class Sabotage:
+class FaultInjector:
     """Serves a call while faults are active."""
 
     def __init__(self, faults: Faults, journal: Journal) -> None:
         self._faults = faults
         self._journal = journal
 
-    async def serve(self, call: Call, carry_out: CarryOut) -> web.StreamResponse:
+    async def serve(self, call: RequestContext, carry_out: CarryOut) -> web.StreamResponse:
         """Return the reply, true or false; a call that gets none ends with its connection."""
         strike = self._faults.strike(call.operation, call.request.path)
         if strike.delay and not await self._faults.hold(strike.delay):
-            await self._cut(call)
+            await self._abort(call)
         if strike.instead is not None:
             call.fault = strike.instead.kind
             return await self._instead(call, strike.instead)
@@ -52,20 +52,22 @@ class Sabotage:
         response = await carry_out()
         if strike.reply is not None:
             call.fault = strike.reply.kind
-            return await self._spoilt(call, strike.reply, response)
+            return await self._corrupt(call, strike.reply, response)
         return response
 
-    async def _instead(self, call: Call, fault: Fault) -> web.StreamResponse:
+    async def _instead(self, call: RequestContext, fault: Fault) -> web.StreamResponse:
         if fault.kind == "hang":
             await self._faults.hold(None)
-            await self._cut(call)
+            await self._abort(call)
         if fault.kind == "reset":
-            await self._cut(call, linger=True)
+            await self._abort(call, linger=True)
         if fault.kind == "dialect":
             return error_reply(404, "not_found", "this service does not speak this dialect")
         return _status_reply(call, fault)
 
-    async def _spoilt(self, call: Call, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
+    async def _corrupt(
+        self, call: RequestContext, fault: Fault, response: web.StreamResponse
+    ) -> web.StreamResponse:
         if fault.kind == "oversized":
             return await self._flood(call, int(float(fault.value or 0)))  # type: ignore[arg-type] # checked: a number
         body = response.body if isinstance(response, web.Response) else b""
@@ -81,11 +83,11 @@ class Sabotage:
             self._journal.add(call, response.status)
             await half.prepare(call.request)
             await half.write(written[: len(written) // 2])
-            await self._cut(call, flush=True)
-        await self._cut(call)
+            await self._abort(call, flush=True)
+        await self._abort(call)
         return response
 
-    async def _flood(self, call: Call, size: int) -> web.StreamResponse:
+    async def _flood(self, call: RequestContext, size: int) -> web.StreamResponse:
         opening, ending = b'{"content": "', b'"}'
         flood = web.StreamResponse()
         flood.content_type = _JSON
@@ -103,7 +105,7 @@ class Sabotage:
             await flood.write(ending)
         return flood
 
-    async def _cut(self, call: Call, *, flush: bool = False, linger: bool = False) -> None:
+    async def _abort(self, call: RequestContext, *, flush: bool = False, linger: bool = False) -> None:
         """End the connection; what follows never runs, because aiohttp cancels the handler."""
         self._journal.add(call, None)
         transport = call.request.transport
@@ -119,7 +121,7 @@ class Sabotage:
         await asyncio.get_running_loop().create_future()
 
 
-def _status_reply(call: Call, fault: Fault) -> web.Response:
+def _status_reply(call: RequestContext, fault: Fault) -> web.Response:
     status = int(float(fault.value))  # type: ignore[arg-type] # checked: a number
     headers = dict(fault.headers)
     if fault.retry_after is not None:

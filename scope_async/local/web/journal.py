@@ -16,7 +16,7 @@ from attrs import frozen
 from scope_async._core.clock import Clock
 from scope_async.errors import TimeoutError
 from scope_async.local.timestamps import iso
-from scope_async.local.web.request import Call
+from scope_async.local.web.request import RequestContext
 
 KEPT = 10_000
 """Entries kept; counting goes on."""
@@ -170,13 +170,13 @@ class Journal:
         self._arrived.clear()
         self._answered.clear()
 
-    def arrive(self, call: Call) -> None:
+    def arrive(self, call: RequestContext) -> None:
         """Note that a request is here."""
         self._arrived[call.operation] += 1
         if self._waiters:
             self._wake()
 
-    def add(self, call: Call, status: int | None) -> None:
+    def add(self, call: RequestContext, status: int | None) -> None:
         """Note how a request is answered; of one request only the first answer counts."""
         if call.journaled:
             return

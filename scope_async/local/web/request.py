@@ -18,7 +18,7 @@ _REQUEST_ID_LIMIT = 128
 _JSON = "application/json"
 
 
-class Refusal(Exception):  # noqa: N818 - it is the service's answer, not a failure of the service
+class ApiProblem(Exception):  # noqa: N818 - it is the service's answer, not a failure of the service
     """The service says no: becomes `{"code": ..., "message": ...}` with this status."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Refusal(Exception):  # noqa: N818 - it is the service's answer, not a fail
         self.headers = headers
 
 
-class Call:
+class RequestContext:
     """A request, with what the journal wants to know of it."""
 
     __slots__ = (
@@ -71,9 +71,9 @@ class Call:
         try:
             document: Any = json.loads(await request.read() or b"{}")
         except (ValueError, RecursionError) as error:
-            raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from error
+            raise ApiProblem(400, "invalid_json", f"the body is not JSON: {error}") from error
         if not isinstance(document, dict):
-            raise Refusal(422, "validation_error", "the body has to be a JSON object")
+            raise ApiProblem(422, "validation_error", "the body has to be a JSON object")
         body = cast("dict[str, Any]", document)
         missing = [name for name in required if name not in body]
         known = body if optional is None else (*required, *optional)
@@ -84,11 +84,11 @@ class Call:
                 for names, what in ((missing, "missing"), (unknown, "unknown"))
                 if names
             ]
-            raise Refusal(422, "validation_error", f"fields: {'; '.join(said)}")
+            raise ApiProblem(422, "validation_error", f"fields: {'; '.join(said)}")
         return body
 
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Handler = Callable[[RequestContext], Awaitable[web.StreamResponse]]
 
 
 @frozen

@@ -10,14 +10,14 @@ from aiohttp import web
 
 from scope_async.errors import ApiError, ValidationError
 from scope_async.local.faults.registry import Faults
-from scope_async.local.web.fault_injection import Sabotage
+from scope_async.local.web.fault_injection import FaultInjector
 from scope_async.local.web.journal import Journal
-from scope_async.local.web.request import Call, Handler, Refusal, Route, error_reply
+from scope_async.local.web.request import ApiProblem, Handler, RequestContext, Route, error_reply
 
 _LOG = logging.getLogger("scope_async.local")
 
 
-class Front:
+class Router:
     """Gives every reply a request id, every error its form, every fault its moment, every call its entry.
 
     These are not aiohttp middlewares because a router's own routes are cheaper: the
@@ -27,7 +27,7 @@ class Front:
     def __init__(self, faults: Faults, journal: Journal) -> None:
         self._faults = faults
         self._journal = journal
-        self._sabotage = Sabotage(faults, journal)
+        self._sabotage = FaultInjector(faults, journal)
 
     def add(self, app: web.Application, *routes: Route) -> None:
         """Serve `routes`, and 405 for the other methods of their paths.
@@ -52,7 +52,7 @@ class Front:
         operation, handler = route.operation, route.handler
 
         async def serve(request: web.Request) -> web.StreamResponse:
-            call = Call(request, operation)
+            call = RequestContext(request, operation)
             self._journal.arrive(call)
             try:
                 if self._faults.active:
@@ -71,10 +71,10 @@ class Front:
         return serve
 
 
-async def _carry_out(call: Call, handler: Handler) -> web.StreamResponse:
+async def _carry_out(call: RequestContext, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(call)
-    except Refusal as refusal:
+    except ApiProblem as refusal:
         call.code = refusal.code
         return error_reply(refusal.status, refusal.code, refusal.message, refusal.headers)
     except ValidationError as error:
@@ -94,7 +94,9 @@ async def _carry_out(call: Call, handler: Handler) -> web.StreamResponse:
 
 
 def _refusing(status: int, code: str, headers: dict[str, str]) -> Handler:
-    async def refuse(call: Call) -> web.StreamResponse:
-        raise Refusal(status, code, f"there is no {call.request.method} {call.request.path[:200]}", headers)
+    async def refuse(call: RequestContext) -> web.StreamResponse:
+        raise ApiProblem(
+            status, code, f"there is no {call.request.method} {call.request.path[:200]}", headers
+        )
 
     return refuse

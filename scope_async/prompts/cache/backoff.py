@@ -22,7 +22,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 
 
-def is_outage(error: ScopeError) -> bool:
+def is_unavailable(error: ScopeError) -> bool:
     """Tell whether the service could not answer, rather than saying no.
 
     Network, timeout, 429, 5xx, a broken reply, or no token to be had for such a reason.
@@ -31,7 +31,7 @@ def is_outage(error: ScopeError) -> bool:
 
 
 @attrs.define
-class Outage:
+class FailureState:
     """Failures in a row for one prompt; not asked again before `retry_at` (monotonic seconds)."""
 
     failures: int
@@ -43,7 +43,7 @@ class Outage:
         return now < self.retry_at + LONGEST_DELAY
 
 
-class Outages:
+class FailureBackoff:
     """The prompts that the service could not answer for last time; at most `limit` of them.
 
     The delay grows from 1 s to 60 s, each time between half of it and all of it, so that a
@@ -53,17 +53,17 @@ class Outages:
     def __init__(self, *, limit: int, draw: Callable[[], float] = random.random) -> None:
         self._limit = limit
         self._draw = draw
-        self._outages: OrderedDict[Key, Outage] = OrderedDict()
+        self._outages: OrderedDict[Key, FailureState] = OrderedDict()
         self._reported: OrderedDict[Key, None] = OrderedDict()
 
-    def find(self, key: Key) -> Outage | None:
+    def find(self, key: Key) -> FailureState | None:
         return self._outages.get(key)
 
     def record(self, key: Key, error: ScopeError, now: float) -> None:
         """Note a failure."""
         outage = self._outages.get(key)
         if outage is None:
-            outage = self._outages[key] = Outage(0, now, error)
+            outage = self._outages[key] = FailureState(0, now, error)
             if len(self._outages) > self._limit:
                 self._outages.popitem(last=False)
         outage.failures += 1

@@ -1,4 +1,4 @@
-"""`Renewals`: asks the service for versions, and notes what it said."""
+"""`SharedFetcher`: asks the service for versions, and notes what it said."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import partial
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.single_flight import Flight, SingleFlight
+from scope_async._core.single_flight import InFlightCall, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
 from scope_async.http.messages import new_request_id
-from scope_async.prompts.cache.backoff import Outages, is_outage
-from scope_async.prompts.cache.instrumentation import Wait
+from scope_async.prompts.cache.backoff import FailureBackoff, is_unavailable
+from scope_async.prompts.cache.instrumentation import FetchInstrumentation
 from scope_async.prompts.cache.memory import Entry, PromptCache
 from scope_async.prompts.cache.snapshot import Snapshot
-from scope_async.prompts.endpoint import RemotePrompts
-from scope_async.prompts.reference import Key, Selection
+from scope_async.prompts.endpoint import PromptEndpoint
+from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit, Revalidated
 
@@ -26,7 +26,7 @@ _logger = logging.getLogger("scope_async.prompts")
 _TRIES_WHEN_KILLED = 3
 
 
-class Renewals:
+class SharedFetcher:
     """Fetches a version for one caller, or once for all who wait for it.
 
     What the service says goes into the cache and the snapshot; that it failed goes into the
@@ -35,10 +35,10 @@ class Renewals:
 
     def __init__(
         self,
-        remote: RemotePrompts,
+        remote: PromptEndpoint,
         *,
         cache: PromptCache,
-        outages: Outages,
+        outages: FailureBackoff,
         snapshot: Snapshot | None,
         background: Background,
         clock: Clock,
@@ -50,13 +50,13 @@ class Renewals:
         self._snapshot = snapshot
         self._clock = clock
         self._emit = emit
-        self._order = FetchOrder()
+        self._order = FetchSequence()
         self._flights: SingleFlight[tuple[int, Key], PromptVersion] = SingleFlight(background)
         self._closings = 0
 
     async def fetch(
         self,
-        selection: Selection,
+        selection: PromptRef,
         ttl: float,
         *,
         max_retries: int | None = None,
@@ -66,7 +66,7 @@ class Renewals:
         """Return what the service has now, asked by this caller alone; a `ttl` of 0 does not store it.
 
         Raises:
-            ScopeError: as `RemotePrompts.fetch`.
+            ScopeError: as `PromptEndpoint.fetch`.
         """
         request_id = request_id or new_request_id()
         started = self._clock.monotonic()
@@ -87,7 +87,7 @@ class Renewals:
             self._order.end()
         return version
 
-    def start(self, selection: Selection, ttl: float) -> Flight[PromptVersion]:
+    def start(self, selection: PromptRef, ttl: float) -> InFlightCall[PromptVersion]:
         """Begin the shared fetch, unless it is under way; does not wait."""
         key = self._flight_key(selection)
         flight = self._flights.find(key)
@@ -107,16 +107,18 @@ class Renewals:
         )
         return self._flights.join(key, call, request_id)
 
-    def under_way(self, selection: Selection) -> bool:
+    def in_flight(self, selection: PromptRef) -> bool:
         return self._flights.find(self._flight_key(selection)) is not None
 
-    def has_copy(self, selection: Selection) -> bool:
+    def has_copy(self, selection: PromptRef) -> bool:
         """Tell whether there is a version to serve without the service, in memory or in the snapshot."""
         return self._cache.find(selection.key) is not None or (
             self._snapshot is not None and self._snapshot.known(selection.key) is not None
         )
 
-    async def join(self, selection: Selection, ttl: float, wait: Wait | None = None) -> PromptVersion:
+    async def join(
+        self, selection: PromptRef, ttl: float, wait: FetchInstrumentation | None = None
+    ) -> PromptVersion:
         """Return the outcome of the shared fetch. Cancelling a caller leaves it to the others.
 
         `wait` is told which fetch is waited for. While a copy in memory may stand in, only the
@@ -131,7 +133,7 @@ class Renewals:
             if wait is None:
                 flight = self.start(selection, ttl)
             else:
-                shared = self.under_way(selection)
+                shared = self.in_flight(selection)
                 flight = self.start(selection, ttl)
                 wait.begin(flight.name, shared=shared)
             await flight.wait(until_trouble=True)
@@ -141,7 +143,7 @@ class Renewals:
                 await flight.wait()
             if flight.error is not None:
                 raise _own(flight.error) from flight.error
-            if flight.landed:
+            if flight.completed:
                 return flight.result
             if closings != self._closings:
                 break
@@ -162,15 +164,15 @@ class Renewals:
         """Wake all waiters with `ClientClosedError` and drop everything."""
         self._closings += 1
         self.clear()
-        self._flights.abandon()
+        self._flights.cancel_all()
 
-    def _flight_key(self, selection: Selection) -> tuple[int, Key]:
+    def _flight_key(self, selection: PromptRef) -> tuple[int, Key]:
         # Whoever comes after an invalidation must not join a fetch from before it.
         return self._order.oldest(selection.name), selection.key
 
     def _answered(
         self,
-        selection: Selection,
+        selection: PromptRef,
         version: PromptVersion,
         *,
         started: float,
@@ -191,7 +193,7 @@ class Renewals:
                 self._emit(
                     Revalidated(
                         prompt=selection.name,
-                        wanted=selection.wanted,
+                        selector=selection.selector,
                         changed=previous.version != version,
                         request_id=request_id,
                     )
@@ -199,9 +201,9 @@ class Renewals:
         if self._snapshot is not None:
             self._snapshot.keep(key, version)
 
-    def _failed(self, selection: Selection, error: ScopeError, ticket: int) -> None:
+    def _failed(self, selection: PromptRef, error: ScopeError, ticket: int) -> None:
         key = selection.key
-        if is_outage(error):
+        if is_unavailable(error):
             if not self._cache.is_newer(key, than=ticket):
                 self._outages.record(key, error, self._clock.monotonic())
         elif isinstance(error, NotFoundError | AuthorizationError):
@@ -220,7 +222,7 @@ def _own(error: Exception) -> Exception:
     return copy.copy(error) if isinstance(error, ScopeError) else error
 
 
-class FetchOrder:
+class FetchSequence:
     """Numbers the fetches, so that an answer asked for earlier never replaces a later one.
 
     An answer asked for before its prompt was invalidated is not stored at all.

@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable
 from uuid import uuid4
 
-from scope_async.prompts.reference import Selection
+from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheMiss, Emit, FetchWaited
 
 
-class Wait:
+class FetchInstrumentation:
     """Tells the beginning and the end of a wait, in the task of the caller that waits."""
 
     __slots__ = ("_began", "_call_id", "_emit", "_monotonic", "_selection", "request_id")
 
-    def __init__(self, selection: Selection, emit: Emit, monotonic: Callable[[], float]) -> None:
+    def __init__(self, selection: PromptRef, emit: Emit, monotonic: Callable[[], float]) -> None:
         self._selection = selection
         self._emit = emit
         self._monotonic = monotonic
@@ -34,7 +34,7 @@ class Wait:
             CacheMiss(
                 call_id=self._call_id,
                 prompt=self._selection.name,
-                wanted=self._selection.wanted,
+                selector=self._selection.selector,
                 request_id=request_id,
                 shared=shared,
             )
@@ -49,7 +49,7 @@ class Wait:
             FetchWaited(
                 call_id=self._call_id,
                 prompt=self._selection.name,
-                wanted=self._selection.wanted,
+                selector=self._selection.selector,
                 request_id=self.request_id or "",
                 outcome=_outcome(version),
                 duration_ms=(self._monotonic() - self._began) * 1000,

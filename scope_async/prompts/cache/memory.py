@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from scope_async.prompts.reference import Key
-from scope_async.prompts.version import PromptVersion, marked
+from scope_async.prompts.version import PromptVersion, with_flags
 
 _SWEEP_EVERY = 60.0
 
@@ -27,7 +27,7 @@ class Entry:
     @property
     def stale_version(self) -> PromptVersion:
         if self._stale is None:
-            self._stale = marked(self.version, is_stale=True)
+            self._stale = with_flags(self.version, is_stale=True)
         return self._stale
 
     def fresh_for(self, ttl: float | None) -> float:

@@ -1,4 +1,4 @@
-"""`PromptReader`: where a prompt version comes from, and what stands in when it cannot come."""
+"""`ReadThroughCache`: where a prompt version comes from, and what stands in when it cannot come."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.instrumentation import request_id_of
-from scope_async.prompts.cache.backoff import Outage, Outages, is_outage
-from scope_async.prompts.cache.fetcher import Renewals
-from scope_async.prompts.cache.instrumentation import Wait
+from scope_async.prompts.cache.backoff import FailureBackoff, FailureState, is_unavailable
+from scope_async.prompts.cache.fetcher import SharedFetcher
+from scope_async.prompts.cache.instrumentation import FetchInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.snapshot import Snapshot
-from scope_async.prompts.endpoint import RemotePrompts
+from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
-from scope_async.prompts.reference import Selection
+from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, FallbackUsed, StaleServed
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger("scope_async.prompts")
 _BY_ID_TTL = 3600.0
 
 
-class PromptReader:
+class ReadThroughCache:
     """Reads through the cache by the rules of RFC 5861.
 
     A copy that is neither fresh nor in its time of revalidation is worth one shared fetch;
@@ -41,10 +41,10 @@ class PromptReader:
         self,
         config: Config,
         *,
-        remote: RemotePrompts,
-        renewals: Renewals,
+        remote: PromptEndpoint,
+        renewals: SharedFetcher,
         cache: PromptCache,
-        outages: Outages,
+        outages: FailureBackoff,
         snapshot: Snapshot | None,
         clock: Clock,
         emit: Emit | None,
@@ -58,7 +58,7 @@ class PromptReader:
         self._clock = clock
         self._emit = emit
 
-    async def read(self, selection: Selection, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
+    async def read(self, selection: PromptRef, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
         """Return a copy no older than `ttl` seconds (None: the option `cache_ttl`), or the next best.
 
         Raises:
@@ -77,13 +77,15 @@ class PromptReader:
                 standing = await self._stand_in(selection, outage.error, fallback, ttl, request_id)
                 if standing is not None:
                     return standing
-        wait = None if self._emit is None else Wait(selection, self._emit, self._clock.monotonic)
+        wait = (
+            None if self._emit is None else FetchInstrumentation(selection, self._emit, self._clock.monotonic)
+        )
         got: PromptVersion | None = None
         try:
             got = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
             return got  # noqa: TRY300 - it is told in `finally`
         except ScopeError as error:
-            if is_outage(error):
+            if is_unavailable(error):
                 asked = None if wait is None else wait.request_id
                 got = await self._stand_in(selection, error, fallback, ttl, asked)
             if got is None:
@@ -93,7 +95,7 @@ class PromptReader:
             if wait is not None:
                 wait.end(got)
 
-    def _from_memory(self, selection: Selection, ttl: float | None) -> PromptVersion | None:
+    def _from_memory(self, selection: PromptRef, ttl: float | None) -> PromptVersion | None:
         """Return the copy that may be served at once, and have it renewed when it is not fresh."""
         entry = self._cache.find(selection.key)
         if entry is None:
@@ -111,7 +113,7 @@ class PromptReader:
         return self._stale(selection, entry.stale_version, self._cache.age(entry), outage.error, request_id)
 
     def ask(
-        self, selection: Selection, ttl: float | None, fallback: Fallback | None
+        self, selection: PromptRef, ttl: float | None, fallback: Fallback | None
     ) -> Coroutine[Any, Any, PromptVersion]:
         """Return (when awaited) what the service has now, and store it.
 
@@ -121,7 +123,7 @@ class PromptReader:
         fetching = self._renewals.fetch(selection, self._lifetime(selection, ttl))
         return fetching if fallback is None else self._or_fallback(fetching, selection, fallback)
 
-    def pass_by(self, selection: Selection, fallback: Fallback | None) -> Coroutine[Any, Any, PromptVersion]:
+    def pass_by(self, selection: PromptRef, fallback: Fallback | None) -> Coroutine[Any, Any, PromptVersion]:
         """Return (when awaited) what the service has now; neither read nor store anything.
 
         Raises:
@@ -131,16 +133,16 @@ class PromptReader:
         return fetching if fallback is None else self._or_fallback(fetching, selection, fallback)
 
     async def _or_fallback(
-        self, fetching: Awaitable[PromptVersion], selection: Selection, fallback: Fallback
+        self, fetching: Awaitable[PromptVersion], selection: PromptRef, fallback: Fallback
     ) -> PromptVersion:
         try:
             return await fetching
         except ScopeError as error:
-            if not is_outage(error):
+            if not is_unavailable(error):
                 raise
             return await self._fallback(selection, error, fallback)
 
-    async def uncached(self, selection: Selection, fallback: Fallback | None) -> PromptVersion:
+    async def uncached(self, selection: PromptRef, fallback: Fallback | None) -> PromptVersion:
         """Return what the service has now, without a cache; the snapshot still stands in.
 
         Raises:
@@ -149,22 +151,22 @@ class PromptReader:
         try:
             return await self._renewals.fetch(selection, 0)
         except ScopeError as error:
-            standing = await self._stand_in(selection, error, fallback, 0) if is_outage(error) else None
+            standing = await self._stand_in(selection, error, fallback, 0) if is_unavailable(error) else None
             if standing is None:
                 raise
             return standing
 
-    def _lifetime(self, selection: Selection, ttl: float | None) -> float:
+    def _lifetime(self, selection: PromptRef, ttl: float | None) -> float:
         if ttl is not None:
             return ttl
         return max(self._config.cache_ttl, _BY_ID_TTL) if selection.is_by_id else self._config.cache_ttl
 
-    def _may_ask(self, selection: Selection, outage: Outage) -> bool:
-        return self._clock.monotonic() >= outage.retry_at and not self._renewals.under_way(selection)
+    def _may_ask(self, selection: PromptRef, outage: FailureState) -> bool:
+        return self._clock.monotonic() >= outage.retry_at and not self._renewals.in_flight(selection)
 
     async def _stand_in(
         self,
-        selection: Selection,
+        selection: PromptRef,
         error: ScopeError,
         fallback: Fallback | None,
         ttl: float | None,
@@ -187,17 +189,19 @@ class PromptReader:
         return await self._fallback(selection, error, fallback, request_id)
 
     def _hit(
-        self, selection: Selection, version: PromptVersion, *, fresh: bool, request_id: str | None = None
+        self, selection: PromptRef, version: PromptVersion, *, fresh: bool, request_id: str | None = None
     ) -> PromptVersion:
         if self._emit is not None:
             self._emit(
-                CacheHit(prompt=selection.name, wanted=selection.wanted, fresh=fresh, request_id=request_id)
+                CacheHit(
+                    prompt=selection.name, selector=selection.selector, fresh=fresh, request_id=request_id
+                )
             )
         return version
 
     def _stale(
         self,
-        selection: Selection,
+        selection: PromptRef,
         version: PromptVersion,
         age: float,
         error: ScopeError,
@@ -209,7 +213,7 @@ class PromptReader:
             self._emit(
                 StaleServed(
                     prompt=selection.name,
-                    wanted=selection.wanted,
+                    selector=selection.selector,
                     age_ms=age * 1000,
                     error=type(error).__name__,
                     request_id=request_id or request_id_of(error),
@@ -218,7 +222,7 @@ class PromptReader:
         return version
 
     async def _fallback(
-        self, selection: Selection, error: ScopeError, fallback: Fallback, request_id: str | None = None
+        self, selection: PromptRef, error: ScopeError, fallback: Fallback, request_id: str | None = None
     ) -> PromptVersion:
         # What no outage is known of was asked for without a cache: by each caller for itself.
         if self._outages.find(selection.key) is None or self._outages.report(selection.key):
@@ -228,7 +232,7 @@ class PromptReader:
             self._emit(
                 FallbackUsed(
                     prompt=selection.name,
-                    wanted=selection.wanted,
+                    selector=selection.selector,
                     error=type(error).__name__,
                     request_id=request_id or request_id_of(error),
                 )
@@ -236,5 +240,5 @@ class PromptReader:
         return version
 
     @staticmethod
-    def _warn(selection: Selection, what: str, error: ScopeError) -> None:
+    def _warn(selection: PromptRef, what: str, error: ScopeError) -> None:
         _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)

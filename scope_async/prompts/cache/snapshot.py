@@ -13,9 +13,9 @@ from anyio import to_thread
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async.config import UnknownVariables
-from scope_async.prompts.cache.snapshot_file import Kept, read_snapshot, write_snapshot
+from scope_async.prompts.cache.snapshot_file import SnapshotEntry, read_snapshot, write_snapshot
 from scope_async.prompts.reference import Key
-from scope_async.prompts.version import PromptVersion, marked, raw_json
+from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 
 _logger = logging.getLogger("scope_async.prompts")
 
@@ -43,16 +43,16 @@ class Snapshot:
         self._clock = clock
         self._read = partial(read_snapshot, self._path, unknown_variables)
         self._loaded = False
-        self._kept: dict[Key, Kept] = {}
+        self._kept: dict[Key, SnapshotEntry] = {}
         self._forgotten: set[Key] = set()
         self._changed = False
         self._writing = False
         self._one_reader = asyncio.Lock()
         self._one_writer = asyncio.Lock()
         self._failed = False
-        background.on_end(self._stopped)
+        background.on_stopped(self._stopped)
 
-    async def find(self, key: Key) -> Kept | None:
+    async def find(self, key: Key) -> SnapshotEntry | None:
         """Return the last known good version for `key`; its version has `is_stale` set.
 
         Reads the file at the first call, once for all who ask meanwhile. Cancelling ends the
@@ -61,7 +61,7 @@ class Snapshot:
         await self._load()
         return self._kept.get(key)
 
-    def known(self, key: Key) -> Kept | None:
+    def known(self, key: Key) -> SnapshotEntry | None:
         """Return what `find` would, if the file was read already; no I/O."""
         return self._kept.get(key)
 
@@ -72,7 +72,7 @@ class Snapshot:
             return
         self._forgotten.discard(key)
         self._kept.pop(key, None)
-        self._kept[key] = Kept(marked(version, is_stale=True), self._clock.time())
+        self._kept[key] = SnapshotEntry(with_flags(version, is_stale=True), self._clock.time())
         self._write_soon()
 
     def forget(self, key: Key) -> None:
@@ -114,7 +114,7 @@ class Snapshot:
                 self._merge(await to_thread.run_sync(self._read, abandon_on_cancel=True))
                 self._loaded = True
 
-    def _merge(self, found: dict[Key, Kept]) -> None:
+    def _merge(self, found: dict[Key, SnapshotEntry]) -> None:
         # What this process learned is newer than what the file said.
         for key in self._forgotten:
             found.pop(key, None)

@@ -1,7 +1,7 @@
 """The file that keeps prompt versions over restarts: its format, and safe reading and writing.
 
 JSON of `{"format": …, "format_version": 1, "prompts": [{"name", "by", "wanted", "stored_at",
-"document"}]}`; `by` is `label` or `version`, `wanted` which one, `stored_at` seconds since the
+"document"}]}`; `by` is `label` or `version`, `selector` which one, `stored_at` seconds since the
 Unix epoch, `document` what the service said. No secret and no token is ever in it.
 """
 
@@ -22,8 +22,8 @@ from scope_async._core.frozen_json import is_array, is_object
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.prompts.decoding import read_document
-from scope_async.prompts.reference import Key, Selection
-from scope_async.prompts.version import PromptVersion, marked, raw_json
+from scope_async.prompts.reference import Key, PromptRef
+from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 
 FORMAT = "scope-async prompt snapshot"
 FORMAT_VERSION = 1
@@ -32,14 +32,14 @@ _logger = logging.getLogger("scope_async.prompts")
 
 
 @attrs.frozen
-class Kept:
+class SnapshotEntry:
     """A version as the service last had it; `stored_at` is in seconds since the Unix epoch."""
 
     version: PromptVersion
     stored_at: float
 
 
-def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> dict[Key, Kept]:
+def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> dict[Key, SnapshotEntry]:
     """Return the versions in the file, marked stale; none when there is no file.
 
     A file that is no snapshot is moved aside, and one that cannot be read is left alone;
@@ -57,7 +57,7 @@ def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> 
     except (ValueError, RecursionError) as error:
         _move_aside(path, error)
         return {}
-    found: dict[Key, Kept] = {}
+    found: dict[Key, SnapshotEntry] = {}
     for entry in entries:
         try:
             key, kept = _read_entry(entry, unknown_variables)
@@ -68,7 +68,7 @@ def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> 
     return found
 
 
-def write_snapshot(path: Path, prompts: Mapping[Key, Kept]) -> None:
+def write_snapshot(path: Path, prompts: Mapping[Key, SnapshotEntry]) -> None:
     """Replace the file at once and for good; readable and writable by its owner only. Blocks.
 
     Raises:
@@ -105,22 +105,22 @@ def _entries(content: Any) -> list[Any]:
     return list(prompts)
 
 
-def _entry(key: Key, kept: Kept) -> dict[str, Any]:
+def _entry(key: Key, kept: SnapshotEntry) -> dict[str, Any]:
     name, by, wanted = (key, "label", "production") if isinstance(key, str) else key
     document = json.loads(raw_json(kept.version))
     return {"name": name, "by": by, "wanted": wanted, "stored_at": kept.stored_at, "document": document}
 
 
-def _read_entry(entry: Any, unknown_variables: UnknownVariables) -> tuple[Key, Kept]:
+def _read_entry(entry: Any, unknown_variables: UnknownVariables) -> tuple[Key, SnapshotEntry]:
     name, by, wanted = entry["name"], entry["by"], entry["wanted"]
-    selection = Selection.of(name, **{{"label": "label", "version": "version"}[by]: wanted})
+    selection = PromptRef.of(name, **{{"label": "label", "version": "version"}[by]: wanted})
     document = entry["document"]
     if not is_object(document):
         raise TypeError("its document is not an object")
     version = read_document(
         document, name=name, raw=json.dumps(document).encode(), unknown_variables=unknown_variables
     )
-    return selection.key, Kept(marked(version, is_stale=True), float(entry["stored_at"]))
+    return selection.key, SnapshotEntry(with_flags(version, is_stale=True), float(entry["stored_at"]))
 
 
 def _move_aside(path: Path, error: Exception) -> None:

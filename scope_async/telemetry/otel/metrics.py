@@ -14,7 +14,7 @@ from scope_async.telemetry.events import (
     TokenExchanged,
     TokenWaited,
 )
-from scope_async.telemetry.otel.spans import Kept, address_of, error_type
+from scope_async.telemetry.otel.spans import BoundedDict, address_of, error_type
 
 # What the HTTP conventions say for durations.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -26,7 +26,7 @@ class Metrics:
 
     def __init__(self, meter: Meter, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._calls: Kept[dict[str, str | int]] = Kept()
+        self._calls: BoundedDict[dict[str, str | int]] = BoundedDict()
         self._expires_at: float | None = None
         self._durations = meter.create_histogram(
             "http.client.request.duration",

@@ -31,7 +31,7 @@ _MOST_KEPT = 10_000
 _MOST_LINKS = 32
 
 
-class Kept(Generic[Value]):
+class BoundedDict(Generic[Value]):
     """Values by id until they are taken; the oldest go when nobody has taken ten thousand of them."""
 
     def __init__(self) -> None:
@@ -75,12 +75,12 @@ class Spans:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self._calls: Kept[Span] = Kept()
-        self._waits: Kept[tuple[Span, bool]] = Kept()
-        self._parents: Kept[Span] = Kept()
-        self._causes: Kept[list[SpanContext]] = Kept()
+        self._calls: BoundedDict[Span] = BoundedDict()
+        self._waits: BoundedDict[tuple[Span, bool]] = BoundedDict()
+        self._parents: BoundedDict[Span] = BoundedDict()
+        self._causes: BoundedDict[list[SpanContext]] = BoundedDict()
         # Those who wait for a fetch or an exchange look it up when it has ended, too.
-        self._known: Kept[SpanContext] = Kept()
+        self._known: BoundedDict[SpanContext] = BoundedDict()
         self._exchange: SpanContext | None = None
         self._here: ContextVar[Span | None] = ContextVar("scope_async_call", default=None)
 
@@ -98,7 +98,7 @@ class Spans:
         span = self._tracer.start_span(
             "scope get_prompt_version",
             kind=SpanKind.INTERNAL,
-            attributes={"gen_ai.prompt.name": event.prompt, "scope.prompt.wanted": event.wanted},
+            attributes={"gen_ai.prompt.name": event.prompt, "scope.prompt.selector": event.selector},
         )
         self._waits.put(event.call_id, (span, event.shared))
         if not event.shared:

@@ -231,14 +231,14 @@ async def test_in_a_fastapi_lifespan_under_uvicorn(local: LocalScope) -> None:
         return text
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="on", ws="none"))
-    serving = asyncio.create_task(server._serve())
+    prompt_service = asyncio.create_task(server._serve())
     while not server.started:
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as response:
         assert await response.json() == "Hello, FastAPI!"
     server.should_exit = True
-    await serving
+    await prompt_service
 
 
 def test_a_second_event_loop_keeps_the_token_and_drops_the_rest(new_loop: LoopFactory) -> None:

@@ -207,7 +207,7 @@ async def test_without_telemetry_no_hook_is_called_and_no_call_makes_an_event(
     for kind in KINDS:
         monkeypatch.setattr(kind, "__init__", forbidden)
     # One event per exchange is made for nobody: that is one in an hour.
-    monkeypatch.setattr("scope_async.auth.instrumentation.Report.exchanged", lambda *_: None)
+    monkeypatch.setattr("scope_async.auth.instrumentation.TokenInstrumentation.exchanged", lambda *_: None)
     async with client_of(local, forbidden, telemetry_enabled=False) as scope:
         await scope.get_prompt_version("greeting")
         await scope.get_prompt_version("greeting")

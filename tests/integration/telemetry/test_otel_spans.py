@@ -42,7 +42,7 @@ async def test_a_miss_is_a_child_of_the_current_span_and_the_fetch_its_child(tra
     assert facts(wait) == {
         "gen_ai.prompt.name": "greeting",
         "gen_ai.prompt.version": "1",
-        "scope.prompt.wanted": "production",
+        "scope.prompt.selector": "production",
         "scope.outcome": "fetched",
     }
     assert {wait.status.status_code, fetch.status.status_code} == {StatusCode.UNSET}

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from scope_async import ApiError, RateLimitError, ServerError
-from scope_async.auth.exchange import DEFAULT_LIFETIME, read_grant
+from scope_async.auth.exchange import DEFAULT_LIFETIME, read_exchange_response
 from scope_async.http.messages import Reply
 
 
@@ -23,7 +23,7 @@ def a_jwt(**claims: Any) -> str:
 
 
 def test_expires_in_is_the_lifetime() -> None:
-    grant = read_grant(
+    grant = read_exchange_response(
         reply({"access_token": a_jwt(iat=0, exp=10), "expires_in": 3600, "token_type": "Bearer"})
     )
     assert grant.lifetime == 3600
@@ -33,7 +33,10 @@ def test_expires_in_is_the_lifetime() -> None:
 def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(
     expires_in: dict[str, None],
 ) -> None:
-    assert read_grant(reply({"access_token": a_jwt(iat=1000, exp=1900), **expires_in})).lifetime == 900
+    assert (
+        read_exchange_response(reply({"access_token": a_jwt(iat=1000, exp=1900), **expires_in})).lifetime
+        == 900
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(
     ],
 )
 def test_when_nothing_tells_the_lifetime_it_is_300_seconds(token: str) -> None:
-    assert read_grant(reply({"access_token": token})).lifetime == DEFAULT_LIFETIME
+    assert read_exchange_response(reply({"access_token": token})).lifetime == DEFAULT_LIFETIME
 
 
 @pytest.mark.parametrize(
@@ -84,16 +87,16 @@ def test_when_nothing_tells_the_lifetime_it_is_300_seconds(token: str) -> None:
 )
 def test_a_broken_reply_is_a_server_error(data: Any) -> None:
     with pytest.raises(ServerError):
-        read_grant(reply(data))
+        read_exchange_response(reply(data))
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER", None])
 def test_token_type_is_not_case_sensitive(kind: str | None) -> None:
-    assert read_grant(reply({"access_token": "t", "token_type": kind})).value == "t"
+    assert read_exchange_response(reply({"access_token": "t", "token_type": kind})).value == "t"
 
 
 def test_errors_keep_what_the_auth_api_said() -> None:
     with pytest.raises(ApiError, match="who are you"):
-        read_grant(reply({"code": "unauthorized", "message": "who are you"}, 401))
+        read_exchange_response(reply({"code": "unauthorized", "message": "who are you"}, 401))
     with pytest.raises(RateLimitError):
-        read_grant(reply(b"", 429))
+        read_exchange_response(reply(b"", 429))

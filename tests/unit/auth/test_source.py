@@ -19,7 +19,7 @@ from scope_async import (
     TokenRefreshError,
     TokenSource,
 )
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 from scope_async.telemetry import events
 from tests.fakes.exchange import ADDRESSES, CREDENTIALS, FakeAuth, settle, source, travel
 
@@ -45,7 +45,7 @@ async def test_start_warms_up_without_waiting() -> None:
     auth.hold()
     async with source(auth) as tokens:
         await settle()
-        assert auth.under_way == 1
+        assert auth.in_flight == 1
         assert tokens.status().refreshing
         auth.release()
         await settle()
@@ -74,7 +74,7 @@ async def test_ten_thousand_readers_of_a_dead_auth_api_make_one_exchange() -> No
 
 
 async def test_the_callers_are_told_when_trying_again_may_help() -> None:
-    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.error = RateLimitError("slow down", http_status=429, retry_after=7)
     async with source(auth, clock) as tokens:
         with pytest.raises(TokenRefreshError) as told:
@@ -92,7 +92,7 @@ async def test_the_callers_are_told_when_trying_again_may_help() -> None:
 
 
 async def test_a_token_is_renewed_in_the_background_before_it_expires() -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
         await travel(clock, 3359)
@@ -117,7 +117,7 @@ async def test_a_short_token_and_a_long_buffer_make_one_exchange_for_20_000_read
 
 
 async def test_a_clamped_buffer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    auth, clock, seen = FakeAuth(lifetime=30), TravelClock(ticking=False), []
+    auth, clock, seen = FakeAuth(lifetime=30), FakeClock(ticking=False), []
     with caplog.at_level(logging.WARNING, "scope_async.auth"):
         async with source(auth, clock, hooks=[seen.append]):
             await travel(clock, 100, step=5)
@@ -127,7 +127,7 @@ async def test_a_clamped_buffer_is_told_once(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_a_failed_renewal_never_displaces_a_valid_token() -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
         auth.error = ServerError("down", http_status=500)
@@ -143,7 +143,7 @@ async def test_a_failed_renewal_never_displaces_a_valid_token() -> None:
 
 
 async def test_an_outage_of_most_of_a_tokens_life_fails_no_reader() -> None:
-    auth, clock = FakeAuth(lifetime=100), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=100), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
         auth.error = ServerError("down", http_status=503)
@@ -155,7 +155,7 @@ async def test_an_outage_of_most_of_a_tokens_life_fails_no_reader() -> None:
 
 
 async def test_retry_after_is_honoured_but_never_past_the_tokens_life() -> None:
-    auth, clock = FakeAuth(lifetime=1000), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=1000), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
         auth.error = RateLimitError("slow down", http_status=429, retry_after=30)
@@ -173,7 +173,7 @@ async def test_retry_after_is_honoured_but_never_past_the_tokens_life() -> None:
 
 
 async def test_a_service_that_caches_its_token_is_not_asked_in_a_loop() -> None:
-    auth, clock = FakeAuth(lifetime=1000), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=1000), FakeClock(ticking=False)
     expiry = clock.monotonic() + 1000
 
     def cached() -> None:
@@ -190,7 +190,7 @@ async def test_a_service_that_caches_its_token_is_not_asked_in_a_loop() -> None:
 
 
 async def test_a_token_that_is_dead_on_arrival_is_a_failure() -> None:
-    auth, clock = FakeAuth(lifetime=2), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=2), FakeClock(ticking=False)
     auth.before_answer = lambda: clock.advance(3)
     async with source(auth, clock) as tokens:
         with pytest.raises(TokenRefreshError, match="dead on arrival"):
@@ -199,14 +199,14 @@ async def test_a_token_that_is_dead_on_arrival_is_a_failure() -> None:
 
 
 async def test_lifetime_counts_from_before_the_request() -> None:
-    auth, clock = FakeAuth(lifetime=100), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=100), FakeClock(ticking=False)
     auth.before_answer = lambda: clock.advance(10)
     async with source(auth, clock) as tokens:
         assert (await tokens.get()).expires_in() == 90
 
 
 async def test_refused_credentials_fail_every_caller_at_once_and_are_probed_slowly() -> None:
-    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.refused.add("key_1")
     async with source(auth, clock) as tokens:
         answers = await asyncio.gather(*(tokens.get() for _ in range(1000)), return_exceptions=True)
@@ -225,7 +225,7 @@ async def test_refused_credentials_fail_every_caller_at_once_and_are_probed_slow
 
 
 async def test_a_probe_that_fails_for_a_passing_reason_leaves_the_refusal_in_force() -> None:
-    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.refused.add("key_1")
     async with source(auth, clock) as tokens:
         with pytest.raises(InvalidCredentialsError):
@@ -244,7 +244,7 @@ async def test_a_probe_that_fails_for_a_passing_reason_leaves_the_refusal_in_for
 
 
 async def test_refused_credentials_leave_the_old_token_in_use_until_it_is_dead() -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
         auth.refused.add("key_1")
@@ -277,7 +277,7 @@ async def test_when_credentials_are_refused_the_provider_is_asked_again_at_once(
 
 
 async def test_a_provider_that_fails_later_leaves_the_known_credentials_in_use() -> None:
-    auth, clock = FakeAuth(lifetime=100), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=100), FakeClock(ticking=False)
     broken = False
 
     async def provider() -> ApiKeyCredentials:
@@ -344,7 +344,7 @@ async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
 
 
 async def test_that_renewals_succeed_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     with caplog.at_level(logging.INFO, "scope_async.auth"):
         async with source(auth, clock) as tokens:
             await tokens.get()
@@ -372,7 +372,7 @@ async def test_invalidate_drops_exactly_the_token_that_was_refused() -> None:
 
 
 async def test_forced_renewals_are_limited() -> None:
-    auth, clock = FakeAuth(), TravelClock(ticking=False)
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         for _ in range(50):
             tokens.invalidate(await tokens.get())
@@ -384,7 +384,7 @@ async def test_forced_renewals_are_limited() -> None:
 
 
 async def test_steps_of_the_wall_clock_cause_no_storm_and_no_outage() -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
         for seconds in (-86400, 86400, -5, 5, 10**9, -(10**9)):
@@ -395,7 +395,7 @@ async def test_steps_of_the_wall_clock_cause_no_storm_and_no_outage() -> None:
 
 
 async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
         await travel(clock, 10)
@@ -410,7 +410,7 @@ async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
 
 
 async def test_a_wall_clock_that_was_set_back_hides_no_suspension() -> None:
-    auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+    auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
         await travel(clock, 10)
@@ -423,7 +423,7 @@ async def test_a_wall_clock_that_was_set_back_hides_no_suspension() -> None:
 
 async def test_a_token_that_was_asked_for_before_a_suspension_is_renewed_at_once() -> None:
     for reads in (True, False):
-        auth, clock = FakeAuth(lifetime=3600), TravelClock(ticking=False)
+        auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
         async with source(auth, clock) as tokens:
             first = await tokens.get()
             auth.hold()
@@ -487,7 +487,7 @@ async def test_the_exchange_outlives_all_its_readers() -> None:
         for reader in readers:
             reader.cancel()
         await settle()
-        assert auth.under_way == 1
+        assert auth.in_flight == 1
         auth.release()
         await settle()
         assert tokens.peek() is not None

@@ -48,7 +48,7 @@ def host_task() -> asyncio.Task[None]:
 
 async def test_starting_twice_is_starting_once(background) -> None:
     resident = Resident()
-    background.reside(resident)
+    background.add_service(resident)
     background.start()
     background.start()
     await resident.running.wait()
@@ -58,7 +58,7 @@ async def test_starting_twice_is_starting_once(background) -> None:
 
 async def test_residents_end_with_it_and_start_again_with_it(background) -> None:
     resident = Resident()
-    background.reside(resident)
+    background.add_service(resident)
     for times in (1, 2):
         background.start()
         await resident.running.wait()
@@ -74,7 +74,7 @@ async def test_closing_what_never_started_does_nothing(background) -> None:
 
 async def test_closing_before_the_first_step(background) -> None:
     resident = Resident()
-    background.reside(resident)
+    background.add_service(resident)
     background.start()
     await background.aclose()
     assert not background.running
@@ -83,7 +83,7 @@ async def test_closing_before_the_first_step(background) -> None:
 
 async def test_closing_twice_and_at_once(background) -> None:
     resident = Resident()
-    background.reside(resident)
+    background.add_service(resident)
     background.start()
     await resident.running.wait()
     await asyncio.gather(*(background.aclose() for _ in range(5)))
@@ -93,7 +93,7 @@ async def test_closing_twice_and_at_once(background) -> None:
 
 async def test_opening_in_one_task_and_closing_in_another(background) -> None:
     resident = Resident()
-    background.reside(resident)
+    background.add_service(resident)
 
     async def open_it() -> None:
         background.start()
@@ -191,8 +191,8 @@ async def test_work_inherits_nothing_from_who_asked_for_it(background, started) 
 async def test_a_killed_task_is_noticed_and_the_next_start_is_anew(background, steps) -> None:
     ends: list[str] = []
     resident = Resident()
-    background.reside(resident)
-    background.on_end(lambda: ends.append("ended"))
+    background.add_service(resident)
+    background.on_stopped(lambda: ends.append("ended"))
     background.start()
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -210,7 +210,7 @@ async def test_a_killed_task_is_noticed_and_the_next_start_is_anew(background, s
 
 async def test_starting_anew_at_once_after_the_kill(background) -> None:
     resident = Resident()
-    background.reside(resident)
+    background.add_service(resident)
     background.start()
     await resident.running.wait()
     killed = host_task()
@@ -229,7 +229,7 @@ async def test_a_failing_task_is_logged_and_the_next_start_is_anew(background, c
         raise RuntimeError("a mistake")
 
     ends: list[str] = []
-    background.on_end(lambda: ends.append("ended"))
+    background.on_stopped(lambda: ends.append("ended"))
     background.spawn(fail)
     failed = host_task()
     await asyncio.wait({failed})
@@ -247,7 +247,7 @@ async def test_a_failing_task_is_logged_and_the_next_start_is_anew(background, c
 
 async def test_the_end_is_told_once(background) -> None:
     ends: list[str] = []
-    background.on_end(lambda: ends.append("ended"))
+    background.on_stopped(lambda: ends.append("ended"))
     background.start()
     await background.aclose()
     await background.aclose()
@@ -272,7 +272,7 @@ def test_a_second_event_loop_starts_anew(new_loop) -> None:
         starts.append(asyncio.get_running_loop())
         await asyncio.Event().wait()
 
-    background.reside(resident)
+    background.add_service(resident)
 
     async def use() -> None:
         background.start()
@@ -311,8 +311,8 @@ def test_the_child_of_a_fork_starts_anew() -> None:
             finally:
                 ends.append(os.getpid())
 
-        background.reside(resident)
-        background.on_end(lambda: None)
+        background.add_service(resident)
+        background.on_stopped(lambda: None)
 
         async def use():
             background.start()

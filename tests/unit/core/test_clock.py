@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from scope_async._core.clock import SLICE, SystemClock, TravelClock
+from scope_async._core.clock import SLICE, FakeClock, SystemClock
 
 
 class Machine:
@@ -53,14 +53,14 @@ async def test_no_time_is_one_turn_of_the_loop(seconds) -> None:
 
 
 async def test_a_standing_clock_stands() -> None:
-    clock = TravelClock(ticking=False)
+    clock = FakeClock(ticking=False)
     before = clock.monotonic(), clock.time()
     await asyncio.sleep(0)
     assert (clock.monotonic(), clock.time()) == before
 
 
 async def test_advance_wakes_what_is_due_and_nothing_else() -> None:
-    clock = TravelClock(ticking=False)
+    clock = FakeClock(ticking=False)
     short, long = (asyncio.create_task(clock.sleep(seconds)) for seconds in (10.0, 20.0))
     await asyncio.sleep(0)
     clock.advance(10.0)
@@ -71,14 +71,14 @@ async def test_advance_wakes_what_is_due_and_nothing_else() -> None:
 
 
 async def test_a_ticking_clock_needs_nobody_to_advance_it() -> None:
-    clock = TravelClock()
+    clock = FakeClock()
     before = clock.monotonic()
     await asyncio.gather(*(clock.sleep(seconds / 1000) for seconds in range(20)))
     assert clock.monotonic() >= before + 0.018
 
 
 async def test_a_timer_that_fires_early_ends_its_sleep_all_the_same(monkeypatch) -> None:
-    clock = TravelClock()
+    clock = FakeClock()
     loop = asyncio.get_running_loop()
     # As coarse as a loop's clock can be. uvloop's own methods cannot be replaced.
     monkeypatch.setattr(
@@ -91,7 +91,7 @@ async def test_a_timer_that_fires_early_ends_its_sleep_all_the_same(monkeypatch)
 
 
 async def test_a_cancelled_sleep_is_cancelled_and_later_moves_do_not_mind() -> None:
-    clock = TravelClock(ticking=False)
+    clock = FakeClock(ticking=False)
     sleep = asyncio.create_task(clock.sleep(10.0))
     await asyncio.sleep(0)
     sleep.cancel()
@@ -102,11 +102,11 @@ async def test_a_cancelled_sleep_is_cancelled_and_later_moves_do_not_mind() -> N
 
 def test_time_does_not_go_back() -> None:
     with pytest.raises(ValueError, match="forward"):
-        TravelClock().advance(-1.0)
+        FakeClock().advance(-1.0)
 
 
 async def test_suspension_moves_the_wall_clock_alone_and_ends_sleeps() -> None:
-    clock = TravelClock(ticking=False)
+    clock = FakeClock(ticking=False)
     monotonic, wall = clock.monotonic(), clock.time()
     sleep = asyncio.create_task(clock.sleep(1000.0))
     await asyncio.sleep(0)
@@ -117,7 +117,7 @@ async def test_suspension_moves_the_wall_clock_alone_and_ends_sleeps() -> None:
 
 
 def test_stepping_the_wall_clock_leaves_the_monotonic_one_alone() -> None:
-    clock = TravelClock(ticking=False)
+    clock = FakeClock(ticking=False)
     monotonic, wall = clock.monotonic(), clock.time()
     clock.step_wall(-3600.0)
     assert clock.monotonic() == monotonic

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from scope_async._core.semaphore import Turns
+from scope_async._core.semaphore import FifoSemaphore
 
 
-async def waiting(turns: Turns, name: str, order: list[str]) -> None:
+async def waiting(turns: FifoSemaphore, name: str, order: list[str]) -> None:
     await turns.wait()
     order.append(name)
 
 
-async def start(turns: Turns, *names: str) -> tuple[list[asyncio.Task[None]], list[str]]:
+async def start(turns: FifoSemaphore, *names: str) -> tuple[list[asyncio.Task[None]], list[str]]:
     order: list[str] = []
     tasks = [asyncio.create_task(waiting(turns, name, order)) for name in names]
     await asyncio.sleep(0)
@@ -20,14 +20,14 @@ async def start(turns: Turns, *names: str) -> tuple[list[asyncio.Task[None]], li
 
 
 async def test_a_free_turn_is_taken_and_no_more_than_there_are() -> None:
-    turns = Turns(2)
+    turns = FifoSemaphore(2)
     assert [turns.take() for _ in range(3)] == [True, True, False]
     turns.give_back()
     assert turns.take()
 
 
 async def test_whoever_came_first_is_first_and_nobody_gets_in_between() -> None:
-    turns = Turns(1)
+    turns = FifoSemaphore(1)
     assert turns.take()
     tasks, order = await start(turns, "a", "b")
     turns.give_back()
@@ -38,7 +38,7 @@ async def test_whoever_came_first_is_first_and_nobody_gets_in_between() -> None:
 
 
 async def test_a_waiter_that_is_cancelled_loses_no_turn() -> None:
-    turns = Turns(1)
+    turns = FifoSemaphore(1)
     assert turns.take()
     tasks, order = await start(turns, "a", "b")
     tasks[0].cancel()
@@ -49,7 +49,7 @@ async def test_a_waiter_that_is_cancelled_loses_no_turn() -> None:
 
 
 async def test_a_waiter_that_is_cancelled_after_it_got_its_turn_hands_it_on() -> None:
-    turns = Turns(1)
+    turns = FifoSemaphore(1)
     assert turns.take()
     tasks, order = await start(turns, "a", "b")
     turns.give_back()
@@ -63,7 +63,7 @@ async def test_a_waiter_that_is_cancelled_after_it_got_its_turn_hands_it_on() ->
 
 
 async def test_a_turn_given_back_in_the_step_of_a_cancellation_is_not_lost() -> None:
-    turns = Turns(1)
+    turns = FifoSemaphore(1)
     assert turns.take()
     tasks, _ = await start(turns, "a")
     tasks[0].cancel()

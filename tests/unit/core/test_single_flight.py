@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from scope_async._core.background import Background
-from scope_async._core.single_flight import Flight, SingleFlight
+from scope_async._core.single_flight import InFlightCall, SingleFlight
 
 
 class Service:
@@ -51,7 +51,7 @@ async def ask(flights: SingleFlight[str, str], service: Service, key: str = "gre
     await flight.wait()
     if flight.error is not None:
         raise flight.error
-    assert flight.landed, "killed"
+    assert flight.completed, "killed"
     return flight.result
 
 
@@ -68,11 +68,11 @@ def host_task() -> asyncio.Task[None]:
 async def test_all_who_ask_meanwhile_share_one_call(flights, service) -> None:
     callers = [asyncio.create_task(ask(flights, service)) for _ in range(1000)]
     await settle()
-    assert flights.under_way("greeting")
+    assert flights.in_flight("greeting")
     service.answer.set_result("hello")
     assert await asyncio.gather(*callers) == ["hello"] * 1000
     assert service.calls == 1
-    assert not flights.under_way("greeting")
+    assert not flights.in_flight("greeting")
 
 
 async def test_who_asks_later_gets_a_call_of_their_own(flights, service) -> None:
@@ -142,13 +142,13 @@ async def test_a_failure_reaches_everybody_and_is_forgotten(flights, service) ->
 
 async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) -> None:
     flight = flights.join("greeting", service)
-    hasty, patient = flight.wait(until_trouble=True), flight.wait()
+    early_waiters, patient = flight.wait(until_trouble=True), flight.wait()
     await settle()
-    assert not hasty.done()
+    assert not early_waiters.done()
     flights.tell("greeting", RuntimeError("first"))
     flights.tell("greeting", RuntimeError("second"))
     assert str(flight.trouble) == "first"
-    assert hasty.done()
+    assert early_waiters.done()
     assert flight.wait(until_trouble=True).done(), "also those who come later"
     assert not patient.done()
     service.answer.set_result("hello")
@@ -158,9 +158,9 @@ async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) ->
 
 async def test_the_end_wakes_those_in_haste_too(flights, service) -> None:
     flight = flights.join("greeting", service)
-    hasty = flight.wait(until_trouble=True)
+    early_waiters = flight.wait(until_trouble=True)
     service.answer.set_result("hello")
-    await hasty
+    await early_waiters
     flights.tell("greeting", RuntimeError("late"))
     assert (flight.result, flight.trouble) == ("hello", None)
 
@@ -184,8 +184,8 @@ async def test_a_killed_call_wakes_everybody(flights, service, steps) -> None:
         await asyncio.sleep(0)
     host_task().cancel()
     await asyncio.wait_for(asyncio.gather(*waiters), 10)
-    assert not any(flight.landed or flight.error for flight in joined)
-    assert not flights.under_way("greeting")
+    assert not any(flight.completed or flight.error for flight in joined)
+    assert not flights.in_flight("greeting")
 
 
 async def test_after_a_kill_the_next_caller_starts_anew(flights, service) -> None:
@@ -197,9 +197,9 @@ async def test_after_a_kill_the_next_caller_starts_anew(flights, service) -> Non
     service.answer.set_result("hello")
     await first.wait()
     await second.wait()
-    assert second.landed
+    assert second.completed
     assert second.result == "hello"
-    assert not first.landed
+    assert not first.completed
 
 
 async def test_the_end_of_a_killed_call_leaves_its_successor_alone(flights, service) -> None:
@@ -208,7 +208,7 @@ async def test_the_end_of_a_killed_call_leaves_its_successor_alone(flights, serv
     host_task().cancel()
     second = flights.join("greeting", service)
     await settle()
-    assert flights.under_way("greeting")
+    assert flights.in_flight("greeting")
     assert flights.join("greeting", service) is second
     service.answer.set_result("hello")
     await second.wait()
@@ -222,7 +222,7 @@ async def test_closing_wakes_everybody(flights, service, background, steps) -> N
         await asyncio.sleep(0)
     await background.aclose()
     await asyncio.wait_for(waiter, 10)
-    assert not flight.landed
+    assert not flight.completed
 
 
 async def test_closing_wakes_everybody_also_when_the_call_does_not_end(flights, background) -> None:
@@ -267,10 +267,10 @@ def test_a_second_event_loop_asks_anew(new_loop) -> None:
 
 
 async def test_a_flight_that_was_given_up_has_one_outcome(flights, service) -> None:
-    flight: Flight[str] = flights.join("greeting", service)
-    flights.abandon()
+    flight: InFlightCall[str] = flights.join("greeting", service)
+    flights.cancel_all()
     await flight.wait()
     # Its waiters have been told that it was killed; whatever comes later is not theirs.
-    assert (flight.landed, flight.error) == (False, None)
+    assert (flight.completed, flight.error) == (False, None)
     service.answer.set_result("hello")
     await settle()

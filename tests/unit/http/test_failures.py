@@ -21,7 +21,7 @@ from scope_async.errors import (
     TokenRefreshError,
     ValidationError,
 )
-from scope_async.http.failures import full_jitter, is_passing, retry_delay
+from scope_async.http.failures import full_jitter, is_transient, retry_delay
 
 
 def timeout(*, by: Exception) -> TimeoutError:
@@ -43,7 +43,7 @@ def timeout(*, by: Exception) -> TimeoutError:
     ids=str,
 )
 def test_what_passes_is_tried_again(error) -> None:
-    assert is_passing(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_passes_is_tried_again(error) -> None:
     ids=str,
 )
 def test_what_stays_is_not_tried_again(error) -> None:
-    assert not is_passing(error)
+    assert not is_transient(error)
 
 
 def test_the_delay_doubles_up_to_the_cap() -> None:

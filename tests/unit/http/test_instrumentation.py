@@ -7,12 +7,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scope_async.errors import NotFoundError
-from scope_async.http.instrumentation import Witness
+from scope_async.http.instrumentation import RequestInstrumentation
 from scope_async.http.messages import Reply, Request
 from scope_async.telemetry.events import Event, RequestFailed, RequestStarted, ResponseReceived
 
 
-class Hears:
+class RecordingHook:
     """Keeps all events, and adds headers as a hook does."""
 
     def __init__(self, headers: dict[str, str]) -> None:
@@ -38,9 +38,9 @@ async def answer(_: object) -> str:
 
 
 async def test_a_hook_adds_headers_and_replaces_none_of_ours() -> None:
-    hears = Hears(dict.fromkeys(("traceparent", "authorization", "X-REQUEST-ID", "accept"), "theirs"))
+    hears = RecordingHook(dict.fromkeys(("traceparent", "authorization", "X-REQUEST-ID", "accept"), "theirs"))
     sent = request()
-    witness = Witness(hears, monotonic=lambda: 0.0, headers={"Accept": "of all calls"})
+    witness = RequestInstrumentation(hears, monotonic=lambda: 0.0, headers={"Accept": "of all calls"})
     assert await witness.watch(sent, len, answer) == "answer"
     assert sent.headers == {
         "X-Request-ID": "r",
@@ -53,18 +53,20 @@ async def test_a_hook_adds_headers_and_replaces_none_of_ours() -> None:
 async def test_without_headers_to_add_the_request_is_left_alone() -> None:
     sent = request()
     before = sent.headers
-    await Witness(Hears({}), monotonic=lambda: 0.0, headers={}).watch(sent, len, answer)
+    await RequestInstrumentation(RecordingHook({}), monotonic=lambda: 0.0, headers={}).watch(
+        sent, len, answer
+    )
     assert sent.headers is before
 
 
 async def test_an_answer_is_told_with_the_status_that_was_read_last() -> None:
-    hears, now = Hears({}), iter([1.0, 1.25])
+    hears, now = RecordingHook({}), iter([1.0, 1.25])
 
     async def send(read) -> str:
         read(Reply(status=503, headers={}, body=b""))
         return read(Reply(status=404, headers={}, body=b""))
 
-    await Witness(hears, monotonic=lambda: next(now), headers={}).watch(
+    await RequestInstrumentation(hears, monotonic=lambda: next(now), headers={}).watch(
         request(), lambda reply: reply.status, send
     )
     assert hears.events[1:] == [
@@ -77,13 +79,13 @@ async def test_an_answer_is_told_with_the_status_that_was_read_last() -> None:
     [(NotFoundError("no", http_status=404), 404), (KeyboardInterrupt(), None), (ValueError("bug"), None)],
 )
 async def test_whatever_ends_a_call_is_told_and_passed_on(error, status) -> None:
-    hears = Hears({})
+    hears = RecordingHook({})
 
     async def send(_: object) -> str:
         raise error
 
     with pytest.raises(type(error)) as raised:
-        await Witness(hears, monotonic=lambda: 0.0, headers={}).watch(request(), len, send)
+        await RequestInstrumentation(hears, monotonic=lambda: 0.0, headers={}).watch(request(), len, send)
     assert raised.value is error
     failed = RequestFailed(
         operation="o",

@@ -22,7 +22,7 @@ from scope_async.errors import (
     ValidationError,
 )
 from scope_async.http.decoding import read_error, read_json, read_object, read_retry_after
-from scope_async.http.messages import Reply, Request, api_root, merged, own_headers, segment
+from scope_async.http.messages import Reply, Request, api_root, merge_headers, request_headers, segment
 
 SECRET = "secret_01DEF456"
 
@@ -49,14 +49,17 @@ def test_neither_a_request_nor_a_reply_shows_what_it_carries() -> None:
 
 
 def test_each_call_has_an_id_of_its_own() -> None:
-    first, second = own_headers(), own_headers()
+    first, second = request_headers(), request_headers()
     assert UUID(first["X-Request-ID"]).version == 4
     assert first["X-Request-ID"] != second["X-Request-ID"]
-    assert dict(own_headers("r-1")) == {"X-Request-ID": "r-1"}
+    assert dict(request_headers("r-1")) == {"X-Request-ID": "r-1"}
 
 
 def test_what_is_merged_later_wins_in_any_spelling() -> None:
-    assert dict(merged({"accept": "theirs", "x": "y"}, {"Accept": "ours"})) == {"Accept": "ours", "x": "y"}
+    assert dict(merge_headers({"accept": "theirs", "x": "y"}, {"Accept": "ours"})) == {
+        "Accept": "ours",
+        "x": "y",
+    }
 
 
 @pytest.mark.parametrize("base_url", ["https://scope.example", "https://scope.example/api/v1"])

@@ -16,7 +16,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
-from scope_async._core.clock import TravelClock
+from scope_async._core.clock import FakeClock
 from scope_async.config import Config
 from scope_async.errors import (
     ApiError,
@@ -29,7 +29,7 @@ from scope_async.errors import (
     TimeoutError,
 )
 from scope_async.http.decoding import read_json
-from scope_async.http.messages import Reply, Request, merged, own_headers
+from scope_async.http.messages import Reply, Request, merge_headers, request_headers
 from scope_async.http.session import MAX_REPLY_BYTES
 from scope_async.http.transport import Transport
 from scope_async.telemetry.events import Event, RequestRetried, RequestStarted, ResponseReceived
@@ -45,7 +45,7 @@ def request(method: str = "GET", body: bytes | None = None) -> Request:
         operation="get_prompt_version",
         method=method,
         url=URL(ADDRESS),
-        headers=merged(own_headers(), {"Authorization": f"Bearer {SECRET}"}),
+        headers=merge_headers(request_headers(), {"Authorization": f"Bearer {SECRET}"}),
         body=body,
     )
 
@@ -424,7 +424,7 @@ async def test_closing_during_a_wait_ends_the_call(transport, service, instant_c
 
 async def test_closing_wakes_a_call_that_waits_to_try_again(service) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
-    transport = Transport(config, clock=TravelClock(ticking=False), max_connections=1)
+    transport = Transport(config, clock=FakeClock(ticking=False), max_connections=1)
     service.get(ADDRESS, status=503, repeat=True, headers={"Retry-After": "20"})
     call = asyncio.ensure_future(transport.call(request(), read_json))
     await settle()
@@ -496,7 +496,7 @@ async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
 
 async def test_waiting_for_a_turn_is_part_of_the_timeout(service) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
-    transport = Transport(config, clock=TravelClock(), max_connections=1)
+    transport = Transport(config, clock=FakeClock(), max_connections=1)
     assert transport._pool.here().turns.take()
     with pytest.raises(TimeoutError, match=r"no free connection within 0\.05 s"):
         await transport.call(request(), read_json)
@@ -516,14 +516,14 @@ class NeverComes:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
-    async def successor(self, refused: object, /) -> Mock:
+    async def replacement(self, refused: object, /) -> Mock:
         return await self.get()
 
 
 @pytest.mark.parametrize("first", [None, "Bearer refused"])
 async def test_waiting_for_a_token_is_part_of_the_timeout(service, first) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
-    transport = Transport(config, clock=TravelClock(), max_connections=1)
+    transport = Transport(config, clock=FakeClock(), max_connections=1)
     service.get(ADDRESS, status=401, repeat=True)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
         await transport.call(request(), read_json, bearer=NeverComes(first), max_retries=0)

@@ -15,7 +15,7 @@ from scope_async.errors import (
 )
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import FallbackUsed, PrefetchDone
-from tests.fakes.transport import serving
+from tests.fakes.transport import prompt_service
 
 DOWN = ConnectionError("no route")
 
@@ -35,7 +35,7 @@ DOWN = ConnectionError("no route")
     ],
 )
 async def test_every_name_and_id_is_one_quoted_segment(arguments, path):
-    async with serving() as served:
+    async with prompt_service() as served:
         name, options = arguments
         await served.get(name, **options)
         request = served.transport.requests[0]
@@ -44,7 +44,7 @@ async def test_every_name_and_id_is_one_quoted_segment(arguments, path):
 
 
 async def test_every_call_has_an_id_of_its_own():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         await served.get("q")
         first, second = (dict(request.headers) for request in served.transport.requests)
@@ -81,7 +81,7 @@ async def test_every_call_has_an_id_of_its_own():
     ],
 )
 async def test_what_is_not_acceptable_is_refused_before_any_request(name, options):
-    async with serving() as served:
+    async with prompt_service() as served:
         for _ in range(2):
             with pytest.raises(ValidationError):
                 await served.get(name, **options)
@@ -89,7 +89,7 @@ async def test_what_is_not_acceptable_is_refused_before_any_request(name, option
 
 
 async def test_no_production_version_has_its_own_error_with_all_the_facts():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError, match="'p'") as caught:
             await served.get("p")
@@ -101,7 +101,7 @@ async def test_no_production_version_has_its_own_error_with_all_the_facts():
 
 @pytest.mark.parametrize("options", [{"label": "latest"}, {"version": "v"}])
 async def test_any_other_404_is_a_plain_not_found(options):
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NotFoundError) as caught:
             await served.get("p", **options)
@@ -109,7 +109,7 @@ async def test_any_other_404_is_a_plain_not_found(options):
 
 
 async def test_ping_accepts_that_there_is_no_such_prompt():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.api.ping()
         served.transport.statuses["scope-async-ping"] = 404
         await served.api.ping()
@@ -141,7 +141,7 @@ OWN = PromptVersion(name="own", content="own {{x}}")
 @pytest.mark.parametrize("options", [{}, {"cache": False}, {"cache_ttl": 0}, {"version": "v"}])
 @pytest.mark.parametrize("error", [DOWN, TokenRefreshError("auth down"), ServerError("x", http_status=502)])
 async def test_a_fallback_answers_when_nothing_else_can(fallback, text, options, error):
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.failure = error
         version = await served.get("p", fallback=fallback, **options)
         assert (version.is_fallback, version.is_stale) == (True, False)
@@ -151,7 +151,7 @@ async def test_a_fallback_answers_when_nothing_else_can(fallback, text, options,
 
 
 async def test_a_fallback_is_not_used_while_a_stale_copy_can_answer():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -160,14 +160,14 @@ async def test_a_fallback_is_not_used_while_a_stale_copy_can_answer():
 
 
 async def test_a_fallback_does_not_hide_what_the_service_says():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError):
             await served.get("p", fallback="never")
 
 
 async def test_with_a_fallback_an_unreachable_service_is_not_asked_at_every_call():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.failure = DOWN
         for _ in range(10):
             assert (await served.get("p", fallback="text")).is_fallback
@@ -181,7 +181,7 @@ async def test_a_fallback_that_raises_is_the_callers_own_affair():
     def broken():
         raise ZeroDivisionError
 
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.failure = DOWN
         with pytest.raises(ZeroDivisionError):
             await served.get("p", fallback=broken)
@@ -190,7 +190,7 @@ async def test_a_fallback_that_raises_is_the_callers_own_affair():
 
 
 async def test_many_are_fetched_a_few_at_a_time():
-    async with serving() as served:
+    async with prompt_service() as served:
         names = [f"p{index}" for index in range(40)]
         found = await served.api.get_many([*names, "p0"], label="latest")
         assert list(found) == names
@@ -201,7 +201,7 @@ async def test_many_are_fetched_a_few_at_a_time():
 
 @pytest.mark.parametrize("call", ["prefetch", "get_many"])
 async def test_one_error_names_every_prompt_that_is_missing(call):
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.statuses |= {"a": 404, "c": 404}
         with pytest.raises(NotFoundError, match="not found: 'a', 'c'") as caught:
             await getattr(served.api, call)(["a", "b", "c"])
@@ -211,7 +211,7 @@ async def test_one_error_names_every_prompt_that_is_missing(call):
 
 
 async def test_a_failure_of_another_kind_decides_the_class_of_the_error():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.statuses |= {"a": 404, "b": 403}
         with pytest.raises(AuthorizationError) as caught:
             await served.api.get_many(["a", "b"])
@@ -221,25 +221,25 @@ async def test_a_failure_of_another_kind_decides_the_class_of_the_error():
 
 @pytest.mark.parametrize("names", ["greeting", 5, None])
 async def test_names_must_be_several(names):
-    async with serving() as served:
+    async with prompt_service() as served:
         with pytest.raises(ValidationError):
             await served.api.get_many(names)
 
 
 async def test_a_bad_name_among_many_sends_nothing():
-    async with serving() as served:
+    async with prompt_service() as served:
         with pytest.raises(ValidationError):
             await served.api.prefetch(["a", ""])
         assert served.transport.paths == []
 
 
 async def test_of_no_names_nothing_is_asked():
-    async with serving() as served:
+    async with prompt_service() as served:
         assert await served.api.get_many([]) == {}
 
 
 async def test_prefetch_fills_the_cache_and_reports_itself():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.statuses["b"] = 404
         with pytest.raises(NoProductionVersionError):
             await served.api.prefetch(["a", "b"])
@@ -247,7 +247,7 @@ async def test_prefetch_fills_the_cache_and_reports_itself():
 
 
 async def test_cancelling_many_is_a_plain_cancellation():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.gate.clear()
         task = asyncio.create_task(served.api.get_many(["a", "b"]))
         await served.settle()

@@ -9,7 +9,7 @@ import pytest
 from scope_async.errors import MissingVariableError, NotFoundError, ServerError, ValidationError
 from scope_async.http.messages import Reply
 from scope_async.prompts.decoding import read_prompt_version
-from scope_async.prompts.version import PromptVersion, marked
+from scope_async.prompts.version import PromptVersion, with_flags
 
 DOCUMENT = {
     "version_id": "ver_1",
@@ -210,7 +210,7 @@ def test_evolving_renders_the_new_content():
 
 def test_a_marked_copy_shares_what_was_compiled():
     version = read()
-    stale = marked(version, is_stale=True)
+    stale = with_flags(version, is_stale=True)
     for _ in range(2):
         stale.render(name="A")
     assert version.render == stale.render
@@ -226,7 +226,7 @@ def test_a_variable_may_have_a_name_that_means_something_to_python(name):
 
 
 def test_the_repr_shows_no_content():
-    shown = repr(marked(read(content="SECRET " * 100), is_stale=True))
+    shown = repr(with_flags(read(content="SECRET " * 100), is_stale=True))
     assert shown == "<PromptVersion 'greeting' v3 id='ver_1' published is_production is_stale>"
 
 
@@ -240,7 +240,7 @@ def test_attributes_for_a_span_name_the_version_and_never_its_text():
         "scope.prompt.is_stale": False,
         "scope.prompt.is_fallback": False,
     }
-    assert marked(PromptVersion(name="p", content="x"), is_fallback=True).otel_attributes() == {
+    assert with_flags(PromptVersion(name="p", content="x"), is_fallback=True).otel_attributes() == {
         "gen_ai.prompt.name": "p",
         "scope.prompt.is_stale": False,
         "scope.prompt.is_fallback": True,

@@ -11,7 +11,7 @@ from scope_async.errors import MissingVariableError, ValidationError
 from scope_async.rendering.compiler import Render
 from scope_async.rendering.renderers import TextRenderer
 from scope_async.rendering.template import Template
-from scope_async.rendering.values import plain_text
+from scope_async.rendering.values import format_value
 
 
 class Color(Enum):
@@ -74,7 +74,7 @@ def test_names_are_unique_and_in_order_of_appearance():
     ],
 )
 def test_values_become_plain_text(value, text):
-    assert plain_text("v", value) == text
+    assert format_value("v", value) == text
 
 
 def _endless() -> list[object]:
@@ -101,7 +101,7 @@ def _endless() -> list[object]:
 )
 def test_a_value_without_plain_text_is_refused_by_name(value):
     with pytest.raises(ValidationError, match="'v'"):
-        plain_text("v", value)
+        format_value("v", value)
 
 
 class _Secretive:
@@ -111,7 +111,7 @@ class _Secretive:
 
 def test_a_refused_value_is_not_in_the_error():
     with pytest.raises(ValidationError) as caught:
-        plain_text("v", _Secretive())
+        format_value("v", _Secretive())
     assert "TOP-SECRET" not in str(caught.value)
 
 

@@ -133,7 +133,7 @@ def test_without_an_event_loop_an_async_hook_is_dropped_without_a_warning() -> N
 
 
 def test_without_hooks_nobody_listens() -> None:
-    assert not Dispatcher([], Background()).observed
+    assert not Dispatcher([], Background()).has_hooks
 
 
 @pytest.mark.parametrize("awaited", [True, False])

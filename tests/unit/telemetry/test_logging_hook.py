@@ -99,18 +99,18 @@ def test_an_event_is_one_line_and_carries_its_facts(caplog: pytest.LogCaptureFix
 
 def test_no_name_can_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "scope_async"):
-        LoggingHook()(CacheHit(prompt="a\nERROR b=c", wanted="two words", fresh=True))
-    assert caplog.messages == [r"CacheHit prompt='a\nERROR b=c' wanted='two words' fresh=True"]
+        LoggingHook()(CacheHit(prompt="a\nERROR b=c", selector="two words", fresh=True))
+    assert caplog.messages == [r"CacheHit prompt='a\nERROR b=c' selector='two words' fresh=True"]
 
 
 def test_what_has_a_line_of_its_own_is_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "scope_async"):
-        LoggingHook()(StaleServed(prompt="p", wanted="latest", age_ms=1.0, error="ServerError"))
+        LoggingHook()(StaleServed(prompt="p", selector="latest", age_ms=1.0, error="ServerError"))
     assert not caplog.records
 
 
 def test_a_logger_of_ones_own(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "mine"):
         LoggingHook(logging.getLogger("mine"))(RETRIED)
-        LoggingHook(logging.getLogger("mine"))(CacheHit(prompt="p", wanted="latest", fresh=True))
+        LoggingHook(logging.getLogger("mine"))(CacheHit(prompt="p", selector="latest", fresh=True))
     assert [record.name for record in caplog.records] == ["mine"]

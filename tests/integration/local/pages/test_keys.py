@@ -9,7 +9,7 @@ import pytest
 
 from scope_async.local import Fault
 from scope_async.local.pages.table import PAGE
-from scope_async.local.store.keys import Act
+from scope_async.local.store.keys import AuditContext
 from tests.integration.local.html_client import KEYS, SECRET, SeenPage, newest_key
 
 
@@ -168,7 +168,7 @@ async def test_filter_search_sort_and_pages(admin, local):
             f"service-{number:03}",
             environment=("development", "staging")[number % 2],
             expires_in=1.0 if number == 3 else None,
-            act=Act(),
+            act=AuditContext(),
         )
     gone = await local.create_key("zz-gone", environment="staging")
     await local.revoke_key(gone.api_key)
@@ -216,7 +216,7 @@ async def test_an_unused_key_comes_last_by_use(admin, local, caller):
 
 
 async def test_a_table_without_keys_says_what_to_do_first(admin, local):
-    local._store.keys.adopt([])
+    local._store.keys.replace_all([])
     page = await admin.get(KEYS)
     assert "No API keys yet" in page.source
     assert f'href="{KEYS}/new"' in page.source

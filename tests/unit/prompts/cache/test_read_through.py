@@ -29,7 +29,7 @@ from scope_async.telemetry.events import (
     Revalidated,
     StaleServed,
 )
-from tests.fakes.transport import Served, serving
+from tests.fakes.transport import PromptServiceFixture, prompt_service
 
 DOWN = ConnectionError("no route")
 SELECTIONS: list[dict[str, Any]] = [{}, {"label": "latest"}]
@@ -43,7 +43,7 @@ PASSING = [
 
 
 async def test_a_fresh_copy_is_served_without_suspending():
-    async with serving() as served:
+    async with prompt_service() as served:
         first = await served.get("p")
         call = served.get("p")
         with pytest.raises(StopIteration) as done:
@@ -55,7 +55,7 @@ async def test_a_fresh_copy_is_served_without_suspending():
 
 
 async def test_keys_keep_labels_ids_and_names_apart():
-    async with serving() as served:
+    async with prompt_service() as served:
         for options in [*SELECTIONS, {"version": "latest"}, {"version": "production"}]:
             await served.get("p", **options)
             await served.get("p", **options)
@@ -71,14 +71,14 @@ async def test_keys_keep_labels_ids_and_names_apart():
 
 
 async def test_a_stampede_is_one_request():
-    async with serving() as served:
+    async with prompt_service() as served:
         versions = await asyncio.gather(*(served.get("p") for _ in range(1000)))
         assert len(served.transport.paths) == 1
         assert len({id(version) for version in versions}) == 1
 
 
 async def test_while_revalidating_the_copy_is_served_and_renewed_once():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
         served.clock.advance(300)
@@ -91,7 +91,7 @@ async def test_while_revalidating_the_copy_is_served_and_renewed_once():
 
 
 async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
         served.clock.advance(360)
@@ -100,7 +100,7 @@ async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
 
 
 async def test_a_version_by_id_stays_longer_than_a_label():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p", version="v1")
         served.clock.advance(3599)
         await served.get("p", version="v1")
@@ -109,7 +109,7 @@ async def test_a_version_by_id_stays_longer_than_a_label():
 
 @pytest.mark.parametrize("error", PASSING)
 async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = error
         served.clock.advance(400)
@@ -125,7 +125,7 @@ async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
 
 
 async def test_the_service_is_asked_again_after_a_growing_delay():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -144,7 +144,7 @@ async def test_the_service_is_asked_again_after_a_growing_delay():
 
 
 async def test_an_hour_of_outage_fails_no_read():
-    async with serving() as served:
+    async with prompt_service() as served:
         names = [f"p{index}" for index in range(200)]
         await served.api.prefetch(names)
         served.transport.failure = DOWN
@@ -160,7 +160,7 @@ async def test_an_hour_of_outage_fails_no_read():
 
 
 async def test_with_a_known_outage_one_attempt_is_made_and_nobody_waits():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -174,7 +174,7 @@ async def test_with_a_known_outage_one_attempt_is_made_and_nobody_waits():
 
 
 async def test_an_outage_of_long_ago_proves_nothing():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -187,7 +187,7 @@ async def test_an_outage_of_long_ago_proves_nothing():
 
 async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
     caplog.set_level(logging.INFO)
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
         served.clock.advance(400)
@@ -203,7 +203,7 @@ async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
 
 
 async def test_an_outage_is_reported_once_also_when_it_began_with_a_failed_attempt(caplog):
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -226,7 +226,7 @@ GONE = {
 @pytest.mark.parametrize("how", GONE)
 @pytest.mark.parametrize("fallback", [None, "x"])
 async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next(how, fallback):
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
         call = await served.waiting(fallback=fallback)
@@ -240,7 +240,7 @@ async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next
 
 
 async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
-    async with serving(stale_while_revalidate=1000, stale_if_error=0) as served:
+    async with prompt_service(stale_while_revalidate=1000, stale_if_error=0) as served:
         await served.get("p")
         served.transport.number = 2
         served.clock.advance(1020)
@@ -253,7 +253,7 @@ async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
 
 
 async def test_who_wants_it_newer_gets_a_copy_that_says_it_is_stale():
-    async with serving(stale_while_revalidate=0) as served:
+    async with prompt_service(stale_while_revalidate=0) as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(40)
@@ -263,7 +263,7 @@ async def test_who_wants_it_newer_gets_a_copy_that_says_it_is_stale():
 
 
 async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
         served.transport.failure, slow = DOWN, served.transport.gate
@@ -278,8 +278,8 @@ async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer()
 
 
 def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
-    async def before() -> Served:
-        served = Served()
+    async def before() -> PromptServiceFixture:
+        served = PromptServiceFixture()
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -290,7 +290,7 @@ def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
         await served.settle()
         return served
 
-    async def after(served: Served) -> None:
+    async def after(served: PromptServiceFixture) -> None:
         served.transport.gate = asyncio.Event()
         served.transport.gate.set()
         served.transport.failure = None
@@ -309,7 +309,7 @@ def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
 
 
 async def test_without_a_copy_callers_wait_for_every_attempt():
-    async with serving() as served:
+    async with prompt_service() as served:
         calls = [await served.waiting(fallback="x") for _ in range(2)]
         served.transport.fail_attempt(DOWN)
         await served.settle()
@@ -319,7 +319,7 @@ async def test_without_a_copy_callers_wait_for_every_attempt():
 
 
 async def test_closing_after_the_first_failed_attempt_is_told_as_such():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
         call = await served.waiting()
@@ -331,7 +331,7 @@ async def test_closing_after_the_first_failed_attempt_is_told_as_such():
 
 async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
     caplog.set_level(logging.INFO)
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(400)
@@ -348,7 +348,7 @@ async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
 
 
 async def test_retry_after_is_waited_for():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = RateLimitError("slow", http_status=429, retry_after=20)
         served.clock.advance(400)
@@ -363,7 +363,7 @@ async def test_retry_after_is_waited_for():
 
 
 async def test_after_stale_if_error_the_failure_is_raised():
-    async with serving(stale_if_error=1000) as served:
+    async with prompt_service(stale_if_error=1000) as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(1299)
@@ -374,7 +374,7 @@ async def test_after_stale_if_error_the_failure_is_raised():
 
 
 async def test_a_failing_renewal_marks_the_copy_stale():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         served.clock.advance(310)
@@ -391,7 +391,7 @@ async def test_a_failing_renewal_marks_the_copy_stale():
 @pytest.mark.parametrize("age", [310, 400])
 @pytest.mark.parametrize("outage", [False, True])
 async def test_a_clear_no_is_never_papered_over(status, kind, age, outage):
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(age)
         if outage:
@@ -410,7 +410,7 @@ async def test_a_clear_no_is_never_papered_over(status, kind, age, outage):
 
 
 async def test_what_does_not_exist_any_more_does_not_come_back_in_an_outage():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
         served.transport.statuses["p"] = 404
@@ -422,7 +422,7 @@ async def test_what_does_not_exist_any_more_does_not_come_back_in_an_outage():
 
 
 async def test_refused_credentials_are_raised_and_the_copy_is_kept_for_an_outage():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
         served.transport.failure = InvalidCredentialsError("no")
@@ -433,7 +433,7 @@ async def test_refused_credentials_are_raised_and_the_copy_is_kept_for_an_outage
 
 
 async def test_shared_failures_are_each_callers_own_object():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.failure = DOWN
         errors: list[Any] = await asyncio.gather(*(served.get("p") for _ in range(3)), return_exceptions=True)
         assert len({id(error) for error in errors}) == 3
@@ -443,7 +443,7 @@ async def test_shared_failures_are_each_callers_own_object():
 
 
 async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.gate.clear()
         callers = [asyncio.create_task(served.get("p")) for _ in range(3)]
         await served.settle()
@@ -456,7 +456,7 @@ async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
 
 
 async def test_when_all_callers_are_cancelled_the_answer_is_still_stored():
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.gate.clear()
         caller = asyncio.create_task(served.get("p"))
         await served.settle()
@@ -469,7 +469,7 @@ async def test_when_all_callers_are_cancelled_the_answer_is_still_stored():
 
 
 async def test_cache_false_asks_the_service_and_stores_the_answer():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
         assert await served.number(cache=False) == 2
@@ -478,7 +478,7 @@ async def test_cache_false_asks_the_service_and_stores_the_answer():
 
 
 async def test_an_older_answer_never_replaces_a_newer_one():
-    async with serving() as served:
+    async with prompt_service() as served:
         early_gate = served.transport.gate
         early_gate.clear()
         early = asyncio.create_task(served.number())
@@ -494,7 +494,7 @@ async def test_an_older_answer_never_replaces_a_newer_one():
 
 
 async def test_cache_false_does_not_take_a_stale_copy():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
         with pytest.raises(ConnectionError):
@@ -504,7 +504,7 @@ async def test_cache_false_does_not_take_a_stale_copy():
 
 
 async def test_a_ttl_of_zero_neither_reads_nor_stores():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
         assert await served.number(cache_ttl=0) == 2
@@ -516,14 +516,14 @@ async def test_a_ttl_of_zero_neither_reads_nor_stores():
 
 @pytest.mark.parametrize("options", [{"cache_enabled": False}, {"cache_ttl": 0}])
 async def test_without_a_cache_every_call_asks(options):
-    async with serving(**options) as served:
+    async with prompt_service(**options) as served:
         for _ in range(2):
             await served.get("p")
         assert len(served.transport.paths) == 2
 
 
 async def test_a_ttl_of_the_call_says_how_long_its_answer_is_fresh():
-    async with serving(stale_while_revalidate=0) as served:
+    async with prompt_service(stale_while_revalidate=0) as served:
         await served.get("p", cache_ttl=10)
         served.clock.advance(9)
         await served.get("p", cache_ttl=10)
@@ -538,7 +538,7 @@ async def test_a_ttl_of_the_call_says_how_long_its_answer_is_fresh():
 
 
 async def test_invalidate_drops_every_version_of_the_prompt():
-    async with serving() as served:
+    async with prompt_service() as served:
         for options in [*SELECTIONS, {"version": "v"}]:
             await served.get("p", **options)
         await served.get("q")
@@ -552,7 +552,7 @@ async def test_invalidate_drops_every_version_of_the_prompt():
 
 @pytest.mark.parametrize("drop", ["invalidate", "clear"])
 async def test_an_answer_from_before_an_invalidation_is_not_stored_and_not_joined(drop):
-    async with serving() as served:
+    async with prompt_service() as served:
         served.transport.gate.clear()
         early = asyncio.create_task(served.number())
         await served.settle()
@@ -570,7 +570,7 @@ async def test_an_answer_from_before_an_invalidation_is_not_stored_and_not_joine
 
 
 async def test_closing_wakes_all_waiters_and_refuses_later_calls():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("cached")
         served.transport.gate.clear()
         waiting = asyncio.create_task(served.get("p"))
@@ -585,7 +585,7 @@ async def test_closing_wakes_all_waiters_and_refuses_later_calls():
 
 
 async def test_a_client_that_was_started_again_serves_again():
-    async with serving() as served:
+    async with prompt_service() as served:
         await served.get("p")
         served.api.close()
         await served.background.aclose()
@@ -594,7 +594,7 @@ async def test_a_client_that_was_started_again_serves_again():
 
 
 async def test_memory_stays_flat_with_many_names():
-    async with serving(cache_max_entries=50) as served:
+    async with prompt_service(cache_max_entries=50) as served:
 
         async def pass_through(start, stop):
             for index in range(start, stop):

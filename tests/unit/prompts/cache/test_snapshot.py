@@ -15,7 +15,7 @@ from scope_async.errors import ConnectionError, NoProductionVersionError
 from scope_async.prompts import service as api
 from scope_async.prompts.cache.snapshot_file import read_snapshot
 from tests.fakes.exchange import ADDRESSES, CREDENTIALS
-from tests.fakes.transport import serving
+from tests.fakes.transport import prompt_service
 
 DOWN = ConnectionError("no route")
 
@@ -30,14 +30,14 @@ async def read(path):
 
 
 async def filled(path, *names, **options):
-    async with serving(snapshot_path=path, **options) as served:
+    async with prompt_service(snapshot_path=path, **options) as served:
         for name in names or ("p",):
             await served.get(name)
 
 
 async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
     await filled(path)
-    async with serving(snapshot_path=str(path)) as served:
+    async with prompt_service(snapshot_path=str(path)) as served:
         served.transport.failure = DOWN
         version = await served.get("p", fallback="never")
         assert (version.version_number, version.is_stale, version.is_fallback) == (1, True, False)
@@ -52,7 +52,7 @@ async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
 
 async def test_in_a_known_outage_nobody_with_a_snapshot_waits(path):
     await filled(path)
-    async with serving(snapshot_path=str(path)) as served:
+    async with prompt_service(snapshot_path=str(path)) as served:
         served.transport.failure = DOWN
         await served.get("p")
         served.clock.advance(1)
@@ -74,7 +74,7 @@ async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, 
         return read_snapshot(*args)
 
     monkeypatch.setattr("scope_async.prompts.cache.snapshot.read_snapshot", counted)
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         served.transport.failure = DOWN
         versions = await asyncio.gather(*(served.get(name) for name in names))
         assert [version.name for version in versions] == names
@@ -90,7 +90,7 @@ async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monke
         return {}
 
     monkeypatch.setattr("scope_async.prompts.cache.snapshot.read_snapshot", stuck)
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         served.transport.failure = DOWN
         scope = anyio.CancelScope()
 
@@ -112,13 +112,13 @@ async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monke
 
 async def test_it_stands_in_also_without_a_cache(path):
     await filled(path, cache_enabled=False)
-    async with serving(snapshot_path=path, cache_enabled=False) as served:
+    async with prompt_service(snapshot_path=path, cache_enabled=False) as served:
         served.transport.failure = DOWN
         assert (await served.get("p")).is_stale
 
 
 async def test_labels_and_ids_are_kept_apart(path):
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         await served.get("p")
         served.transport.number = 2
         await served.get("p", label="latest")
@@ -143,7 +143,7 @@ async def test_changes_that_arrive_together_are_written_together(path, monkeypat
     monkeypatch.setattr(
         "scope_async.prompts.cache.snapshot.write_snapshot", lambda path, kept: writes.append(len(kept))
     )
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         await served.api.get_many([f"p{index}" for index in range(30)])
         await served.api.flush()
         assert writes[-1] == 30
@@ -156,7 +156,7 @@ async def test_changes_that_arrive_together_are_written_together(path, monkeypat
 
 
 async def test_what_another_process_added_is_kept(path):
-    async with serving(snapshot_path=path) as one, serving(snapshot_path=path) as other:
+    async with prompt_service(snapshot_path=path) as one, prompt_service(snapshot_path=path) as other:
         await one.get("a")
         await one.api.flush()
         await other.get("b")
@@ -168,7 +168,7 @@ async def test_what_another_process_added_is_kept(path):
 
 async def test_what_the_service_denies_is_forgotten(path):
     await filled(path, "p", "q")
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError):
             await served.get("p")
@@ -176,7 +176,7 @@ async def test_what_the_service_denies_is_forgotten(path):
 
 
 async def test_a_ttl_of_zero_is_not_kept(path):
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         await served.get("p", cache_ttl=0)
     assert not path.exists()
 
@@ -202,7 +202,7 @@ async def test_it_is_bounded(path):
 async def test_a_corrupt_or_foreign_file_is_moved_aside_and_reported(path, content, caplog):
     path.parent.mkdir()
     path.write_bytes(content)
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         served.transport.failure = DOWN
         with pytest.raises(ConnectionError):
             await served.get("p")
@@ -229,7 +229,7 @@ async def test_an_unreadable_entry_costs_only_itself(path, entry, caplog):
 async def test_a_place_that_cannot_be_written_is_reported_once_and_hurts_nobody(tmp_path, caplog):
     blocker = tmp_path / "file"
     blocker.write_text("")
-    async with serving(snapshot_path=blocker / "prompts.json") as served:
+    async with prompt_service(snapshot_path=blocker / "prompts.json") as served:
         for name in ("a", "b", "c"):
             await served.get(name)
             await served.api.flush()
@@ -237,7 +237,7 @@ async def test_a_place_that_cannot_be_written_is_reported_once_and_hurts_nobody(
 
 
 async def test_closing_during_a_write_loses_nothing(path):
-    async with serving(snapshot_path=path) as served:
+    async with prompt_service(snapshot_path=path) as served:
         await served.get("a")
         await asyncio.sleep(0)
         await served.get("b")
