@@ -12,8 +12,9 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
 from scope_async.auth.middleware import SourceTokenProvider
 from scope_async.auth.source import TokenSource
-from scope_async.config import Config, Environment, check_option_names
+from scope_async.config import Config, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
+from scope_async.environment import Environment
 from scope_async.http.transport import Transport
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label

@@ -1,13 +1,10 @@
-"""Every option of the client: its default, its check, its environment variable.
-
-This is the one module that reads the environment.
-"""
+"""Every option of the client: its default and its check."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -15,114 +12,17 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from scope_async.errors import ConfigurationError, MissingApiKeyError
+from scope_async.environment import OPTION_VARIABLES, Environment
+from scope_async.errors import ConfigurationError
 
 AuthDialect = Literal["auto", "login", "sdk-token"]
 UnknownVariables = Literal["error", "ignore"]
 
-CREDENTIAL_VARIABLES = {
-    "org_id": ("SCOPE_ORG_ID",),
-    "api_key": ("SCOPE_API_KEY", "SCOPE_CLIENT_ID"),
-    "api_secret": ("SCOPE_API_SECRET", "SCOPE_CLIENT_SECRET"),
-}
-OPTION_VARIABLES = {
-    "base_url": "SCOPE_API_URL",
-    "auth_api_url": "SCOPE_AUTH_API_URL",
-    "environment": "SCOPE_ENVIRONMENT",
-    "token_refresh_buffer": "SCOPE_TOKEN_REFRESH_BUFFER",
-}
-LOG_VARIABLE = "SCOPE_LOG"
-LOG_LEVELS = ("debug", "info", "warning", "error")
-ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
-
 _NOT_IN_URLS = re.compile(r"[\s\\\x00-\x20\x7f]")
 
 
-class Environment:
-    """One reading of the environment that collects what is missing or wrong.
-
-    An empty or blank variable counts as missing. Nothing is raised before `check`, so
-    that a first start names every problem at once.
-    """
-
-    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
-        self._variables = os.environ if variables is None else variables
-        self._missing: list[str] = []
-        self._problems: list[str] = []
-        self._credentials_missing = False
-
-    def text(self, *spellings: str) -> str | None:
-        """Return the value of a variable that has one or more names; None when not set."""
-        found = {name: self._variables.get(name, "").strip() for name in spellings}
-        values = {name: value for name, value in found.items() if value}
-        if len(set(values.values())) > 1:
-            # No value is shown: one of the pairs is the API secret.
-            self._problems.append(f"{' and '.join(values)} are set to different values; unset one of them")
-        return next(iter(values.values()), None)
-
-    def required(self, *spellings: str) -> str:
-        value = self.text(*spellings)
-        if value is None:
-            self._missing.append(spellings[0])
-        return value or ""
-
-    def number(self, name: str) -> float | None:
-        value = self.text(name)
-        if value is None:
-            return None
-        try:
-            return float(value)
-        except ValueError:
-            self._problems.append(f"{name} must be a number of seconds, got {value!r}")
-            return None
-
-    def log_level(self) -> str | None:
-        """Return the level in `SCOPE_LOG`, in small letters; None when it is not set."""
-        value = self.text(LOG_VARIABLE)
-        if value is not None and value.lower() not in LOG_LEVELS:
-            self._problems.append(f"{LOG_VARIABLE} must be one of {', '.join(LOG_LEVELS)}, got {value!r}")
-            return None
-        return None if value is None else value.lower()
-
-    def credentials(self) -> dict[str, str]:
-        """Return organization ID, API key and API secret; note which are missing."""
-        known = len(self._missing)
-        values = {field: self.required(*names) for field, names in CREDENTIAL_VARIABLES.items()}
-        self._credentials_missing = len(self._missing) > known
-        return values
-
-    def options(self, explicit: Iterable[str] = ()) -> dict[str, Any]:
-        """Return `Config`'s options that are set here, leaving out the `explicit` ones."""
-        wanted = {name: variable for name, variable in OPTION_VARIABLES.items() if name not in set(explicit)}
-        found: dict[str, Any] = {}
-        for option, variable in wanted.items():
-            if option == "token_refresh_buffer":
-                value: str | float | None = self.number(variable)
-            elif option == "environment":
-                value = self.text(variable)
-            else:
-                value = self.required(variable)
-            if value not in (None, ""):
-                found[option] = value
-        return found
-
-    def check(self) -> None:
-        """Raise one error that names everything found missing or wrong so far.
-
-        Raises:
-            MissingApiKeyError: a credential is missing (other problems are named too).
-            ConfigurationError: anything else is missing or wrong.
-        """
-        sentences = list(self._problems)
-        if self._missing:
-            sentences.insert(0, f"not set: {', '.join(self._missing)}")
-        if sentences:
-            kind = MissingApiKeyError if self._credentials_missing else ConfigurationError
-            raise kind("; ".join(sentences))
-
-
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` can only be this machine (RFC 6761 section 6.3, RFC 1122)."""
+    """Return True if `host` can only be this machine (RFC 6761 section 6.3, RFC 1122)."""
     if host == "localhost":
         return True
     try:

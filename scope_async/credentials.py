@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import anyio
 import attrs
 
-from scope_async.config import CREDENTIAL_VARIABLES, Environment
+from scope_async.environment import CREDENTIAL_VARIABLES, Environment
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
 

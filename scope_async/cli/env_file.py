@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from scope_async.config import CREDENTIAL_VARIABLES
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.environment import CREDENTIAL_VARIABLES
 from scope_async.errors import ConfigurationError
 
 

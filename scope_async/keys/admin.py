@@ -12,13 +12,8 @@ import aiohttp
 from yarl import URL
 
 from scope_async._core.clock import Clock, SystemClock
-from scope_async.config import (
-    ADMIN_TOKEN_VARIABLE,
-    OPTION_VARIABLES,
-    Config,
-    Environment,
-    check_option_names,
-)
+from scope_async.config import Config, check_option_names
+from scope_async.environment import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError
 from scope_async.http.messages import TOKEN, Request, api_root, request_headers, segment
 from scope_async.http.transport import Transport

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from scope_async.config import Environment
+from scope_async.environment import Environment
 from scope_async.telemetry.events import (
     BufferClamped,
     CacheHit,

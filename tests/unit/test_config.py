@@ -3,8 +3,9 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from scope_async.config import CREDENTIAL_VARIABLES, OPTION_VARIABLES, Config, Environment, is_loopback
-from scope_async.errors import ConfigurationError, MissingApiKeyError
+from scope_async.config import Config, is_loopback
+from scope_async.environment import OPTION_VARIABLES
+from scope_async.errors import ConfigurationError
 
 URLS = {"base_url": "https://scope.example", "auth_api_url": "https://auth.example"}
 VARIABLES = {"SCOPE_API_URL": "https://scope.example", "SCOPE_AUTH_API_URL": "https://auth.example"}
@@ -35,16 +36,16 @@ DEFAULTS = {
 BEYOND_THE_CONTRACT = {"snapshot_path": None}
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_defaults_are_those_of_the_contract() -> None:
     assert attrs.asdict(Config(**URLS)) == URLS | DEFAULTS | BEYOND_THE_CONTRACT
 
 
-def test_it_cannot_be_changed() -> None:
+def test_config_is_frozen() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Config(**URLS).timeout = 1  # type: ignore[misc]
 
 
-def test_the_environment_is_read() -> None:
+def test_from_env_reads_the_variables() -> None:
     config = Config.from_env(
         environ=VARIABLES | {"SCOPE_ENVIRONMENT": " staging ", "SCOPE_TOKEN_REFRESH_BUFFER": "12.5"}
     )
@@ -52,33 +53,17 @@ def test_the_environment_is_read() -> None:
     assert (config.environment, config.token_refresh_buffer) == ("staging", 12.5)
 
 
-def test_an_explicit_value_wins_also_when_it_is_the_default() -> None:
+def test_explicit_option_wins_over_the_environment_also_when_it_is_the_default() -> None:
     environ = VARIABLES | {"SCOPE_ENVIRONMENT": "staging", "SCOPE_TOKEN_REFRESH_BUFFER": "soon"}
     config = Config.from_env(environ=environ, environment="production", token_refresh_buffer=60)
     assert (config.environment, config.token_refresh_buffer) == ("production", 60)
 
 
-def test_what_is_given_need_not_be_in_the_environment() -> None:
+def test_explicit_options_need_no_environment() -> None:
     assert Config.from_env(environ={}, **URLS) == Config(**URLS)
 
 
-def test_all_that_is_missing_is_named_at_once() -> None:
-    environment = Environment({"SCOPE_API_KEY": "  "})
-    environment.credentials()
-    environment.options()
-    with pytest.raises(MissingApiKeyError) as caught:
-        environment.check()
-    for name in (
-        "SCOPE_ORG_ID",
-        "SCOPE_API_KEY",
-        "SCOPE_API_SECRET",
-        "SCOPE_API_URL",
-        "SCOPE_AUTH_API_URL",
-    ):
-        assert name in str(caught.value)
-
-
-def test_what_is_wrong_is_named_beside_what_is_missing() -> None:
+def test_from_env_names_wrong_and_missing_variables_together() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Config.from_env(environ={"SCOPE_API_URL": "https://s", "SCOPE_TOKEN_REFRESH_BUFFER": "soon"})
     assert type(caught.value) is ConfigurationError
@@ -88,35 +73,12 @@ def test_what_is_wrong_is_named_beside_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "nan", "inf"])
-def test_a_number_that_is_no_duration_names_its_variable(value) -> None:
+def test_from_env_names_the_variable_of_a_number_that_is_no_duration(value) -> None:
     with pytest.raises(ConfigurationError, match="SCOPE_TOKEN_REFRESH_BUFFER"):
         Config.from_env(environ=VARIABLES | {"SCOPE_TOKEN_REFRESH_BUFFER": value})
 
 
-@pytest.mark.parametrize("names", [names for names in CREDENTIAL_VARIABLES.values() if len(names) > 1])
-def test_two_spellings_must_agree(names) -> None:
-    first, second = names
-    environment = Environment({first: "one", second: "two"})
-    environment.text(first, second)
-    with pytest.raises(ConfigurationError) as caught:
-        environment.check()
-    assert first in str(caught.value)
-    assert second in str(caught.value)
-    # One of the pairs is the API secret.
-    assert "'one'" not in str(caught.value)
-    assert "'two'" not in str(caught.value)
-
-
-@pytest.mark.parametrize("names", [names for names in CREDENTIAL_VARIABLES.values() if len(names) > 1])
-def test_either_spelling_will_do(names) -> None:
-    first, second = names
-    for variables in ({first: "v"}, {second: "v"}, {first: "v", second: " v "}, {first: "", second: "v"}):
-        environment = Environment(variables)
-        assert environment.text(first, second) == "v"
-        environment.check()
-
-
-def test_an_unknown_option_is_a_type_error() -> None:
+def test_unknown_option_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"timeuot \(did you mean timeout"):
         Config.from_env(environ=VARIABLES, timeuot=1)
 
@@ -161,26 +123,26 @@ def test_an_unknown_option_is_a_type_error() -> None:
         ("api_version", "../v2"),
     ],
 )
-def test_a_value_that_is_not_acceptable_names_its_option(option, value) -> None:
+def test_unacceptable_value_names_its_option(option, value) -> None:
     with pytest.raises(ConfigurationError, match=option):
         Config(**{**URLS, option: value})
 
 
 @pytest.mark.parametrize("scheme", ["https", "ftp"])
-def test_a_password_in_a_url_is_refused_and_not_shown(scheme) -> None:
+def test_url_with_a_password_is_refused_without_showing_it(scheme) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Config(**URLS | {"base_url": f"{scheme}://user:hunter2@scope.example"})
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("separator", ["?token=", "#", "?a=1#"])
-def test_a_link_that_signs_in_is_refused_and_its_token_not_shown(separator) -> None:
+def test_url_with_query_or_fragment_is_refused_without_showing_its_token(separator) -> None:
     with pytest.raises(ConfigurationError, match="query or a fragment") as caught:
         Config(**URLS | {"base_url": f"https://scope.example/settings{separator}admin_hunter2"})
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_trailing_slash_is_dropped() -> None:
+def test_url_loses_its_trailing_slash() -> None:
     assert Config(**URLS | {"base_url": "https://scope.example/api/v1/"}).base_url.endswith("/api/v1")
 
 
@@ -196,7 +158,7 @@ def test_a_trailing_slash_is_dropped() -> None:
         "http://127.1",
     ],
 )
-def test_plain_http_to_another_machine_is_refused(option, url) -> None:
+def test_url_of_plain_http_to_another_machine_is_refused(option, url) -> None:
     with pytest.raises(ConfigurationError, match=option):
         Config(**{**URLS, option: url})
     assert Config(**{**URLS, option: url}, allow_insecure=True)
@@ -206,23 +168,23 @@ def test_plain_http_to_another_machine_is_refused(option, url) -> None:
     "url",
     ["http://127.0.0.1:8080", "http://127.9.9.9", "http://localhost", "http://LOCALHOST", "http://[::1]:1"],
 )
-def test_plain_http_to_this_machine_is_allowed(url) -> None:
+def test_url_of_plain_http_to_loopback_is_allowed(url) -> None:
     assert Config(**URLS | {"base_url": url}).base_url == url
 
 
-def test_the_loopback_is_this_machine_only() -> None:
+def test_is_loopback_accepts_this_machine_only() -> None:
     assert is_loopback("::1")
     assert not is_loopback("")
     assert not is_loopback("::")
     assert not is_loopback("127.0.0.1.")
 
 
-def test_options_replace_those_of_a_config() -> None:
+def test_resolve_replaces_options_of_a_config() -> None:
     config = Config(**URLS, timeout=5)
     assert Config.resolve(config, {"max_retries": 0}) == Config(**URLS, timeout=5, max_retries=0)
     with pytest.raises(TypeError, match="timeuot"):
         Config.resolve(config, {"timeuot": 1})
 
 
-def test_every_variable_belongs_to_an_option() -> None:
+def test_option_variables_belong_to_options() -> None:
     assert set(OPTION_VARIABLES) <= {field.name for field in attrs.fields(Config)}

@@ -16,8 +16,9 @@ from scope_async.auth.exchange import ExchangeResponse, HttpExchange
 from scope_async.auth.refresh_policy import windows
 from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, run, stdout
 from scope_async.client import ScopeClient
-from scope_async.config import Config, Environment
+from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.environment import Environment
 from scope_async.errors import (
     AuthorizationError,
     ConfigurationError,

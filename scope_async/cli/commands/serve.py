@@ -13,8 +13,9 @@ import typer
 
 from scope_async.cli.env_file import credential_variables, export_lines
 from scope_async.cli.output import AsJson, print_json, run
-from scope_async.config import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, is_loopback
+from scope_async.config import is_loopback
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.environment import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES
 from scope_async.errors import ConfigurationError
 
 if TYPE_CHECKING:

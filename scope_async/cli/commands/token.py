@@ -13,8 +13,9 @@ from scope_async.auth.exchange import HttpExchange
 from scope_async.auth.refresh_policy import windows
 from scope_async.auth.source import TokenSource
 from scope_async.cli.output import AsJson, print_json, run, stdout
-from scope_async.config import Config, Environment
+from scope_async.config import Config
 from scope_async.credentials import EnvCredentials
+from scope_async.environment import Environment
 from scope_async.http.transport import Transport
 
 _INSTANTS = ("iat", "nbf", "exp")

@@ -18,8 +18,8 @@ from scope_async.cli.demo.summary import Summary
 from scope_async.cli.env_file import credential_variables
 from scope_async.cli.output import EXIT_REFUSED, AsJson, print_json, run
 from scope_async.client import ScopeClient
-from scope_async.config import CREDENTIAL_VARIABLES, OPTION_VARIABLES
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.environment import CREDENTIAL_VARIABLES, OPTION_VARIABLES
 from scope_async.errors import TimeoutError
 from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.models import NewApiKey

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from scope_async.config import CREDENTIAL_VARIABLES
+from scope_async.environment import CREDENTIAL_VARIABLES
 from scope_async.errors import ConflictError
 from scope_async.local.pages.access import KEYS, PageAccess
 from scope_async.local.pages.forms import (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from scope_async._core.clock import SystemClock
 from scope_async.telemetry.events import (
     RequestFailed,
     RequestStarted,
@@ -24,8 +24,8 @@ _EXCHANGE = "exchange"
 class Metrics:
     """Instruments that are fed by events; durations are in seconds."""
 
-    def __init__(self, meter: Meter, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self, meter: Meter, *, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = monotonic or SystemClock().monotonic
         self._calls: BoundedDict[dict[str, str | int]] = BoundedDict()
         self._expires_at: float | None = None
         self._durations = meter.create_histogram(
