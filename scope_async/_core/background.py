@@ -1,4 +1,4 @@
-"""The tasks that live as long as a client does, whoever opens and closes it."""
+"""The tasks that live as long as a client does, independent of the tasks that open and close it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _TaskGroupRunner:
     """One asyncio task that holds one anyio task group.
 
     The group is entered and left in this task, so it does not matter which task starts or
-    stops the host, and an exception of the user's own code is never wrapped in a group.
+    stops it, and an exception of the user's own code is never wrapped in a group.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class _TaskGroupRunner:
         self._waiting: list[_Job] = []
         self._group: anyio.abc.TaskGroup | None = None
         # An empty context: background work belongs to no request, so it must not
-        # inherit the trace or the transaction of whoever happened to come first.
+        # inherit the trace or the transaction of the caller that happened to come first.
         self.task = self.loop.create_task(self._run(), name="scope-async", context=Context())
         self.task.add_done_callback(_report)
 
@@ -60,7 +60,7 @@ class _TaskGroupRunner:
 
     @property
     def usable(self) -> bool:
-        """False when stopped or killed, and after a fork or in another event loop."""
+        """False when stopped or cancelled, after a fork, and in another event loop."""
         group = self._group
         return (
             not self._stop.is_set()
@@ -80,28 +80,28 @@ def _report(task: asyncio.Task[None]) -> None:
 class Background:
     """Background tasks with an owner: started and closed from any task, any number of times.
 
-    When the tasks were killed from outside, or belong to an event loop that is gone or to the
-    parent of a fork, the next `ensure` or `spawn` starts anew; after `aclose` only `start` does.
+    When the tasks were cancelled from outside, or belong to a closed event loop or to the parent
+    of a fork, the next `ensure` or `spawn` starts anew; after `aclose` only `start` does.
     """
 
     def __init__(self) -> None:
         self._services: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._stop_callbacks: list[Callable[[], None]] = []
-        self._host: _TaskGroupRunner | None = None
+        self._runner: _TaskGroupRunner | None = None
         self._abandoned: list[_TaskGroupRunner] = []
         self._closed = False
 
     @property
     def running(self) -> bool:
         """True while the tasks run in the current event loop; call it from a running loop."""
-        return self._host is not None and self._host.usable
+        return self._runner is not None and self._runner.usable
 
     def add_service(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `function` from every start on; it is expected never to return."""
+        """Run `function` as a long-lived task whenever the background is started. It must not return."""
         self._services.append(function)
 
     def on_stopped(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the tasks have ended or are given up, for whatever reason."""
+        """Call `callback` when the tasks have ended or are given up, whatever the reason."""
         self._stop_callbacks.append(callback)
 
     def start(self) -> None:
@@ -119,12 +119,12 @@ class Background:
             raise ClientClosedError("the client is closed")
         if self.running:
             return
-        if self._host is not None:
-            self._discard(self._host)
-        self._host = host = _TaskGroupRunner()
-        host.task.add_done_callback(lambda _: self._discard(host))
-        for resident in self._services:
-            host.spawn(resident)
+        if self._runner is not None:
+            self._discard(self._runner)
+        self._runner = runner = _TaskGroupRunner()
+        runner.task.add_done_callback(lambda _: self._discard(runner))
+        for service in self._services:
+            runner.spawn(service)
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
         """Run `function(*args)` in the background, in an empty `contextvars.Context`.
@@ -133,8 +133,8 @@ class Background:
             ClientClosedError: closed, and not started since.
         """
         self.ensure()
-        assert self._host is not None  # noqa: S101 - ensure has just set it
-        self._host.spawn(function, *args)
+        assert self._runner is not None  # noqa: S101 - ensure has just set it
+        self._runner.spawn(function, *args)
 
     async def aclose(self, grace: float = 5.0) -> None:
         """Cancel all tasks and wait until they have ended, at most `grace` seconds.
@@ -143,22 +143,22 @@ class Background:
         call waits for what is left.
         """
         self._closed = True
-        host = self._host
-        if host is None:
+        runner = self._runner
+        if runner is None:
             return
-        if host.pid == os.getpid() and host.loop is asyncio.get_running_loop():
-            host.stop()
-            await asyncio.wait({host.task}, timeout=grace)
-            if not host.task.done():
+        if runner.pid == os.getpid() and runner.loop is asyncio.get_running_loop():
+            runner.stop()
+            await asyncio.wait({runner.task}, timeout=grace)
+            if not runner.task.done():
                 _logger.warning("background tasks did not end within %.1f s of their cancellation", grace)
-        self._discard(host)
+        self._discard(runner)
 
-    def _discard(self, host: _TaskGroupRunner) -> None:
-        if self._host is not host:
+    def _discard(self, runner: _TaskGroupRunner) -> None:
+        if self._runner is not runner:
             return
-        self._host = None
-        if host.pid != os.getpid():
+        self._runner = None
+        if runner.pid != os.getpid():
             # Destroying the parent's tasks would run their clean-up a second time here.
-            self._abandoned.append(host)
+            self._abandoned.append(runner)
         for callback in self._stop_callbacks:
             callback()

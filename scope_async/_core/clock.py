@@ -37,7 +37,7 @@ class Clock(Protocol):
 
 
 class SuspendDetector:
-    """Tells whether the machine was suspended since the watch was made.
+    """Detects that the machine was suspended since the detector was made.
 
     Its wall clock went on then and its monotonic one stood still. A wall clock that was
     stepped forward looks the same.
@@ -50,6 +50,7 @@ class SuspendDetector:
         self._ahead = clock.time() - clock.monotonic()
 
     def suspended(self) -> bool:
+        """Return True if the wall clock ran ahead of the monotonic one by more than a second."""
         return self._clock.time() - self._clock.monotonic() - self._ahead > _SUSPENDED
 
 

@@ -1,4 +1,4 @@
-"""JSON values that nobody can change: read-only mappings and tuples, all the way down."""
+"""Immutable JSON values: read-only mappings and tuples, all the way down."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Tell whether `value` is a JSON object."""
+    """Return True if `value` is a JSON object."""
     return type(value) is dict or isinstance(value, Mapping)
 
 
 def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    """Tell whether `value` is a JSON array."""
+    """Return True if `value` is a JSON array."""
     return isinstance(value, list | tuple)
 
 
-def frozen(value: Any) -> Any:
-    """Return a copy of a JSON value in which no caller can change anything."""
+def freeze(value: Any) -> Any:
+    """Return an immutable copy of a JSON value."""
     if type(value) in _SCALARS:
         return value
     if is_array(value):
-        return tuple([frozen(item) for item in value])
+        return tuple([freeze(item) for item in value])
     if is_object(value):
-        return frozen_mapping(value)
+        return freeze_mapping(value)
     return value
 
 
-def frozen_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `frozen(value)` for a mapping."""
+def freeze_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `freeze(value)` for a mapping."""
     return MappingProxyType(
-        {key: item if type(item) in _SCALARS else frozen(item) for key, item in value.items()}
+        {key: item if type(item) in _SCALARS else freeze(item) for key, item in value.items()}
     )
 
 

@@ -1,4 +1,4 @@
-"""Turns at something that only so many may use at a time."""
+"""A semaphore that serves its waiters in order of arrival."""
 
 from __future__ import annotations
 
@@ -7,43 +7,42 @@ from collections import OrderedDict
 
 
 class FifoSemaphore:
-    """At most `limit` at a time; whoever came first is first.
+    """A FIFO semaphore with `limit` permits.
 
-    A turn that is given back goes straight to the first who waits, so that nobody who comes
-    later can take it. `asyncio.Semaphore` does the same, and costs every call more.
-    Cancelling a waiter loses no turn.
+    A released permit goes straight to the first waiter, so that a later caller cannot take it.
+    `asyncio.Semaphore` does the same, and costs every call more. Cancelling a waiter loses no permit.
     """
 
     def __init__(self, limit: int) -> None:
         self._free = limit
-        # Not a deque, in which ten thousand cancelled waiters would be looked for one by one.
-        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        # In a deque, ten thousand cancelled waiters would be searched for one by one.
+        self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
-    def take(self) -> bool:
-        """Take a turn if one is free; tell whether."""
+    def acquire_nowait(self) -> bool:
+        """Take a permit if one is free, and return True if so; never waits."""
         if self._free:
             self._free -= 1
             return True
         return False
 
-    async def wait(self) -> None:
-        """Return when a turn was taken."""
-        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[given] = None
+    async def acquire(self) -> None:
+        """Wait for a permit, behind all other waiters; call it after `acquire_nowait` returned False."""
+        permit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[permit] = None
         try:
-            await given
+            await permit
         except asyncio.CancelledError:
-            if not given.cancelled():
-                self.give_back()
+            if permit.cancelled():
+                self._waiters.pop(permit, None)
             else:
-                self._waiting.pop(given, None)
+                self.release()
             raise
 
-    def give_back(self) -> None:
-        """End a turn."""
-        while self._waiting:
-            given, _ = self._waiting.popitem(last=False)
-            if not given.done():
-                given.set_result(None)
+    def release(self) -> None:
+        """Give a permit back."""
+        while self._waiters:
+            permit, _ = self._waiters.popitem(last=False)
+            if not permit.done():
+                permit.set_result(None)
                 return
         self._free += 1

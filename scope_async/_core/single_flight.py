@@ -1,4 +1,4 @@
-"""One call under way per key, shared by all who ask meanwhile, safe under cancellation."""
+"""Single flight: concurrent callers with the same key share one call, safe under cancellation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Result = TypeVar("Result")
 
 
 class InFlightCall(Generic[Result]):
-    """One shared call: its outcome, and those who wait for its end, whatever that is.
+    """A call in flight, shared by every caller that asked for the same key.
 
     Exactly one of three things is true once the call has ended: `result` holds what it
-    returned, `error` what it raised, or `completed` is False since it was killed. `trouble` is
-    what it ran into first, if it told; it may end well all the same.
+    returned, `error` what it raised, or `completed` is False because its task was cancelled.
+    `first_error` is the error of a failed first attempt; a later attempt may still succeed.
     """
 
     __slots__ = (
@@ -27,9 +27,9 @@ class InFlightCall(Generic[Result]):
         "_waiters",
         "completed",
         "error",
+        "first_error",
         "name",
         "result",
-        "trouble",
     )
 
     result: Result
@@ -42,25 +42,26 @@ class InFlightCall(Generic[Result]):
         self._ended = False
         self.completed = False
         self.error: Exception | None = None
-        self.trouble: Exception | None = None
+        self.first_error: Exception | None = None
 
-    def wait(self, *, until_trouble: bool = False) -> asyncio.Future[None]:
-        """Return a future of the caller's own that is done at the end; cancelling it leaves the call alone.
+    def wait(self, *, until_first_error: bool = False) -> asyncio.Future[None]:
+        """Return a future that is done when the call has ended; cancelling it leaves the call alone.
 
-        With `until_trouble` it is done as soon as there is trouble, which may be before the end.
-        Not an `asyncio.Event`, whose `wait` is one more coroutine for each of ten thousand waiters.
+        With `until_first_error` it is done as soon as an attempt has failed, which may be earlier.
+        Each caller has a future of its own: the `wait` of an `asyncio.Event` would be one more
+        coroutine for each of ten thousand waiters.
         """
         waiter = self._loop.create_future()
-        if self._ended or (until_trouble and self.trouble is not None):
+        if self._ended or (until_first_error and self.first_error is not None):
             waiter.set_result(None)
         else:
-            (self._early_waiters if until_trouble else self._waiters).append(waiter)
+            (self._early_waiters if until_first_error else self._waiters).append(waiter)
         return waiter
 
-    def tell(self, trouble: Exception) -> None:
-        """Wake those who wait until there is trouble; the call goes on."""
-        if self.trouble is None:
-            self.trouble = trouble
+    def report_attempt_failure(self, error: Exception) -> None:
+        """Note that an attempt failed and another one follows; wakes the early waiters the first time."""
+        if self.first_error is None:
+            self.first_error = error
             early_waiters, self._early_waiters = self._early_waiters, []
             _wake(early_waiters)
 
@@ -81,61 +82,61 @@ def _wake(waiters: list[asyncio.Future[None]]) -> None:
 class SingleFlight(Generic[Key, Result]):
     """Runs at most one call per key at a time, in the tasks of `background`.
 
-    No caller ever awaits the shared task itself: it belongs to the client, so that
-    cancelling a caller, first or last, changes nothing for the others.
+    Callers wait on futures of their own, never on the shared task: it belongs to the client, so
+    that cancelling a caller, first or last, changes nothing for the others.
     """
 
     def __init__(self, background: Background) -> None:
         self._background = background
-        self._flights: dict[Key, InFlightCall[Result]] = {}
-        # Also the waiters of a call that was killed before its first step must wake.
+        self._calls: dict[Key, InFlightCall[Result]] = {}
+        # A call whose task is cancelled before its first step cannot wake its waiters itself.
         background.on_stopped(self.cancel_all)
 
     def in_flight(self, key: Key) -> bool:
-        return key in self._flights
+        """Return True if a call for `key` is in flight; callable without a running event loop."""
+        return key in self._calls
 
-    def find(self, key: Key) -> InFlightCall[Result] | None:
-        """Return the flight for `key`, unless its tasks are gone; call it from a running loop."""
-        return self._flights.get(key) if self._background.running else None
+    def find_call(self, key: Key) -> InFlightCall[Result] | None:
+        """Return the call in flight for `key`; None when its tasks are gone. Needs a running loop."""
+        return self._calls.get(key) if self._background.running else None
 
-    def join(self, key: Key, call: Callable[[], Awaitable[Result]], name: str = "") -> InFlightCall[Result]:
-        """Return the flight for `key`, starting `call` when none is under way; it is then called `name`.
+    def join(
+        self, key: Key, function: Callable[[], Awaitable[Result]], name: str = ""
+    ) -> InFlightCall[Result]:
+        """Return the call in flight for `key`; without one, start `function` as a call called `name`.
 
         Raises:
             ClientClosedError: the tasks were closed.
         """
         self._background.ensure()
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = InFlightCall(name)
-            self._background.spawn(self._run_call, key, call, flight)
-        return flight
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = InFlightCall(name)
+            self._background.spawn(self._run_call, key, function, call)
+        return call
 
-    def tell(self, key: Key, trouble: Exception) -> None:
-        """Tell the flight for `key` what its call has run into."""
-        flight = self._flights.get(key)
-        if flight is not None:
-            flight.tell(trouble)
+    def report_attempt_failure(self, key: Key, error: Exception) -> None:
+        """Report to the call in flight for `key` that an attempt of it failed."""
+        call = self._calls.get(key)
+        if call is not None:
+            call.report_attempt_failure(error)
 
     async def _run_call(
-        self, key: Key, call: Callable[[], Awaitable[Result]], flight: InFlightCall[Result]
+        self, key: Key, function: Callable[[], Awaitable[Result]], call: InFlightCall[Result]
     ) -> None:
         try:
-            flight.result = await call()
-            flight.completed = True
+            call.result = await function()
+            call.completed = True
         except Exception as error:  # noqa: BLE001 - handed to every waiter
-            flight.error = error
-            flight.completed = True
+            call.error = error
+            call.completed = True
         finally:
-            self._forget(key, flight)
-            flight.end()
+            if self._calls.get(key) is call:
+                del self._calls[key]
+            call.end()
 
     def cancel_all(self) -> None:
-        """Wake the waiters of all flights, now, and forget the flights."""
-        flights, self._flights = self._flights, {}
-        for flight in flights.values():
-            flight.end()
-
-    def _forget(self, key: Key, flight: InFlightCall[Result]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+        """Wake the waiters of all calls now, and forget the calls."""
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            call.end()

@@ -23,20 +23,20 @@ from scope_async.http.token_provider import UNAUTHORIZED
 
 @attrs.frozen
 class BoundSession:
-    """A session of one process and event loop, the turns at it, and the proxies named when it was opened.
+    """A session of one process and event loop, the semaphore at it, and the proxies named when it was opened.
 
     `headers` are those that every call is to have: a session that was passed in has to be told
     them with each one.
 
     aiohttp gives a free connection to whoever asks next, so that a hundred busy coroutines
-    can starve all others until they time out. Here turns are taken in order of arrival, and
+    can starve all others until they time out. Here semaphore are taken in order of arrival, and
     the token is chosen when the turn has come, not before the wait.
     """
 
     process: int
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
-    turns: FifoSemaphore
+    semaphore: FifoSemaphore
     proxies: Proxies | None
     headers: Mapping[str, str]
     is_given: bool
@@ -85,9 +85,11 @@ class SessionProvider:
         if self._opened is not None and self._opened.process != process:
             # Closing it in a forked child would unregister the parent's sockets.
             self._abandoned.append(self._opened)
-        turns = FifoSemaphore(self._limit)
+        semaphore = FifoSemaphore(self._limit)
         if self._given is not None:
-            self._opened = BoundSession(process, loop, self._given, turns, None, self._headers, is_given=True)
+            self._opened = BoundSession(
+                process, loop, self._given, semaphore, None, self._headers, is_given=True
+            )
         else:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit),
@@ -95,7 +97,7 @@ class SessionProvider:
                 headers=self._headers,
             )
             self._opened = BoundSession(
-                process, loop, session, turns, Proxies() or None, self._headers, is_given=False
+                process, loop, session, semaphore, Proxies() or None, self._headers, is_given=False
             )
         return self._opened
 

@@ -138,8 +138,8 @@ class Transport:
         here = self._pool.here()
         deadline = here.loop.time() + (limits.total or 0.0)
         left = limits
-        if not here.turns.take():
-            await self._wait_for_turn(here.turns, deadline)
+        if not here.semaphore.acquire_nowait():
+            await self._acquire(here.semaphore, deadline)
             left = self._until(deadline)
         handled = sys.exception()
         try:
@@ -166,7 +166,7 @@ class Transport:
                 raise ClientClosedError("the client was closed during the call") from error
             raise map_exception(error, self._config) from error
         finally:
-            here.turns.give_back()
+            here.semaphore.release()
 
     async def _replay(
         self,
@@ -193,14 +193,14 @@ class Transport:
             refused.append(token)
         return reply
 
-    async def _wait_for_turn(self, turns: FifoSemaphore, deadline: float) -> None:
+    async def _acquire(self, semaphore: FifoSemaphore, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await turns.wait()
+                await semaphore.acquire()
         except builtins.TimeoutError as error:
             raise TimeoutError(f"no free connection within {self._config.timeout:g} s") from error
         if self._pool.closed:
-            turns.give_back()
+            semaphore.release()
             raise ClientClosedError("the client was closed before the call's turn came")
 
     def _until(self, deadline: float) -> ClientTimeout:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from scope_async._core.frozen_json import frozen_mapping, is_array, is_object, thaw
+from scope_async._core.frozen_json import freeze_mapping, is_array, is_object, thaw
 from scope_async.errors import ValidationError
 
 Value = TypeVar("Value")
 
 _TEXT = frozenset({str})
-_NOTHING: Mapping[str, Any] = frozen_mapping({})
+_NOTHING: Mapping[str, Any] = freeze_mapping({})
 
 
 def of_type(name: str, value: Value, kind: type) -> Value:
@@ -45,7 +45,7 @@ def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return _NOTHING
     if not is_object(value):
         raise ValidationError(f"{name} must be a mapping, got {type(value).__name__}")
-    return frozen_mapping(value)
+    return freeze_mapping(value)
 
 
 def aware(name: str, value: datetime | None) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
-from scope_async._core.frozen_json import frozen_mapping, thaw
+from scope_async._core.frozen_json import freeze_mapping, thaw
 from scope_async.config import UnknownVariables
 from scope_async.prompts import validation
 from scope_async.rendering.compiler import Render
@@ -113,7 +113,7 @@ class PromptVersion:
         """The service's answer in full, unknown fields too; empty when made by hand."""
         # Few ever look at it, and its bytes are the smallest thing that nobody can change.
         raw = self._raw
-        return frozen_mapping(json.loads(raw)) if isinstance(raw, bytes) else raw
+        return freeze_mapping(json.loads(raw)) if isinstance(raw, bytes) else raw
 
     @property
     def is_draft(self) -> bool:

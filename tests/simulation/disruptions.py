@@ -98,7 +98,7 @@ async def restart(client: SimulatedClient) -> None:
 
 
 async def killed_tasks(client: SimulatedClient) -> None:
-    host = client.tokens._background._host
+    host = client.tokens._background._runner
     if host is not None:
         host.task.cancel()
     client.disturbed += 1

@@ -90,7 +90,7 @@ class SharedFetcher:
     def start(self, selection: PromptRef, ttl: float) -> InFlightCall[PromptVersion]:
         """Begin the shared fetch, unless it is under way; does not wait."""
         key = self._flight_key(selection)
-        flight = self._flights.find(key)
+        flight = self._flights.find_call(key)
         if flight is not None:
             return flight
         # With something to serve meanwhile, a service that failed is tried once per delay.
@@ -103,12 +103,12 @@ class SharedFetcher:
             ttl,
             max_retries=0 if known_down else None,
             request_id=request_id,
-            on_retry=partial(self._flights.tell, key),
+            on_retry=partial(self._flights.report_attempt_failure, key),
         )
         return self._flights.join(key, call, request_id)
 
     def in_flight(self, selection: PromptRef) -> bool:
-        return self._flights.find(self._flight_key(selection)) is not None
+        return self._flights.find_call(self._flight_key(selection)) is not None
 
     def has_copy(self, selection: PromptRef) -> bool:
         """Tell whether there is a version to serve without the service, in memory or in the snapshot."""
@@ -136,10 +136,10 @@ class SharedFetcher:
                 shared = self.in_flight(selection)
                 flight = self.start(selection, ttl)
                 wait.begin(flight.name, shared=shared)
-            await flight.wait(until_trouble=True)
-            if flight.trouble is not None:
+            await flight.wait(until_first_error=True)
+            if flight.first_error is not None:
                 if self._cache.has_stand_in(selection.key):
-                    raise _own(flight.trouble) from flight.trouble
+                    raise _own(flight.first_error) from flight.first_error
                 await flight.wait()
             if flight.error is not None:
                 raise _own(flight.error) from flight.error

@@ -142,14 +142,14 @@ async def test_a_failure_reaches_everybody_and_is_forgotten(flights, service) ->
 
 async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) -> None:
     flight = flights.join("greeting", service)
-    early_waiters, patient = flight.wait(until_trouble=True), flight.wait()
+    early_waiters, patient = flight.wait(until_first_error=True), flight.wait()
     await settle()
     assert not early_waiters.done()
-    flights.tell("greeting", RuntimeError("first"))
-    flights.tell("greeting", RuntimeError("second"))
-    assert str(flight.trouble) == "first"
+    flights.report_attempt_failure("greeting", RuntimeError("first"))
+    flights.report_attempt_failure("greeting", RuntimeError("second"))
+    assert str(flight.first_error) == "first"
     assert early_waiters.done()
-    assert flight.wait(until_trouble=True).done(), "also those who come later"
+    assert flight.wait(until_first_error=True).done(), "also those who come later"
     assert not patient.done()
     service.answer.set_result("hello")
     await patient
@@ -158,11 +158,11 @@ async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) ->
 
 async def test_the_end_wakes_those_in_haste_too(flights, service) -> None:
     flight = flights.join("greeting", service)
-    early_waiters = flight.wait(until_trouble=True)
+    early_waiters = flight.wait(until_first_error=True)
     service.answer.set_result("hello")
     await early_waiters
-    flights.tell("greeting", RuntimeError("late"))
-    assert (flight.result, flight.trouble) == ("hello", None)
+    flights.report_attempt_failure("greeting", RuntimeError("late"))
+    assert (flight.result, flight.first_error) == ("hello", None)
 
 
 async def test_a_failure_does_not_touch_the_other_flights(flights, service) -> None:

@@ -497,7 +497,7 @@ async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
 async def test_waiting_for_a_turn_is_part_of_the_timeout(service) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
     transport = Transport(config, clock=FakeClock(), max_connections=1)
-    assert transport._pool.here().turns.take()
+    assert transport._pool.here().semaphore.acquire_nowait()
     with pytest.raises(TimeoutError, match=r"no free connection within 0\.05 s"):
         await transport.call(request(), read_json)
     await transport.aclose()
@@ -527,5 +527,5 @@ async def test_waiting_for_a_token_is_part_of_the_timeout(service, first) -> Non
     service.get(ADDRESS, status=401, repeat=True)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
         await transport.call(request(), read_json, bearer=NeverComes(first), max_retries=0)
-    assert transport._pool.here().turns.take(), "the turn was given back"
+    assert transport._pool.here().semaphore.acquire_nowait(), "the turn was given back"
     await transport.aclose()
