@@ -10,6 +10,7 @@ import aiohttp
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
+from scope_async.auth.exchange import Exchange
 from scope_async.auth.middleware import SourceTokenProvider
 from scope_async.auth.source import TokenSource
 from scope_async.config import Config, check_option_names
@@ -26,7 +27,7 @@ from scope_async.telemetry.logging_hook import log_hooks
 
 
 class ScopeClient:
-    """Fetches, caches and renders prompt versions on a token that is kept fresh.
+    """Fetches, caches and renders prompt versions, with a token that is kept valid.
 
     Open it with `async with`, or with `start` and `aclose`, from any task, in any order, any
     number of times. One client serves thousands of concurrent coroutines of one event loop.
@@ -38,6 +39,8 @@ class ScopeClient:
             token exchange has a session of its own, so that a full pool cannot delay a token.
         hooks: callables that take one event (`scope_async.telemetry.events`).
         clock: for tests.
+        exchange: how credentials become a token (`scope_async.auth.exchange.Exchange`), for tests
+            and other auth services; default is the auth API over HTTP.
         options: the fields of `Config`; each wins over `config` and the environment.
 
     Raises:
@@ -53,6 +56,7 @@ class ScopeClient:
         session: aiohttp.ClientSession | None = None,
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
+        exchange: Exchange | None = None,
         **options: Any,
     ) -> None:
         self.config = Config.resolve(config, options)
@@ -61,12 +65,13 @@ class ScopeClient:
         hooks = (*hooks, *log_hooks())
         self._emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
         emit = self._emit if self._emit.has_hooks else None
-        self._told_of = False
+        self._start_emitted = False
         self.tokens = TokenSource(
             credentials,
             config=self.config,
             hooks=() if emit is None else (emit,),
             clock=clock,
+            exchange=exchange,
             background=self._background,
         )
         self._transport = Transport(
@@ -92,6 +97,7 @@ class ScopeClient:
         session: aiohttp.ClientSession | None = None,
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
+        exchange: Exchange | None = None,
         **options: Any,
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
@@ -110,7 +116,9 @@ class ScopeClient:
         found = environment.options(explicit=options)
         environment.check()
         config = Config(**{**found, **options})
-        return cls(EnvCredentials(), config=config, session=session, hooks=hooks, clock=clock)
+        return cls(
+            EnvCredentials(), config=config, session=session, hooks=hooks, clock=clock, exchange=exchange
+        )
 
     async def start(self) -> None:
         """Start the background tasks. Idempotent; does no I/O and cannot fail half-way.
@@ -118,10 +126,10 @@ class ScopeClient:
         The first token exchange begins at once, and the first call that needs it joins it.
         """
         self._transport.open()
-        fresh = not self._background.running
+        starting = not self._background.running
         await self.tokens.start()
-        if fresh and self._emit.has_hooks:
-            self._told_of = True
+        if starting and self._emit.has_hooks:
+            self._start_emitted = True
             self._emit(ClientStarted(base_url=self.config.base_url, environment=self.config.environment))
 
     async def aclose(self) -> None:
@@ -130,19 +138,19 @@ class ScopeClient:
         With `snapshot_path`, returns when the last good versions are on disk, or after 5 s on a
         file system that hangs.
         """
-        opened, self._told_of = self._told_of or self._background.running, False
+        opened, self._start_emitted = self._start_emitted or self._background.running, False
         try:
             self._prompts.close()
             await self.tokens.aclose()
         finally:
-            # Started again meanwhile, it is in use; whoever comes last decides.
+            # Started again meanwhile, it is in use: the last call decides.
             try:
                 if not self._background.running:
                     await self._transport.aclose()
             finally:
                 await self._prompts.flush()
                 if opened and self._emit.has_hooks:
-                    await self._emit.last(ClientClosed())
+                    await self._emit.emit_final(ClientClosed())
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -189,7 +197,7 @@ class ScopeClient:
                 should, also after `max_retries` more attempts.
             ClientClosedError: the client was closed.
         """
-        # A fresh copy is what is asked for most by far; it pays for one coroutine, not for two.
+        # A fresh copy is the most frequent answer by far; it costs one coroutine instead of two.
         if cache and cache_ttl is None:
             found = self._prompts.peek(name, label, version)
             if found is not None:
@@ -248,7 +256,7 @@ class ScopeClient:
         self._prompts.clear()
 
     async def ping(self) -> None:
-        """Return when the auth API gave a token and the Scope API accepted it; for health checks.
+        """Return once the auth API has given a token that the Scope API accepts; for health checks.
 
         Raises:
             ScopeError: what a call would fail with now.

@@ -7,8 +7,10 @@ around a single error.
 from __future__ import annotations
 
 import builtins
+from typing import Any, Self, TypeVar, overload
 
 _BODY_LIMIT = 2000
+_FACTS = ("message", "http_status", "error_code", "request_id", "http_body", "retry_after")
 
 
 class ScopeError(Exception):
@@ -53,6 +55,23 @@ class ApiError(ScopeError):
         self.http_body = http_body[:_BODY_LIMIT] if http_body is not None else None
         self.retry_after = retry_after
 
+    @overload
+    def replace(self, kind: None = None, /, **changes: Any) -> Self: ...
+
+    @overload
+    def replace(self, kind: type[AnyApiError], /, **changes: Any) -> AnyApiError: ...
+
+    def replace(self, kind: type[ApiError] | None = None, /, **changes: Any) -> ApiError:
+        """Return a copy with some attributes replaced, of the class `kind` if given.
+
+        Traceback, cause and notes stay behind, so that each caller can get an object of its own.
+        """
+        replaced = (kind or type(self))(**{**{name: getattr(self, name) for name in _FACTS}, **changes})
+        # What a subclass has besides, such as `name`, goes along.
+        replaced.__dict__ = {**vars(self), **vars(replaced)}
+        replaced.__dict__.pop("__notes__", None)
+        return replaced
+
     def __str__(self) -> str:
         facts = [
             f"{label} {value}"
@@ -66,12 +85,15 @@ class ApiError(ScopeError):
         return f"{self.message} ({', '.join(facts)})" if facts else self.message
 
 
+AnyApiError = TypeVar("AnyApiError", bound=ApiError)
+
+
 class AuthenticationError(ApiError):
-    """The service does not accept who we say we are (401), also with a new token."""
+    """Authentication failed (401), even with a refreshed token."""
 
 
 class TokenRefreshError(AuthenticationError):
-    """No valid token, and no exchange has succeeded; trying later may help."""
+    """There is no valid token, because no exchange has succeeded; trying later may help."""
 
 
 class InvalidCredentialsError(AuthenticationError):
@@ -107,7 +129,7 @@ class TimeoutError(ConnectionError, builtins.TimeoutError):
 
 
 class ResourceError(ScopeError):
-    """Something about the prompt itself, or about what it was asked to do."""
+    """The prompt, or what was asked of it, is at fault."""
 
 
 class ValidationError(ResourceError):

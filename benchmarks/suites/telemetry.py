@@ -44,8 +44,8 @@ def without_telemetry(scope: ScopeClient) -> None:
             return None
         return found
 
-    def call(request: Any, read: Any, *, bearer: Any = None, max_retries: int | None = None) -> Any:
-        return transport._call(request, read, bearer, max_retries)  # noqa: SLF001
+    def call(request: Any, read: Any, *, token_provider: Any = None, max_retries: int | None = None) -> Any:
+        return transport._call(request, read, token_provider, max_retries)  # noqa: SLF001
 
     vars(api)["peek"] = peek
     vars(transport)["call"] = call

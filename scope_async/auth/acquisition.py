@@ -1,4 +1,4 @@
-"""One renewal: ask for the credentials, exchange them, ask again when they are refused."""
+"""Acquires a token: load the credentials, exchange them, reload them when they are refused."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ _logger = logging.getLogger("scope_async.auth")
 
 @attrs.frozen
 class AcquiredToken:
-    """A grant, the key it was given for, and the monotonic instant at which it was asked for."""
+    """A response of the exchange, the key it is for, and the monotonic instant at which it was asked for."""
 
-    grant: ExchangeResponse
+    response: ExchangeResponse
     api_key: str
     asked_at: float
 
-    def check_alive(self, now: float) -> None:
-        """Refuse a token whose life was over before it came.
+    def check_usable(self, now: float) -> None:
+        """Raise if the token expired before it arrived.
 
         Raises:
-            TokenRefreshError: nobody could use it.
+            TokenRefreshError: it is not usable at the instant `now`.
         """
-        lifetime = self.grant.lifetime
+        lifetime = self.response.lifetime
         if now >= self.asked_at + usable_for(lifetime):
-            raise TokenRefreshError(f"the token was dead on arrival: it lives {lifetime:g} s")
+            raise TokenRefreshError(f"the token expired before it arrived: its lifetime is {lifetime:g} s")
 
     def token(self, planned: RefreshTimes, generation: int, monotonic: Callable[[], float]) -> AccessToken:
-        """Return the token to hand out, with the `planned` windows as instants of `monotonic`."""
+        """Return the token to hand out, with the `planned` times as instants of `monotonic`."""
         return AccessToken(
-            value=self.grant.value,
-            authorization=f"Bearer {self.grant.value}",
+            value=self.response.value,
+            authorization=f"Bearer {self.response.value}",
             generation=generation,
             api_key=self.api_key,
-            lifetime=self.grant.lifetime,
-            renew_at=self.asked_at + planned.refresh_after,
+            lifetime=self.response.lifetime,
+            refresh_at=self.asked_at + planned.refresh_after,
             usable_until=self.asked_at + planned.usable_for,
-            expires_at=self.asked_at + self.grant.lifetime,
+            expires_at=self.asked_at + self.response.lifetime,
             monotonic=monotonic,
         )
 
 
 class TokenAcquirer:
-    """Gets a grant with the credentials that the provider returns now.
+    """Exchanges the credentials that the provider returns now.
 
     Every exchange asks the provider, so that credentials which changed on disk are in use
     from the next renewal on, also when the old ones still work.
@@ -72,72 +72,71 @@ class TokenAcquirer:
         provider: Callable[[], Awaitable[ApiKeyCredentials]],
         exchange: Exchange,
         *,
-        limit: float,
+        timeout: float,
         monotonic: Callable[[], float],
         emit: Emit,
     ) -> None:
         self._provider = provider
         self._exchange = exchange
-        self._limit = limit
+        self._timeout = timeout
         self._monotonic = monotonic
         self._emit = emit
-        self._known: ApiKeyCredentials | None = None
+        self._last: ApiKeyCredentials | None = None
 
-    async def __call__(self) -> AcquiredToken:
-        """Return a grant.
+    async def __call__(self, rejected: AccessToken | None = None) -> AcquiredToken:
+        """Return a new token; `rejected` is the one that the service refused, if that is why.
 
         Raises:
             InvalidCredentialsError: refused, and the provider has no other credentials.
-            TokenRefreshError: provider and exchange took longer than `limit` seconds.
+            TokenRefreshError: provider and exchange took longer than `timeout` seconds.
             ScopeError: any other failure of the exchange, or of the first load.
         """
-        with anyio.move_on_after(self._limit):
-            return await self._renewed()
-        raise TokenRefreshError(f"no token within {self._limit:g} s")
+        with anyio.move_on_after(self._timeout):
+            return await self._acquire(rejected)
+        raise TokenRefreshError(f"no token within {self._timeout:g} s")
 
-    async def _renewed(self) -> AcquiredToken:
+    async def _acquire(self, rejected: AccessToken | None) -> AcquiredToken:
         credentials = await self._load()
         try:
-            return await self._ask(credentials)
+            return await self._ask(credentials, rejected)
         except InvalidCredentialsError:
             reloaded = await self._load()
             if reloaded == credentials:
                 raise
-            return await self._ask(reloaded)
+            return await self._ask(reloaded, rejected)
 
-    async def _ask(self, credentials: ApiKeyCredentials) -> AcquiredToken:
+    async def _ask(self, credentials: ApiKeyCredentials, rejected: AccessToken | None) -> AcquiredToken:
         asked_at = self._monotonic()
-        return AcquiredToken(
-            await isolate_cancellation(self._exchange(credentials)), credentials.api_key, asked_at
-        )
+        response = await isolate_cancellation(self._exchange(credentials, rejected=rejected))
+        return AcquiredToken(response, credentials.api_key, asked_at)
 
     async def _load(self) -> ApiKeyCredentials:
-        known = self._known
+        last = self._last
         try:
-            credentials = await isolate_cancellation(_asked(self._provider))
+            credentials = await isolate_cancellation(_call(self._provider))
         except Exception as error:
-            if known is None:
+            if last is None:
                 raise
             # A file that is being replaced must not stop a client that has what it needs.
             _logger.warning(
                 "the credential provider failed with %s; going on with API key %s",
                 type(error).__name__,
-                known.api_key,
+                last.api_key,
             )
-            return known
+            return last
         if not isinstance(credentials, ApiKeyCredentials):
             raise ConfigurationError(
                 f"the credential provider must return ApiKeyCredentials, got {type(credentials).__name__}"
             )
-        if known is not None and credentials != known:
+        if last is not None and credentials != last:
             _logger.info("the credentials changed to API key %s", credentials.api_key)
             self._emit(CredentialsChanged(api_key=credentials.api_key))
-        self._known = credentials
+        self._last = credentials
         return credentials
 
 
-def _asked(provider: Callable[[], Awaitable[ApiKeyCredentials]]) -> Awaitable[ApiKeyCredentials]:
-    """Return what `provider` is awaited for; `await` itself would not say what was wrong with it."""
+def _call(provider: Callable[[], Awaitable[ApiKeyCredentials]]) -> Awaitable[ApiKeyCredentials]:
+    """Return the awaitable that `provider` returns; `await` itself would not say what is wrong with it."""
     answer: object = provider()
     if not isawaitable(answer):
         raise ConfigurationError(
@@ -150,19 +149,19 @@ def _asked(provider: Callable[[], Awaitable[ApiKeyCredentials]]) -> Awaitable[Ap
 Result = TypeVar("Result")
 
 
-class ForeignCancellation(Exception):  # noqa: N818 - it is named after what happened
-    """The code of the user's own that was awaited, not the task that awaits it, was cancelled."""
+class ForeignCancellation(Exception):  # noqa: N818 - named as CancelledError is
+    """The awaited code of the user was cancelled, and not the task that awaits it."""
 
 
 async def isolate_cancellation(call: Awaitable[Result]) -> Result:
-    """Return the result of `call`; a cancellation that nobody asked of this task is a failure.
+    """Return the result of `call`; a cancellation inside it that is not one of this task is a failure.
 
     A provider may await something of its own that was cancelled. Passed on, its
-    `CancelledError` would end the client's background tasks as if they had been killed, and
-    every caller would try again at once.
+    `CancelledError` would end the client's background tasks as if they had been cancelled,
+    and every caller would try again at once.
 
     Raises:
-        CancelledInside: `call` raised `CancelledError` and this task is not being cancelled.
+        ForeignCancellation: `call` raised `CancelledError` and this task is not being cancelled.
     """
     try:
         return await call
@@ -174,7 +173,7 @@ async def isolate_cancellation(call: Awaitable[Result]) -> Result:
 
 
 def as_failure(error: Exception) -> ScopeError:
-    """Return the package's error for whatever an exchange raised."""
+    """Return the package's error for anything that an exchange or a provider raised."""
     if isinstance(error, ScopeError):
         return error
     failure = TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
@@ -188,14 +187,10 @@ def error_for_caller(error: Exception, *, retry_after: float) -> ScopeError:
     One object that is raised for a thousand callers would grow its traceback without bound.
     """
     facts = error if isinstance(error, ApiError) else ApiError(str(error))
-    refused = isinstance(error, InvalidCredentialsError)
-    own = (InvalidCredentialsError if refused else TokenRefreshError)(
-        facts.message if refused else f"no valid token: {facts.message}",
-        http_status=facts.http_status,
-        error_code=facts.error_code,
-        request_id=facts.request_id,
-        http_body=facts.http_body,
-        retry_after=retry_after,
-    )
+    if isinstance(error, InvalidCredentialsError):
+        own: ApiError = facts.replace(retry_after=retry_after)
+    else:
+        message = f"no valid token: {facts.message}"
+        own = facts.replace(TokenRefreshError, message=message, retry_after=retry_after)
     own.__cause__ = error
     return own

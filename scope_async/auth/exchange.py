@@ -1,15 +1,17 @@
-"""Credentials in, token out: the exchange over HTTP, in both dialects (contract 1.2)."""
+"""Credentials in, token out: the exchange over HTTP, in each dialect (contract 1.2)."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any, Literal, Protocol, TypeGuard
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import attrs
 from yarl import URL
 
-from scope_async.auth.token import read_claims
+from scope_async.auth.token import AccessToken, read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
@@ -17,20 +19,36 @@ from scope_async.http.decoding import broken, read_object
 from scope_async.http.messages import TOKEN, Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
-Dialect = Literal["login", "sdk-token"]
-
 DEFAULT_LIFETIME = 300.0
-_PATHS: dict[Dialect, str] = {
-    "login": "/v1/auth/applications/login",
-    "sdk-token": "/v1/auth/sdk-token",
+_NOT_HERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+_REFUSED = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+
+
+class Dialect(NamedTuple):
+    """One form of the exchange: where to post the credentials, and what their fields are called."""
+
+    path: str
+    key_field: str
+    secret_field: str
+
+
+# In the order in which `auto` tries them; the names are those of `config.AuthDialect`.
+DIALECTS: Mapping[str, Dialect] = {
+    "login": Dialect("/v1/auth/applications/login", "client_id", "client_secret"),
+    "sdk-token": Dialect("/v1/auth/sdk-token", "key_id", "key_secret"),
 }
-_NOT_HERE = frozenset({404, 405})
-_REFUSED = frozenset({400, 401, 403, 422})
 
 
 @attrs.frozen
 class ExchangeResponse:
-    """What the auth API gave: a token, and the seconds it lives from the moment it was asked for."""
+    """A token, and its lifetime in seconds from the moment it was asked for."""
 
     value: str = attrs.field(repr=False)
     lifetime: float
@@ -40,8 +58,13 @@ class ExchangeResponse:
 class Exchange(Protocol):
     """How credentials become a token: one attempt, no retries."""
 
-    async def __call__(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
+    async def __call__(
+        self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
+    ) -> ExchangeResponse:
         """Return a token.
+
+        `rejected` is the token that the service refused, when that is why a new one is needed: an
+        exchange that shares or caches tokens must return another one.
 
         Raises:
             InvalidCredentialsError: the credentials are refused.
@@ -54,53 +77,56 @@ class HttpExchange:
     """The exchange at the auth API; in `auto` it remembers which dialect answered."""
 
     def __init__(self, config: Config, transport: Transport) -> None:
-        self._config = config
         self._transport = transport
         self._urls = {
-            dialect: URL(config.auth_api_url + path, encoded=True) for dialect, path in _PATHS.items()
+            name: URL(config.auth_api_url + dialect.path, encoded=True) for name, dialect in DIALECTS.items()
         }
-        self._dialects: list[Dialect] = (
-            ["login", "sdk-token"] if config.auth_dialect == "auto" else [config.auth_dialect]
-        )
+        self._names = list(DIALECTS) if config.auth_dialect == "auto" else [config.auth_dialect]
 
     @property
-    def dialect(self) -> Dialect:
-        """The dialect that is tried first: the one that answered last."""
-        return self._dialects[0]
+    def dialect(self) -> str:
+        """The name of the dialect that is tried first: the one that answered last."""
+        return self._names[0]
 
-    async def __call__(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
+    async def __call__(
+        self,
+        credentials: ApiKeyCredentials,
+        /,
+        *,
+        rejected: AccessToken | None = None,  # noqa: ARG002 - the auth API cannot be told
+    ) -> ExchangeResponse:
         last: ApiError | None = None
-        for dialect in tuple(self._dialects):
+        for name in tuple(self._names):
             try:
-                request = self._request(dialect, credentials)
-                grant = await self._transport.call(request, read_exchange_response, max_retries=0)
+                request = self._request(name, credentials)
+                response = await self._transport.call(request, read_exchange_response, max_retries=0)
             except ApiError as error:
                 last = error
                 if error.http_status in _NOT_HERE:
                     continue
-                self._remember(dialect)
+                self._remember(name)
                 break
-            self._remember(dialect)
-            return attrs.evolve(grant, request_id=request.request_id)
+            self._remember(name)
+            return attrs.evolve(response, request_id=request.request_id)
         assert last is not None  # noqa: S101 - there is at least one dialect
         raise _explained(last, credentials) from None
 
-    def _remember(self, dialect: Dialect) -> None:
-        self._dialects.sort(key=lambda known: known != dialect)
+    def _remember(self, name: str) -> None:
+        self._names.sort(key=lambda known: known != name)
 
-    def _request(self, dialect: Dialect, credentials: ApiKeyCredentials) -> Request:
-        key, secret = ("client_id", "client_secret") if dialect == "login" else ("key_id", "key_secret")
+    def _request(self, name: str, credentials: ApiKeyCredentials) -> Request:
+        dialect = DIALECTS[name]
         body = {
             "account_id": credentials.org_id,
-            key: credentials.api_key,
-            secret: credentials.api_secret,
+            dialect.key_field: credentials.api_key,
+            dialect.secret_field: credentials.api_secret,
         }
         headers = request_headers()
         headers["Content-Type"] = "application/json"
         return Request(
             operation="exchange",
             method="POST",
-            url=self._urls[dialect],
+            url=self._urls[name],
             headers=headers,
             body=json.dumps(body).encode(),
         )
@@ -153,7 +179,7 @@ def _is_seconds(value: Any) -> TypeGuard[float]:
         return False
 
 
-def _without(secret: str, text: str) -> str:
+def _redact_secret(secret: str, text: str) -> str:
     """Return `text` without the secret, as it is and as JSON has it, whole or cut off at the end."""
     for written in {secret, json.dumps(secret)[1:-1]}:
         text = text.replace(written, "[api secret]")
@@ -163,31 +189,28 @@ def _without(secret: str, text: str) -> str:
 
 
 def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
-    """Return the error to raise: of the right kind, and without what must not be shown.
+    """Return the error to raise: of the right class, and without secrets.
 
     A reply that claims success may hold a token, and one that reports an error may repeat
     the secret that it was sent.
     """
-    status = error.http_status
+    status, message = error.http_status, error.message
+    kind: type[ApiError] = type(error)
     if status in _REFUSED:
-        kind: type[ApiError] = InvalidCredentialsError
-        message = f"the auth API refused API key {credentials.api_key}: {error.message}"
+        kind = InvalidCredentialsError
+        message = f"the auth API refused API key {credentials.api_key}: {message}"
     elif status in _NOT_HERE:
-        kind = type(error)
-        message = f"there is no token exchange at auth_api_url: {error.message}"
-    else:
-        kind = type(error)
-        message = error.message
+        message = f"there is no token exchange at auth_api_url: {message}"
 
-    def without_secret(text: str | None) -> str | None:
-        return _without(credentials.api_secret, text) if text is not None else None
+    def redact(text: str | None) -> str | None:
+        return _redact_secret(credentials.api_secret, text) if text is not None else None
 
-    succeeded = isinstance(error, ServerError) and status is not None and status < 300  # noqa: PLR2004 - RFC 9110
-    return kind(
-        without_secret(message) or "",
-        http_status=status,
-        error_code=without_secret(error.error_code),
-        request_id=error.request_id,
-        http_body=None if succeeded else without_secret(error.http_body),
-        retry_after=error.retry_after,
+    claims_success = (
+        isinstance(error, ServerError) and status is not None and status < HTTPStatus.MULTIPLE_CHOICES
+    )
+    return error.replace(
+        kind,
+        message=redact(message) or "",
+        error_code=redact(error.error_code),
+        http_body=None if claims_success else redact(error.http_body),
     )

@@ -1,4 +1,4 @@
-"""One log line and one event for everything that happens to a token; never its value."""
+"""Logs and emits an event for each exchange and each wait for a token; never a token's value."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ _logger = logging.getLogger("scope_async.auth")
 
 
 class TokenInstrumentation:
-    """Tells the log and the hooks what became of an exchange; times come in seconds."""
+    """Reports exchanges and waits to the log and the hooks; times are in seconds."""
 
-    def __init__(self, emit: Emit, *, wanted_buffer: float) -> None:
+    def __init__(self, emit: Emit, *, configured_buffer: float) -> None:
         self._emit = emit
-        self._wanted_buffer = wanted_buffer
-        self._clamp_told = False
+        self._configured_buffer = configured_buffer
+        self._clamp_reported = False
         self._request_id: str | None = None
-        self._failed = 0  # since the last token
+        self._failures = 0  # since the last token
 
     def exchanged(
         self, token: AccessToken, planned: RefreshTimes, duration: float, request_id: str | None
     ) -> None:
+        """Report a new token, and once that its buffer was clamped."""
         self._request_id = request_id
-        if self._failed:
-            _logger.info("the token could be renewed again after %d failures", self._failed)
-            self._failed = 0
+        if self._failures:
+            _logger.info("the token could be renewed again after %d failures", self._failures)
+            self._failures = 0
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
         )
@@ -49,23 +50,24 @@ class TokenInstrumentation:
                 request_id=request_id,
             )
         )
-        if planned.clamped and not self._clamp_told:
-            self._clamp_told = True
+        if planned.clamped and not self._clamp_reported:
+            self._clamp_reported = True
             _logger.warning(
                 "token_refresh_buffer is %.0f s but tokens live %.0f s; renewing %.1f s before expiry",
-                self._wanted_buffer,
+                self._configured_buffer,
                 token.lifetime,
                 planned.buffer,
             )
-            self._emit(BufferClamped(wanted_ms=self._wanted_buffer * 1000, used_ms=planned.buffer * 1000))
+            self._emit(BufferClamped(wanted_ms=self._configured_buffer * 1000, used_ms=planned.buffer * 1000))
 
     def waited(self, duration: float, error: BaseException | None) -> None:
-        """Tell that a caller has waited, for the last exchange or for the one that ended in `error`."""
+        """Report that a caller has waited for the last exchange, or for the one that ended in `error`."""
         request_id = self._request_id if error is None else request_id_of(error)
         self._emit(TokenWaited(duration_ms=duration * 1000, request_id=request_id))
 
     def failed(self, error: ScopeError, failures: int, retry_in: float) -> None:
-        self._failed += 1
+        """Report a failed exchange, the one number `failures`; the next is in `retry_in` seconds."""
+        self._failures += 1
         _logger.warning("the token could not be renewed: %s; trying again in %.1f s", error, retry_in)
         self._emit(
             RenewalFailed(
@@ -77,7 +79,8 @@ class TokenInstrumentation:
         )
 
     def refused(self, error: ScopeError, retry_in: float) -> None:
-        self._failed += 1
+        """Report that the auth API refused the credentials; it is asked again in `retry_in` seconds."""
+        self._failures += 1
         _logger.error("%s; asking again in %.0f s", error, retry_in)
         self._emit(
             CredentialsRefused(

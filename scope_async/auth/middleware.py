@@ -1,8 +1,9 @@
-"""The token on every request, and the rule for 401: `BearerAuth` for any aiohttp session."""
+"""The token on every request: for the transport, and `BearerAuth` for any aiohttp session."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from aiohttp import ClientRequest, ClientResponse, hdrs, payload
 from aiohttp.client_middlewares import ClientHandlerType
@@ -10,16 +11,16 @@ from yarl import URL
 
 from scope_async.auth.source import TokenSource
 from scope_async.auth.token import AccessToken
-from scope_async.http.token_provider import UNAUTHORIZED
+from scope_async.http.token_provider import replay_while_unauthorized
 
-_MOST_REPLAYS = 2
+_MAX_REPLAYS = 2
 
 
 class SourceTokenProvider:
     """The source's token, and after a 401 the next one (RFC 6750 section 3.1).
 
-    Exactly the token that was refused is invalidated. A request is worth one replay with a new
-    token, and one more if the credentials have changed meanwhile.
+    Exactly the rejected token is invalidated. A request is worth one replay with a new token, and
+    one more if the credentials have changed meanwhile.
     """
 
     def __init__(self, tokens: TokenSource) -> None:
@@ -27,20 +28,20 @@ class SourceTokenProvider:
         self.peek = tokens.peek
         self.get = tokens.get
 
-    async def replacement(self, refused: Sequence[AccessToken], /) -> AccessToken | None:
-        """Return the token to replay with after all of `refused`, oldest first; None: the 401 stands.
+    async def replacement(self, rejected: Sequence[AccessToken], /) -> AccessToken | None:
+        """Return a token to retry with after `rejected` (oldest first) got a 401, or None to give up.
 
         Raises:
             InvalidCredentialsError, TokenRefreshError, ClientClosedError: as `TokenSource.get`.
         """
-        last = refused[-1]
+        last = rejected[-1]
         self._tokens.invalidate(last)
-        if len(refused) > _MOST_REPLAYS:
+        if len(rejected) > _MAX_REPLAYS:
             return None
         token = await self._tokens.get()
         if token.generation == last.generation:
             return None
-        return token if len(refused) == 1 or token.api_key != refused[0].api_key else None
+        return token if len(rejected) == 1 or token.api_key != rejected[0].api_key else None
 
 
 class BearerAuth:
@@ -51,15 +52,15 @@ class BearerAuth:
 
     When the service answers 401, exactly the token that was sent is invalidated, and the
     request is replayed once with a new one (RFC 6750 section 3.1); once more if the
-    credentials have changed meanwhile. A request whose body cannot be sent twice is not replayed.
+    credentials have changed meanwhile. A request whose body can be sent only once is not replayed.
 
     Raises (from the request):
         InvalidCredentialsError, TokenRefreshError, ClientClosedError: as `TokenSource.get`.
     """
 
     def __init__(self, tokens: TokenSource) -> None:
-        self._bearer = SourceTokenProvider(tokens)
-        self._invalidate = tokens.invalidate
+        self._tokens = tokens
+        self._replacement = SourceTokenProvider(tokens).replacement
         api = URL(tokens.config.base_url)
         self._origin = (api.scheme, api.host, api.port)
 
@@ -67,36 +68,33 @@ class BearerAuth:
         url = request.url
         if (url.scheme, url.host, url.port) != self._origin:
             return await handler(request)
-        token = self._bearer.peek() or await self._bearer.get()
+        token = self._tokens.peek() or await self._tokens.get()
         request.headers[hdrs.AUTHORIZATION] = token.authorization
         response = await handler(request)
-        if response.status != UNAUTHORIZED:
+        if response.status != HTTPStatus.UNAUTHORIZED:
             return response
         if not _can_be_sent_again(request):
-            self._invalidate(token)
+            self._tokens.invalidate(token)
             return response
-        return await self._replay(request, handler, response, [token])
+        return await self._replay(request, handler, response, token)
 
     async def _replay(
-        self,
-        request: ClientRequest,
-        handler: ClientHandlerType,
-        response: ClientResponse,
-        refused: list[AccessToken],
+        self, request: ClientRequest, handler: ClientHandlerType, response: ClientResponse, token: AccessToken
     ) -> ClientResponse:
-        while response.status == UNAUTHORIZED:
-            try:
-                token = await self._bearer.replacement(refused)
-            except BaseException:
-                response.close()
-                raise
-            if token is None:
-                break
-            refused.append(token)
+        async def send_with(token: AccessToken, _: Sequence[AccessToken]) -> ClientResponse:
+            nonlocal response
             response.release()
             request.headers[hdrs.AUTHORIZATION] = token.authorization
             response = await handler(request)
-        return response
+            return response
+
+        try:
+            return await replay_while_unauthorized(
+                response, token, replacement=self._replacement, send=send_with
+            )
+        except BaseException:
+            response.close()
+            raise
 
 
 def _can_be_sent_again(request: ClientRequest) -> bool:

@@ -1,4 +1,4 @@
-"""The snapshot of one token, and what the source tells about itself."""
+"""One access token, and the status of its source."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AccessToken:
         generation: counts the exchanges of one source, from 1.
         api_key: the public identifier of the key that it was exchanged for.
         lifetime: seconds it was good for when it was asked for.
-        renew_at, dead_at, expires_at: instants of the monotonic clock, in seconds.
+        refresh_at, usable_until, expires_at: instants of the monotonic clock, in seconds.
     """
 
     value: str = attrs.field(repr=False)
@@ -47,7 +47,7 @@ class AccessToken:
     generation: int
     api_key: str
     lifetime: float
-    renew_at: float = attrs.field(repr=False)
+    refresh_at: float = attrs.field(repr=False)
     usable_until: float = attrs.field(repr=False)
     expires_at: float = attrs.field(repr=False)
     _monotonic: Callable[[], float] = attrs.field(repr=False, alias="monotonic")
@@ -63,13 +63,13 @@ class AccessToken:
 
 
 def no_token(monotonic: Callable[[], float]) -> AccessToken:
-    """Return the token that a source holds before its first exchange: dead from the start."""
+    """Return the token that a source holds before its first exchange: expired from the start."""
     return AccessToken("", "", 0, "", 0.0, _NEVER, _NEVER, _NEVER, monotonic)
 
 
-def dead(token: AccessToken) -> AccessToken:
-    """Return the token as one that must not be used any more, and is to be renewed at once."""
-    return attrs.evolve(token, usable_until=_NEVER, renew_at=_NEVER)
+def invalidated(token: AccessToken) -> AccessToken:
+    """Return the token as one that is unusable from now on, and due for a refresh at once."""
+    return attrs.evolve(token, usable_until=_NEVER, refresh_at=_NEVER)
 
 
 @attrs.frozen(kw_only=True)
@@ -85,8 +85,8 @@ class TokenStatus:
         renews_in: until the next exchange is due; 0 when it is overdue or under way.
         refreshing: an exchange is under way.
         retries_in: how long the source backs off after a failure; None when it does not.
-        exchanges: exchanges started so far, whatever became of them.
-        failures: exchanges that gave no token, for whatever reason.
+        exchanges: exchanges started so far, however they ended.
+        failures: exchanges that gave no token.
         last_error: what the last exchange failed with; None after a success.
     """
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 from scope_async.errors import (
@@ -19,12 +21,12 @@ from scope_async.errors import (
 )
 from scope_async.http.messages import Reply
 
-_ERRORS: dict[int, type[ApiError]] = {
-    401: AuthenticationError,
-    403: AuthorizationError,
-    404: NotFoundError,
-    409: ConflictError,
-    429: RateLimitError,
+_ERRORS: Mapping[int, type[ApiError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: AuthorizationError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
 }
 
 
@@ -35,7 +37,7 @@ def read_json(reply: Reply) -> Any:
         ApiError: of the kind that fits, when the reply reports an error.
         ServerError: the reply is not JSON.
     """
-    if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+    if not reply.is_success:
         raise read_error(reply)
     try:
         return json.loads(reply.body)
@@ -57,8 +59,8 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
     missing = [key for key in required if key not in data]
     if missing:
         code, message = _error_code_and_message(data)
-        told = f": {message}" if message else ""
-        raise broken(reply, f"the service's answer has no {', '.join(missing)}{told}", code)
+        reason = f": {message}" if message else ""
+        raise broken(reply, f"the service's answer has no {', '.join(missing)}{reason}", code)
     return data
 
 
@@ -131,15 +133,15 @@ def _error_code_and_message(data: object) -> tuple[str | None, str | None]:
         if isinstance(inner, dict):
             data = inner
         elif isinstance(inner, str) and inner:
-            return _string(data.get("code")), inner
-        return _string(data.get("code")), _string(data.get("message"))
+            return _printable(data.get("code")), inner
+        return _printable(data.get("code")), _printable(data.get("message"))
     return None, None
 
 
-def _string(value: object) -> str | None:
+def _printable(value: object) -> str | None:
+    """Return a non-empty string as one line that is safe in a log and on a terminal; else None."""
     if not isinstance(value, str) or not value:
         return None
-    # One printable line: it goes into logs and onto terminals.
     return "".join(sign if sign.isprintable() else " " for sign in value[:500])
 
 
@@ -149,7 +151,7 @@ def _text(reply: Reply) -> str:
 
 def _redact(reply: Reply, text: bytes) -> bytes:
     """Return `text` without the tokens that the request was sent with."""
-    for authorization in (reply.sent.get("Authorization", ""), *reply.refused):
+    for authorization in (reply.sent.get("Authorization", ""), *reply.rejected):
         if token := authorization.rpartition(" ")[2].encode():
             text = text.replace(token, b"[token]")
     return text

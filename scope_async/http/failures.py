@@ -1,17 +1,21 @@
-"""What aiohttp and the network raise, as the package's errors."""
+"""What aiohttp and the network raise, as the package's errors, and which failures a retry may outlive."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
+from enum import Enum, auto
 
 import aiohttp
 from aiohttp import ConnectionTimeoutError
 
+from scope_async._core.backoff import full_jitter
 from scope_async.config import Config
 from scope_async.errors import (
     ApiError,
     ConnectionError,
+    RateLimitError,
     ScopeError,
     ServerError,
     TimeoutError,
@@ -20,10 +24,10 @@ from scope_async.errors import (
 
 
 def drop_frames(error: BaseException | None, *, until: BaseException | None) -> None:
-    """Let go of the frames of `error` and of what it came from.
+    """Drop the traceback frames of `error` and of its causes and contexts.
 
-    aiohttp's have the request's headers and body among their locals, and collectors of
-    tracebacks look there. `until` is what the caller was handling already: not ours.
+    The frames of aiohttp have the request's headers and body among their locals, where collectors
+    of tracebacks look. `until` is the exception that the caller was handling already; it is kept.
     """
     while error is not None and error is not until and error.__traceback__ is not None:
         error.__traceback__ = None
@@ -56,44 +60,75 @@ def _reason(error: Exception) -> str:
 TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
 
-_PASSING = frozenset({429, 500, 502, 503, 504})
+
+class _Failure(Enum):
+    """What a failed call says about the next one, and about the thing that was asked for."""
+
+    DEFINITIVE = auto()
+    """The service's answer, or a mistake of the caller: final."""
+
+    UNAVAILABLE = auto()
+    """No answer, and none is to be expected within the seconds of a retry."""
+
+    TRANSIENT = auto()
+    """No answer, but the same call may succeed a little later."""
+
+
+# What the class of a status alone does not decide. An unknown one counts as the x00 of its class
+# (RFC 9110 section 15), so that 529 and whatever else a proxy invents is the transient 500.
+_BY_STATUS: Mapping[int, _Failure] = {
+    # The server, or a gateway on the way, lacks a feature or is set up wrongly: asking the same
+    # again gives the same. It says nothing about the prompt, so a copy may be served meanwhile.
+    501: _Failure.UNAVAILABLE,
+    505: _Failure.UNAVAILABLE,
+    506: _Failure.UNAVAILABLE,
+    508: _Failure.UNAVAILABLE,
+    510: _Failure.UNAVAILABLE,
+    511: _Failure.UNAVAILABLE,
+    # Temporary, but RFC 4918 section 11.5 forbids to repeat the request automatically.
+    507: _Failure.UNAVAILABLE,
+}
 
 
 def is_transient(error: ScopeError) -> bool:
-    """Tell whether the same call may succeed a little later.
+    """Return True if the failure is transient, so that the call may be retried.
 
-    Connection errors, `open_timeout`, 429, 500, 502, 503, 504, and replies that are broken
-    although they claim success. Not `timeout`, which is that of all attempts together, whatever
-    the clocks say is left of it. Not a token that could not be had: the token source tries again
-    by itself, and until then every call would get the same answer.
+    Connection errors, `open_timeout`, 429, 5xx that the same request can outlive, and replies that
+    are broken although they claim success. `timeout` is that of all attempts together, so it is
+    final whatever the clocks say is left of it. A token that could not be had is the token
+    source's to retry: until it has one, every call would get the same answer.
     """
+    return _classify(error) is _Failure.TRANSIENT
+
+
+def is_unavailable(error: ScopeError) -> bool:
+    """Return True if the service could not answer, so that a stale copy may be served (RFC 5861).
+
+    All that is transient, and besides: a timeout, no token for such a reason, a redirect, a reply
+    that is too large, and the 5xx that a retry does not help. A 4xx is the service's answer.
+    """
+    return _classify(error) is not _Failure.DEFINITIVE
+
+
+def _classify(error: ScopeError) -> _Failure:
     if isinstance(error, TimeoutError):
-        return isinstance(error.__cause__, ConnectionTimeoutError)
-    if isinstance(error, ConnectionError):
-        return True
-    if not isinstance(error, ApiError) or isinstance(error, TokenRefreshError):
-        return False
-    if error.error_code == TOO_LARGE:
-        return False
+        connecting = isinstance(error.__cause__, ConnectionTimeoutError)
+        return _Failure.TRANSIENT if connecting else _Failure.UNAVAILABLE
+    if isinstance(error, ConnectionError | RateLimitError):
+        return _Failure.TRANSIENT
+    if isinstance(error, TokenRefreshError):
+        return _Failure.UNAVAILABLE
+    if not isinstance(error, ServerError):
+        return _Failure.DEFINITIVE
     status = error.http_status
-    return status in _PASSING or (
-        isinstance(error, ServerError) and (status is None or 200 <= status < 300)  # noqa: PLR2004 - RFC 9110
-    )
+    if error.error_code == TOO_LARGE or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
+        return _Failure.UNAVAILABLE
+    return _BY_STATUS.get(status or 0, _Failure.TRANSIENT)
 
 
-def full_jitter(attempt: int, *, base: float, cap: float, draw: float) -> float:
-    """Return the seconds to wait after the failed attempt number `attempt`, counted from 1.
-
-    Exponential with full jitter: uniform between 0 and `base * 2 ** (attempt - 1)`, at most
-    `cap`; `draw` is the random number, in [0, 1).
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    """
-    return draw * min(cap, base * 2.0 ** min(attempt - 1, 60))
-
-
-def retry_delay(error: ScopeError, attempt: int, *, base: float, cap: float, draw: float) -> float:
+def retry_delay(error: ScopeError, attempt: int, *, base: float, cap: float, random: float) -> float:
     """Return the seconds before the next attempt; the service's `Retry-After` wins, up to `cap`."""
     retry_after = error.retry_after if isinstance(error, ApiError) else None
     if retry_after is not None:
         return min(retry_after, cap)
-    return full_jitter(attempt, base=base, cap=cap, draw=draw)
+    return full_jitter(attempt, base=base, cap=cap, random=random)

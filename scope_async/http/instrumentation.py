@@ -1,9 +1,10 @@
-"""Tells the hooks what becomes of each call."""
+"""Emits telemetry events for each HTTP call."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
 
 from scope_async.errors import ApiError, ScopeError
 from scope_async.http.messages import Reply, Request, merge_headers
@@ -20,65 +21,25 @@ Result = TypeVar("Result")
 
 
 class RequestInstrumentation:
-    """Emits one start and one end for each call, whatever becomes of it: also when it is cancelled.
+    """Emits one start and one end for each call, however it ends: also when it is cancelled.
 
     All of it happens in the task that makes the call, so that a hook finds the caller's
-    `contextvars`. What a hook adds to the headers never replaces one of ours, be it of one call or
-    of all (`headers`).
+    `contextvars`. A header that a hook adds never replaces one of the request or of `headers`,
+    which are those of all calls.
     """
 
     def __init__(self, emit: Emit, *, monotonic: Callable[[], float], headers: Mapping[str, str]) -> None:
         self._emit = emit
         self._inject = emit.inject if isinstance(emit, Propagator) else None
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._headers = headers
 
-    async def watch(
-        self,
-        request: Request,
-        read: Callable[[Reply], Result],
-        send: Callable[[Callable[[Reply], Result]], Awaitable[Result]],
-    ) -> Result:
-        """Return what `send` returns; it gets `read`, to be called with every reply.
+    def observe(self, request: Request) -> ObservedCall:
+        """Return a context manager around one call; read every reply through its `read_with`."""
+        return ObservedCall(self, request)
 
-        Raises:
-            ScopeError: what `send` raises.
-        """
-        started = self._monotonic()
-        self._start(request)
-        status = 0
-
-        def look(reply: Reply) -> Result:
-            nonlocal status
-            status = reply.status
-            return read(reply)
-
-        try:
-            result = await send(look)
-        except BaseException as error:
-            self._emit(
-                RequestFailed(
-                    operation=request.operation,
-                    request_id=request.request_id,
-                    error=type(error).__name__,
-                    status=_status_of(error),
-                    attempts=request.attempts,
-                    duration_ms=(self._monotonic() - started) * 1000,
-                )
-            )
-            raise
-        self._emit(
-            ResponseReceived(
-                operation=request.operation,
-                request_id=request.request_id,
-                status=status,
-                attempts=request.attempts,
-                duration_ms=(self._monotonic() - started) * 1000,
-            )
-        )
-        return result
-
-    def _start(self, request: Request) -> None:
+    def started(self, request: Request) -> None:
+        """Report that a call begins, and let the hooks add headers to it."""
         self._emit(
             RequestStarted(
                 operation=request.operation,
@@ -95,8 +56,33 @@ class RequestInstrumentation:
             if added:
                 request.headers = merge_headers(added, self._headers, request.headers)
 
+    def ended(self, request: Request, status: int, error: BaseException | None, *, since: float) -> None:
+        """Report that a call which started at the instant `since` ended, in `error` if there is one."""
+        duration_ms = (self.monotonic() - since) * 1000
+        if error is None:
+            self._emit(
+                ResponseReceived(
+                    operation=request.operation,
+                    request_id=request.request_id,
+                    status=status,
+                    attempts=request.attempts,
+                    duration_ms=duration_ms,
+                )
+            )
+            return
+        self._emit(
+            RequestFailed(
+                operation=request.operation,
+                request_id=request.request_id,
+                error=type(error).__name__,
+                status=_status_of(error),
+                attempts=request.attempts,
+                duration_ms=duration_ms,
+            )
+        )
+
     def retried(self, request: Request, failure: ScopeError, delay: float) -> None:
-        """Tell that the last attempt failed and another one follows after `delay` seconds."""
+        """Report that the last attempt failed and another one follows after `delay` seconds."""
         self._emit(
             RequestRetried(
                 operation=request.operation,
@@ -109,8 +95,42 @@ class RequestInstrumentation:
         )
 
 
+class ObservedCall:
+    """One call from its `RequestStarted` to its `ResponseReceived` or `RequestFailed`."""
+
+    __slots__ = ("_instrumentation", "_request", "_started", "_status")
+
+    def __init__(self, instrumentation: RequestInstrumentation, request: Request) -> None:
+        self._instrumentation = instrumentation
+        self._request = request
+        self._started = 0.0
+        self._status = 0
+
+    def read_with(self, read: Callable[[Reply], Result]) -> Callable[[Reply], Result]:
+        """Return `read` with a note of each reply's status; the last one is that of the call."""
+
+        def read_and_note(reply: Reply) -> Result:
+            self._status = reply.status
+            return read(reply)
+
+        return read_and_note
+
+    def __enter__(self) -> Self:
+        self._started = self._instrumentation.monotonic()
+        self._instrumentation.started(self._request)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._instrumentation.ended(self._request, self._status, error, since=self._started)
+
+
 def request_id_of(error: BaseException) -> str | None:
-    """Return the id of the request that failed, where the reply named it."""
+    """Return the id of the request that failed, where its reply had one."""
     return error.request_id if isinstance(error, ApiError) else None
 
 

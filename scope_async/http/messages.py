@@ -1,8 +1,4 @@
-"""The service's wire format: builds requests, reads replies, does no I/O.
-
-Every spelling that is in the field is read here (contract 1.2 to 1.4), so that the rest
-of the package knows one.
-"""
+"""Requests and replies as data, and what all of them have in common (contract 1.3); no I/O."""
 
 from __future__ import annotations
 
@@ -16,10 +12,7 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from scope_async._version import __version__
-from scope_async.errors import (
-    ScopeError,
-    ValidationError,
-)
+from scope_async.errors import ScopeError, ValidationError
 
 USER_AGENT = f"scope-async/{__version__}"
 # RFC 6750 section 2.1, and anything else that is safe in a header.
@@ -38,8 +31,8 @@ class Request:
 
     For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
     asked for, `attempts` how often it has been sent, the current time included.
-    `on_retry` is called with what an attempt failed with when another one follows; a replay
-    with another token is none.
+    `on_retry` is called with the error of an attempt when another one follows; a replay with
+    another token does not count.
     """
 
     operation: str
@@ -61,19 +54,24 @@ class Request:
 class Reply:
     """What came back; header names are case-insensitive. Its `repr` shows no body.
 
-    `sent` are the headers of its request and `refused` the `Authorization` of those before it
-    that were answered by 401: a page for developers may repeat any of these tokens.
+    `sent` are the headers of its request and `rejected` the `Authorization` of those before it
+    that got a 401: a page for developers may repeat any of these tokens.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    refused: Sequence[str] = attrs.field(default=(), repr=False)
+    rejected: Sequence[str] = attrs.field(default=(), repr=False)
 
     @property
     def request_id(self) -> str | None:
         return self.headers.get("X-Request-ID")
+
+    @property
+    def is_success(self) -> bool:
+        """True for a 2xx status (RFC 9110 section 15.3)."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of statuses
 
 
 def default_headers(environment: str) -> dict[str, str]:

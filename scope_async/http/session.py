@@ -1,10 +1,11 @@
-"""The aiohttp session of this process and event loop, and a fair queue in front of it."""
+"""The aiohttp session of this process and event loop, with a fair queue in front of it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -18,19 +19,17 @@ from scope_async.errors import ClientClosedError, ServerError
 from scope_async.http.failures import TOO_LARGE
 from scope_async.http.messages import Reply, Request, merge_headers
 from scope_async.http.proxies import Proxies
-from scope_async.http.token_provider import UNAUTHORIZED
 
 
 @attrs.frozen
 class BoundSession:
-    """A session of one process and event loop, the semaphore at it, and the proxies named when it was opened.
+    """A session bound to one process and event loop, and the proxies that were set when it was opened.
 
-    `headers` are those that every call is to have: a session that was passed in has to be told
-    them with each one.
+    `headers` are those of every call: over a session that was passed in they go with each one.
 
-    aiohttp gives a free connection to whoever asks next, so that a hundred busy coroutines
-    can starve all others until they time out. Here semaphore are taken in order of arrival, and
-    the token is chosen when the turn has come, not before the wait.
+    aiohttp gives a free connection to the next caller that asks, so that a hundred busy coroutines
+    can starve all others until they time out. `semaphore` gives connections out in order of
+    arrival, and the token is chosen after the wait for one.
     """
 
     process: int
@@ -41,16 +40,16 @@ class BoundSession:
     headers: Mapping[str, str]
     is_given: bool
 
-    def is_here(self) -> bool:
-        """Tell whether it belongs to this process and to the event loop that runs now."""
+    def is_current(self) -> bool:
+        """Return True if it belongs to this process and to the running event loop."""
         return self.loop is asyncio.get_running_loop() and self.process == os.getpid()
 
 
 class SessionProvider:
     """Opens a session when one is needed: at the first call, in another event loop, after a fork.
 
-    Every call is to have `headers`: our own session adds them by itself. A session that was passed
-    in is used and never closed. Usable again after `aclose`.
+    Every call has `headers`: our own session adds them by itself. A session that was passed in is
+    used and never closed. Usable again after `aclose` and `open`.
     """
 
     def __init__(
@@ -59,47 +58,50 @@ class SessionProvider:
         self._limit = limit
         self._headers = headers
         self._given = session
-        self._opened: BoundSession | None = None
+        self._bound: BoundSession | None = None
         self._abandoned: list[BoundSession] = []
         self.closed = False
 
-    def here(self) -> BoundSession:
-        """Return what to call with in this process and event loop.
+    def current(self) -> BoundSession:
+        """Return the session of this process and event loop; opens one if there is none.
 
         Raises:
             ClientClosedError: closed, or the session that was passed in is.
         """
         if self.closed:
             raise ClientClosedError("the client is closed")
-        opened = self._opened
-        if opened is None or not opened.is_here():
-            opened = self._open()
-        if opened.session.closed:
+        bound = self._bound
+        if bound is None or not bound.is_current():
+            bound = self._bind()
+        if bound.session.closed:
             if self._given is not None:
                 raise ClientClosedError("the aiohttp session that was passed in is closed")
-            opened = self._open()
-        return opened
+            bound = self._bind()
+        return bound
 
-    def _open(self) -> BoundSession:
+    def _bind(self) -> BoundSession:
         process, loop = os.getpid(), asyncio.get_running_loop()
-        if self._opened is not None and self._opened.process != process:
+        if self._bound is not None and self._bound.process != process:
             # Closing it in a forked child would unregister the parent's sockets.
-            self._abandoned.append(self._opened)
-        semaphore = FifoSemaphore(self._limit)
-        if self._given is not None:
-            self._opened = BoundSession(
-                process, loop, self._given, semaphore, None, self._headers, is_given=True
-            )
-        else:
+            self._abandoned.append(self._bound)
+        session, proxies = self._given, None
+        if session is None:
+            proxies = Proxies() or None
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._limit),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
             )
-            self._opened = BoundSession(
-                process, loop, session, semaphore, Proxies() or None, self._headers, is_given=False
-            )
-        return self._opened
+        self._bound = BoundSession(
+            process,
+            loop,
+            session,
+            FifoSemaphore(self._limit),
+            proxies,
+            self._headers,
+            is_given=self._given is not None,
+        )
+        return self._bound
 
     def open(self) -> None:
         """Accept calls (again)."""
@@ -108,54 +110,56 @@ class SessionProvider:
     async def aclose(self) -> None:
         """Refuse further calls and close the session, if it is our own. Idempotent."""
         self.closed = True
-        opened, self._opened = self._opened, None
-        if opened is None or self._given is not None:
+        bound, self._bound = self._bound, None
+        if bound is None or self._given is not None:
             return
-        if opened.is_here():
-            await opened.session.close()
+        if bound.is_current():
+            await bound.session.close()
 
 
 MAX_REPLY_BYTES = 10 * 1024 * 1024
 
-_REFUSAL_PATIENCE = 1.0
-"""Seconds for the body of a 401: that it is one is known already."""
+_UNAUTHORIZED_BODY_TIMEOUT = 1.0
+"""Seconds for the body of a 401: its status is known already."""
 
 
-async def send(here: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
+async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
     """Send the request once and return the reply, read to its end.
 
     Raises:
         ServerError: the reply is larger than `MAX_REPLY_BYTES`.
-        Exception: whatever aiohttp and the network raise.
+        Exception: anything that aiohttp and the network raise.
     """
-    if here.is_given:
-        response = await _send_over_given(here, request, limits)
+    if bound.is_given:
+        response = await _send_over_given(bound, request, limits)
     else:
-        response = await here.session.request(
+        response = await bound.session.request(
             request.method,
             request.url,
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
             timeout=limits,
-            proxy=here.proxies.choose(request.url) if here.proxies is not None else None,
+            proxy=bound.proxies.choose(request.url) if bound.proxies is not None else None,
         )
     try:
-        # At its end aiohttp has the connection back.
-        body = await (_read(response) if response.status != UNAUTHORIZED else _read_refusal(response))
+        # Read to its end, so that aiohttp has the connection back.
+        body = await (
+            _read(response) if response.status != HTTPStatus.UNAUTHORIZED else _read_unauthorized(response)
+        )
     except BaseException:
         response.close()
         raise
     return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
 
 
-async def _send_over_given(here: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
-    """Send it over a session that was passed in, and say again what that may have set otherwise."""
-    headers = merge_headers(here.headers, request.headers)
-    return await here.session.request(
+async def _send_over_given(bound: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
+    """Send it over a session that was passed in, overriding that session's own defaults."""
+    headers = merge_headers(bound.headers, request.headers)
+    return await bound.session.request(
         request.method,
         request.url,
-        middlewares=(_last_word(headers.pop(AUTHORIZATION, None)),),
+        middlewares=(_set_authorization(headers.pop(AUTHORIZATION, None)),),
         headers=headers,
         data=request.body,
         allow_redirects=False,
@@ -165,24 +169,24 @@ async def _send_over_given(here: BoundSession, request: Request, limits: ClientT
     )
 
 
-def _last_word(authorization: str | None) -> ClientMiddlewareType:
-    """Return the middleware that puts our token on a request of somebody else's session.
+def _set_authorization(authorization: str | None) -> ClientMiddlewareType:
+    """Return a middleware that sets our Authorization header on a caller-provided session.
 
-    In place of the session's own ones, any of which might put another token there. Among the
-    headers ours would clash with the session's `auth`, and its traces would be told of it.
+    It replaces the session's own middlewares, any of which might set another token. As a plain
+    header ours would clash with the session's `auth`, and be shown to its traces.
     """
 
-    async def put(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    async def set_header(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         request.headers.pop(AUTHORIZATION, None)
         if authorization is not None:
             request.headers[AUTHORIZATION] = authorization
         return await handler(request)
 
-    return put
+    return set_header
 
 
 def _read(response: ClientResponse) -> Coroutine[Any, Any, bytes]:
-    """Return the reply's body, decoded; never hold much more than `MAX_REPLY_BYTES`."""
+    """Return the reply's body, decoded; holds at most one chunk more than `MAX_REPLY_BYTES`."""
     length = response.content_length
     if length is not None and length <= MAX_REPLY_BYTES and CONTENT_ENCODING not in response.headers:
         return response.read()
@@ -204,11 +208,11 @@ async def _read_capped(response: ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-async def _read_refusal(response: ClientResponse) -> bytes:
-    """Return the body of a 401, empty if it cannot be had: the token is refused in any case."""
+async def _read_unauthorized(response: ClientResponse) -> bytes:
+    """Return the body of a 401; empty if it cannot be read, since the token is rejected in any case."""
     try:
-        async with asyncio.timeout(_REFUSAL_PATIENCE):
+        async with asyncio.timeout(_UNAUTHORIZED_BODY_TIMEOUT):
             return await _read(response)
-    except Exception:  # noqa: BLE001 - whatever was wrong with it
+    except Exception:  # noqa: BLE001 - its status alone decides
         response.close()
         return b""

@@ -1,11 +1,10 @@
-"""What the transport asks for a token, without knowing where tokens come from (RFC 6750)."""
+"""What the transport needs of a token's source, and the rule for a 401 (RFC 6750 section 3.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import Protocol, TypeVar
-
-UNAUTHORIZED = 401
 
 
 class Token(Protocol):
@@ -24,13 +23,44 @@ class TokenProvider(Protocol[AnyToken]):
     """Where a request's token comes from."""
 
     def peek(self) -> AnyToken | None:
-        """Return the valid token, if there is one."""
+        """Return the valid token, or None; never waits."""
         ...
 
     async def get(self) -> AnyToken:
         """Return a valid token, waiting for it."""
         ...
 
-    async def replacement(self, refused: Sequence[AnyToken], /) -> AnyToken | None:
-        """Return the token to try after these were answered by 401, oldest first; None: no other one."""
+    async def replacement(self, rejected: Sequence[AnyToken], /) -> AnyToken | None:
+        """Return a token to retry with after `rejected` (oldest first) got a 401, or None to give up."""
         ...
+
+
+class HasStatus(Protocol):
+    """A response, of whatever HTTP client."""
+
+    @property
+    def status(self) -> int: ...
+
+
+Response = TypeVar("Response", bound=HasStatus)
+
+
+async def replay_while_unauthorized(
+    response: Response,
+    token: AnyToken,
+    *,
+    replacement: Callable[[Sequence[AnyToken]], Awaitable[AnyToken | None]],
+    send: Callable[[AnyToken, Sequence[AnyToken]], Awaitable[Response]],
+) -> Response:
+    """Return the first response that is no 401, or the last one when there is no token left to try.
+
+    `response` was sent with `token`. `send` gets the next token and the rejected ones, oldest first.
+    """
+    rejected = [token]
+    while response.status == HTTPStatus.UNAUTHORIZED:
+        following = await replacement(rejected)
+        if following is None:
+            break
+        response = await send(following, rejected)
+        rejected.append(following)
+    return response

@@ -1,6 +1,6 @@
-"""One aiohttp session: sends requests, tries again, maps every exception.
+"""One aiohttp session: sends requests, retries them, maps every exception.
 
-Knows nothing of tokens, so that the exchange and the API calls share it.
+It does not know where tokens come from, so that the exchange and the API calls share it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import asyncio
 import builtins
 import random
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
@@ -23,10 +24,10 @@ from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.decoding import read_error
 from scope_async.http.failures import drop_frames, is_transient, map_exception, retry_delay
-from scope_async.http.instrumentation import RequestInstrumentation
+from scope_async.http.instrumentation import ObservedCall, RequestInstrumentation
 from scope_async.http.messages import Reply, Request, default_headers
 from scope_async.http.session import BoundSession, SessionProvider, send
-from scope_async.http.token_provider import UNAUTHORIZED, Token, TokenProvider
+from scope_async.http.token_provider import Token, TokenProvider, replay_while_unauthorized
 from scope_async.telemetry.events import Emit
 
 Result = TypeVar("Result")
@@ -35,8 +36,8 @@ Result = TypeVar("Result")
 class Transport:
     """Calls the service over one `aiohttp.ClientSession`, opened at the first call.
 
-    A session that was passed in is used and never closed. At most `max_connections` calls
-    are under way at a time; the others wait their turn in order of arrival.
+    A session that was passed in is used and never closed. At most `max_connections` calls are in
+    flight at a time; the others wait in order of arrival. `rng` returns a random number in [0, 1).
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Transport:
         emit: Emit | None = None,
         session: aiohttp.ClientSession | None = None,
         max_connections: int,
-        draw: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -55,9 +56,9 @@ class Transport:
         self._instrumentation = (
             None if emit is None else RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
         )
-        self._pool = SessionProvider(limit=max_connections, session=session, headers=headers)
-        self._pauses: set[anyio.CancelScope] = set()
-        self._draw = draw
+        self._sessions = SessionProvider(limit=max_connections, session=session, headers=headers)
+        self._retry_waits: set[anyio.CancelScope] = set()
+        self._rng = rng
         self._timeout = self._limits(config.timeout)
 
     def call(
@@ -65,32 +66,43 @@ class Transport:
         request: Request,
         read: Callable[[Reply], Result],
         *,
-        bearer: TokenProvider[Any] | None = None,
+        token_provider: TokenProvider[Any] | None = None,
         max_retries: int | None = None,
     ) -> Coroutine[Any, Any, Result]:
-        """Send `request` until `read` makes something of the reply, within `timeout` seconds in all.
+        """Send `request` until `read` accepts the reply, within `timeout` seconds in all.
 
         Raises (when awaited):
             ScopeError: what the last attempt failed with; nothing else.
         """
-        # Not a coroutine itself, so that a call pays for the witness only when there is one.
+        # Not a coroutine itself, so that a call pays for its events only when there are hooks.
         if self._instrumentation is None:
-            return self._call(request, read, bearer, max_retries)
-        return self._instrumentation.watch(
-            request, read, lambda look: self._call(request, look, bearer, max_retries)
+            return self._call(request, read, token_provider, max_retries)
+        return self._observed(
+            self._instrumentation.observe(request), request, read, token_provider, max_retries
         )
+
+    async def _observed(
+        self,
+        observed: ObservedCall,
+        request: Request,
+        read: Callable[[Reply], Result],
+        token_provider: TokenProvider[Any] | None,
+        max_retries: int | None,
+    ) -> Result:
+        with observed:
+            return await self._call(request, observed.read_with(read), token_provider, max_retries)
 
     async def _call(
         self,
         request: Request,
         read: Callable[[Reply], Result],
-        bearer: TokenProvider[Any] | None,
+        token_provider: TokenProvider[Any] | None,
         max_retries: int | None,
     ) -> Result:
-        """Make the first attempt bare; the machinery for retries is entered only after a failure."""
+        """Make the first attempt bare; the loop of retries is entered only after a failure."""
         started = self._clock.monotonic()
         try:
-            return read(await self._attempt(request, self._timeout, bearer))
+            return read(await self._attempt(request, self._timeout, token_provider))
         except ScopeError as error:
             retries = self._config.max_retries if max_retries is None else max_retries
             if retries == 0 or not is_transient(error):
@@ -98,63 +110,65 @@ class Transport:
             failure = error
         deadline = started + self._config.timeout
         for attempt in range(1, retries + 1):
-            await self._pause(request, failure, attempt, deadline)
+            await self._delay_retry(request, failure, attempt, deadline)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
-                return read(await self._attempt(request, self._limits(remaining), bearer))
+                return read(await self._attempt(request, self._limits(remaining), token_provider))
             except ScopeError as error:
                 if attempt == retries or not is_transient(error):
                     raise
                 failure = error
         raise AssertionError("the loop returns or raises")  # pragma: no cover
 
-    async def _pause(self, request: Request, failure: ScopeError, attempt: int, deadline: float) -> None:
+    async def _delay_retry(
+        self, request: Request, failure: ScopeError, attempt: int, deadline: float
+    ) -> None:
         """Wait before the next attempt; raise `failure` at once when the deadline comes first."""
         config = self._config
         delay = retry_delay(
-            failure, attempt, base=config.retry_base_delay, cap=config.retry_max_delay, draw=self._draw()
+            failure, attempt, base=config.retry_base_delay, cap=config.retry_max_delay, random=self._rng()
         )
-        if self._pool.closed or self._clock.monotonic() + delay >= deadline:
+        if self._sessions.closed or self._clock.monotonic() + delay >= deadline:
             raise failure
         if self._instrumentation is not None:
             self._instrumentation.retried(request, failure, delay)
         if request.on_retry is not None:
             request.on_retry(failure)
         request.attempts += 1
-        with anyio.CancelScope() as pause:
-            self._pauses.add(pause)
+        with anyio.CancelScope() as wait:
+            self._retry_waits.add(wait)
             try:
                 await self._clock.sleep(delay)
             finally:
-                self._pauses.discard(pause)
+                self._retry_waits.discard(wait)
 
     def _limits(self, total: float) -> ClientTimeout:
         return ClientTimeout(total=total, sock_connect=self._config.open_timeout)
 
     async def _attempt(
-        self, request: Request, limits: ClientTimeout, bearer: TokenProvider[Any] | None
+        self, request: Request, limits: ClientTimeout, token_provider: TokenProvider[Any] | None
     ) -> Reply:
-        """Send the request when its turn has come, with a token chosen then."""
-        here = self._pool.here()
-        deadline = here.loop.time() + (limits.total or 0.0)
+        """Send the request when there is a free connection, with a token chosen then."""
+        session = self._sessions.current()
+        deadline = session.loop.time() + (limits.total or 0.0)
         left = limits
-        if not here.semaphore.acquire_nowait():
-            await self._acquire(here.semaphore, deadline)
+        if not session.semaphore.acquire_nowait():
+            await self._acquire(session.semaphore, deadline)
             left = self._until(deadline)
         handled = sys.exception()
         try:
-            if bearer is None:
-                return await send(here, request, left)
-            token = bearer.peek()
+            if token_provider is None:
+                return await send(session, request, left)
+            token = token_provider.peek()
             if token is None:
                 async with asyncio.timeout_at(deadline):
-                    token = await bearer.get()
+                    token = await token_provider.get()
                 left = self._until(deadline)
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await send(here, request, left)
-            if reply.status != UNAUTHORIZED:
+            reply = await send(session, request, left)
+            if reply.status != HTTPStatus.UNAUTHORIZED:
                 return reply
-            return await self._replay(here, request, reply, bearer, refused=[token], deadline=deadline)
+            return await self._replay(session, request, reply, token_provider, token=token, deadline=deadline)
         except ScopeError:
             raise
         except asyncio.CancelledError as error:
@@ -162,36 +176,39 @@ class Transport:
             raise
         except Exception as error:
             drop_frames(error, until=handled)
-            if self._pool.closed:
+            if self._sessions.closed:
                 raise ClientClosedError("the client was closed during the call") from error
             raise map_exception(error, self._config) from error
         finally:
-            here.semaphore.release()
+            session.semaphore.release()
 
     async def _replay(
         self,
-        here: BoundSession,
+        session: BoundSession,
         request: Request,
         reply: Reply,
-        bearer: TokenProvider[Token],
+        token_provider: TokenProvider[Token],
         *,
-        refused: list[Token],
+        token: Token,
         deadline: float,
     ) -> Reply:
-        """Send the request again while it is answered by 401 and there is a token worth a try."""
-        while reply.status == UNAUTHORIZED:
+        """Send the request again after a 401, while there is a token left to try."""
+
+        async def replacement(rejected: Sequence[Token]) -> Token | None:
             async with asyncio.timeout_at(deadline):
-                token = await bearer.replacement(refused)
-            if token is None:
-                break
+                return await token_provider.replacement(rejected)
+
+        async def send_with(token: Token, rejected: Sequence[Token]) -> Reply:
+            nonlocal reply
             if self._instrumentation is not None:
                 self._instrumentation.retried(request, read_error(reply), 0.0)
             request.attempts += 1
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await send(here, request, self._until(deadline))
-            reply.refused = [old.authorization for old in refused]
-            refused.append(token)
-        return reply
+            reply = await send(session, request, self._until(deadline))
+            reply.rejected = [old.authorization for old in rejected]
+            return reply
+
+        return await replay_while_unauthorized(reply, token, replacement=replacement, send=send_with)
 
     async def _acquire(self, semaphore: FifoSemaphore, deadline: float) -> None:
         try:
@@ -199,22 +216,22 @@ class Transport:
                 await semaphore.acquire()
         except builtins.TimeoutError as error:
             raise TimeoutError(f"no free connection within {self._config.timeout:g} s") from error
-        if self._pool.closed:
+        if self._sessions.closed:
             semaphore.release()
-            raise ClientClosedError("the client was closed before the call's turn came")
+            raise ClientClosedError("the client was closed while the call waited for a connection")
 
     def _until(self, deadline: float) -> ClientTimeout:
         return self._limits(max(0.001, deadline - asyncio.get_running_loop().time()))
 
     def open(self) -> None:
         """Accept calls (again)."""
-        self._pool.open()
+        self._sessions.open()
 
     async def aclose(self) -> None:
-        """Refuse further calls, wake those that wait to try again, close the session if it is our own.
+        """Refuse further calls, wake those that wait before a retry, close the session if it is our own.
 
         Idempotent.
         """
-        for pause in tuple(self._pauses):
-            pause.cancel()
-        await self._pool.aclose()
+        for wait in tuple(self._retry_waits):
+            wait.cancel()
+        await self._sessions.aclose()

@@ -11,7 +11,7 @@ from scope_async.http.messages import Reply
 
 
 class Readable(Protocol):
-    """What can be made of a JSON object; `ValueError` when the object is not as agreed."""
+    """A class whose instances can be read from a JSON object; `ValueError` for an unfit object."""
 
     @classmethod
     def from_fields(cls, data: Mapping[str, Any]) -> Self: ...
@@ -30,12 +30,12 @@ def reading(kind: type[Item]) -> Callable[[Reply], Item]:
         try:
             return _item(reply, kind, read_object(reply))
         except ServerError as error:
-            if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+            if not reply.is_success:
                 raise
-            message = error.message
-        # A reply that claims success may hold an API secret, so its body goes nowhere. Raised out
-        # here, because `from None` hides the error that has it and does not drop it.
-        raise ServerError(message, http_status=reply.status, request_id=reply.request_id)
+            bodiless = error.replace(error_code=None, http_body=None)
+        # A reply that claims success may hold an API secret, so its body is dropped. Raised out here,
+        # because `from None` hides the error that has the body and keeps it all the same.
+        raise bodiless
 
     return read
 
@@ -43,8 +43,7 @@ def reading(kind: type[Item]) -> Callable[[Reply], Item]:
 def reading_page(kind: type[Item], asked: str | None) -> Callable[[Reply], tuple[list[Item], str | None]]:
     """Return a function that reads a page of `kind` and the next page's cursor, None at the end.
 
-    `asked` is the cursor that the page was asked for with: a service that gives the same one
-    again would be asked for ever.
+    `asked` is the cursor of this page: a service that returns it again would be asked for ever.
     """
 
     def read(reply: Reply) -> tuple[list[Item], str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
@@ -64,12 +63,5 @@ def combine_errors(failures: dict[str, ScopeError]) -> ScopeError:
     message = f"{len(failures)} prompt(s) could not be had; {'; '.join(sentences)}"
     if not others:
         return NotFoundError(message, http_status=next(iter(missing.values())).http_status)
-    return _reworded(next(iter(others.values())), message)
-
-
-def _reworded(error: ScopeError, message: str) -> ScopeError:
-    reworded = copy.copy(error)
-    reworded.args = (message,)
-    if isinstance(reworded, ApiError):
-        reworded.message = message
-    return reworded
+    first = next(iter(others.values()))
+    return first.replace(message=message) if isinstance(first, ApiError) else type(first)(message)

@@ -69,7 +69,7 @@ class PromptEndpoint:
             read
             if self._emit is None
             else self._read_and_emit(self._emit, read, selection, request.request_id),
-            bearer=self._bearer,
+            token_provider=self._bearer,
             max_retries=max_retries,
         )
 
@@ -102,7 +102,9 @@ class PromptEndpoint:
         Raises:
             ScopeError: anything else than a prompt, or that there is none.
         """
-        await self._transport.call(self._request("prompts.ping", _NOBODY), _read_ping, bearer=self._bearer)
+        await self._transport.call(
+            self._request("prompts.ping", _NOBODY), _read_ping, token_provider=self._bearer
+        )
 
     def _request(
         self,
@@ -131,12 +133,7 @@ def _read_ping(reply: Reply) -> None:
 
 
 def _no_production(name: str, error: ApiError) -> NoProductionVersionError:
-    special = NoProductionVersionError(
-        f"prompt {name!r} has no production version, or does not exist: {error.message}",
-        http_status=error.http_status,
-        error_code=error.error_code,
-        request_id=error.request_id,
-        http_body=error.http_body,
-    )
+    message = f"prompt {name!r} has no production version, or does not exist: {error.message}"
+    special = error.replace(NoProductionVersionError, message=message)
     special.name = name
     return special

@@ -1,4 +1,4 @@
-"""The log: quiet until the application or `SCOPE_LOG` asks for it, and structured."""
+"""A structured log, silent until the application or `SCOPE_LOG` asks for it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from scope_async.telemetry.events import (
 _ROOT = logging.getLogger("scope_async")
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
-# What has a line of its own where it happens, once for each outage and in more words.
-_TOLD_ELSEWHERE = (
+# Each of these has a line of its own where it happens, once for each outage and in more words.
+_LOGGED_ELSEWHERE = (
     BufferClamped,
     CredentialsChanged,
     CredentialsRefused,
@@ -56,7 +56,7 @@ class LoggingHook:
 
     def __call__(self, event: Event, /) -> None:
         level = _LEVELS.get(type(event), logging.DEBUG)
-        if isinstance(event, _TOLD_ELSEWHERE) or not self._logger.isEnabledFor(level):
+        if isinstance(event, _LOGGED_ELSEWHERE) or not self._logger.isEnabledFor(level):
             return
         facts = attrs.asdict(event)
         words = " ".join(f"{name}={_word(value)}" for name, value in facts.items() if value is not None)
@@ -74,13 +74,13 @@ def _word(value: object) -> str:
 
 
 class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic to type checkers alone
-    """The handler that `SCOPE_LOG` adds; known by its class, so that there is never a second one."""
+    """The handler that `SCOPE_LOG` adds; recognised by its class, so that it is added once."""
 
 
 def log_hooks() -> tuple[Hook, ...]:
-    """Return the hooks that `SCOPE_LOG` asks for, and have the package's log on stderr; else nothing.
+    """Return the hooks that `SCOPE_LOG` asks for, after adding a handler that writes the log to stderr.
 
-    Without the variable the package logs to nobody but the handlers of the application.
+    Without the variable it returns none and the log goes to the application's handlers alone.
 
     Raises:
         ConfigurationError: the variable names no level.

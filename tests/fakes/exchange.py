@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from scope_async import ApiKeyCredentials, InvalidCredentialsError, TokenSource
+from scope_async import AccessToken, ApiKeyCredentials, InvalidCredentialsError, TokenSource
 from scope_async._core.clock import FakeClock
 from scope_async.auth.exchange import ExchangeResponse
 
@@ -22,6 +22,7 @@ class FakeAuth:
         self.error: Exception | None = None
         self.refused: set[str] = set()
         self.asked: list[str] = []
+        self.rejected: list[str | None] = []
         self.in_flight = 0
         self.most_under_way = 0
         self.before_answer: Callable[[], Any] | None = None
@@ -34,7 +35,10 @@ class FakeAuth:
     def release(self) -> None:
         self._open.set()
 
-    async def __call__(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
+    async def __call__(
+        self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
+    ) -> ExchangeResponse:
+        self.rejected.append(None if rejected is None else rejected.value)
         self.asked.append(credentials.api_key)
         number = len(self.asked)
         self.in_flight += 1
@@ -58,7 +62,7 @@ def source(auth: FakeAuth, clock: FakeClock | None = None, **options: Any) -> To
         options.pop("credentials", CREDENTIALS),
         exchange=auth,
         clock=clock or FakeClock(ticking=False),
-        draw=options.pop("draw", lambda: 0.5),
+        rng=options.pop("rng", lambda: 0.5),
         **{**ADDRESSES, **options},
     )
 

@@ -62,7 +62,7 @@ class FakeTransport:
         request: Request,
         read: Callable[[Reply], Any],
         *,
-        bearer: object = None,
+        token_provider: object = None,
         max_retries: int | None = None,
     ) -> Any:
         self.requests.append(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from scope_async import ApiError, ApiKeyCredentials, InvalidCredentialsError, TokenSource
+from scope_async import AccessToken, ApiError, ApiKeyCredentials, InvalidCredentialsError, TokenSource
 from scope_async._core.clock import FakeClock
 from scope_async.auth.exchange import ExchangeResponse
 
@@ -74,7 +74,9 @@ class AuthWorld:
         self._loaded = self.credentials
         return self.credentials
 
-    async def exchange(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
+    async def exchange(
+        self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
+    ) -> ExchangeResponse:
         assert credentials == self._loaded
         self._answer = answer = asyncio.get_running_loop().create_future()
         self._asked_at, self._asked_with = self._clock.monotonic(), credentials

@@ -55,7 +55,7 @@ class TokenStage:
             self.world.provider,
             exchange=self.world.exchange,
             clock=self.clock,
-            draw=random.Random(seed).random,
+            rng=random.Random(seed).random,
             **options,
         )
 

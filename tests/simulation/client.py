@@ -48,7 +48,7 @@ class SimulatedClient:
         self.auth.keys.add("key_0")
         self.keys = 1
         self.tokens = TokenSource(
-            self._provider, exchange=self._exchange, clock=self.clock, draw=random.random, **ADDRESSES
+            self._provider, exchange=self._exchange, clock=self.clock, rng=random.random, **ADDRESSES
         )
         self.closed = False
         self.disturbed = 0
@@ -81,7 +81,9 @@ class SimulatedClient:
     async def _provider(self) -> ApiKeyCredentials:
         return self.credentials
 
-    async def _exchange(self, credentials: ApiKeyCredentials, /) -> ExchangeResponse:
+    async def _exchange(
+        self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
+    ) -> ExchangeResponse:
         self.check(not self._under_way, "two exchanges at once")
         asked_at, before = self.now(), self.tokens.peek()
         rested = asked_at >= self.rests_until or credentials != self._asked_with

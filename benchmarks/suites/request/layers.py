@@ -105,7 +105,7 @@ async def _fetches(
         BARE: bare_fetch(bare, server, SAME),
         "our headers and options": called_alike,
         "transport": transported,
-        "token": lambda: transport.call(request(), read, bearer=bearer),
+        "token": lambda: transport.call(request(), read, token_provider=bearer),
         "compared, not decoded": lambda: remote.fetch(GREETING, known=known),
         "cache and client": lambda: scope.get_prompt_version(SAME, cache=False),
         CHANGED: lambda: scope.get_prompt_version(CHANGING, cache=False),

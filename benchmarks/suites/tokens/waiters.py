@@ -32,7 +32,7 @@ class Auth:
         self.asked = 0
         self.answer = asyncio.Event()
 
-    async def __call__(self, _: ApiKeyCredentials, /) -> ExchangeResponse:
+    async def __call__(self, _: ApiKeyCredentials, /, **__: object) -> ExchangeResponse:
         self.asked += 1
         await self.answer.wait()
         if self.error is not None:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from scope_async._core.clock import SystemClock
 from scope_async.auth.exchange import ExchangeResponse, HttpExchange
-from scope_async.auth.refresh_policy import windows
+from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, run, stdout
 from scope_async.client import ScopeClient
 from scope_async.config import Config
@@ -174,7 +174,7 @@ class Checkup:
         return grant
 
     def _lifetime(self, config: Config, grant: ExchangeResponse) -> None:
-        planned = windows(grant.lifetime, buffer=config.token_refresh_buffer, draw=0.0)
+        planned = plan_refresh(grant.lifetime, buffer=config.token_refresh_buffer, random=0.0)
         life = f"tokens live {grant.lifetime:g} s"
         detail = f"{life} and are renewed {planned.buffer:g} s or more before their end"
         if planned.clamped:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from scope_async._core.clock import SystemClock
 from scope_async.auth.exchange import HttpExchange
-from scope_async.auth.refresh_policy import windows
+from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.auth.source import TokenSource
 from scope_async.cli.output import AsJson, print_json, run, stdout
 from scope_async.config import Config
@@ -56,8 +56,8 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
     try:
         async with TokenSource(EnvCredentials(), config=config, exchange=exchange) as tokens:
             found = await tokens.get()
-            earliest = windows(found.lifetime, buffer=config.token_refresh_buffer, draw=1.0)
-            latest = windows(found.lifetime, buffer=config.token_refresh_buffer, draw=0.0)
+            earliest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=1.0)
+            latest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=0.0)
             document = {
                 "api_key": found.api_key,
                 "dialect": exchange.dialect,

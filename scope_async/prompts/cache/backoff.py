@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
 
-from scope_async.errors import (
-    ApiError,
-    ConnectionError,
-    RateLimitError,
-    ScopeError,
-    ServerError,
-    TokenRefreshError,
-)
+from scope_async._core.backoff import equal_jitter
+from scope_async._core.bounded_dict import BoundedDict
+from scope_async.errors import ApiError, ScopeError
 from scope_async.prompts.reference import Key
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
-
-
-def is_unavailable(error: ScopeError) -> bool:
-    """Tell whether the service could not answer, rather than saying no.
-
-    Network, timeout, 429, 5xx, a broken reply, or no token to be had for such a reason.
-    """
-    return isinstance(error, ConnectionError | RateLimitError | ServerError | TokenRefreshError)
 
 
 @attrs.define
@@ -50,11 +36,10 @@ class FailureBackoff:
     service that comes back is not asked for everything at once; `Retry-After` wins if longer.
     """
 
-    def __init__(self, *, limit: int, draw: Callable[[], float] = random.random) -> None:
-        self._limit = limit
-        self._draw = draw
-        self._outages: OrderedDict[Key, FailureState] = OrderedDict()
-        self._reported: OrderedDict[Key, None] = OrderedDict()
+    def __init__(self, *, limit: int, rng: Callable[[], float] = random.random) -> None:
+        self._rng = rng
+        self._outages: BoundedDict[Key, FailureState] = BoundedDict(limit)
+        self._reported: BoundedDict[Key, None] = BoundedDict(limit)
 
     def find(self, key: Key) -> FailureState | None:
         return self._outages.get(key)
@@ -64,8 +49,6 @@ class FailureBackoff:
         outage = self._outages.get(key)
         if outage is None:
             outage = self._outages[key] = FailureState(0, now, error)
-            if len(self._outages) > self._limit:
-                self._outages.popitem(last=False)
         outage.failures += 1
         outage.error = error
         outage.retry_at = now + self._delay(outage.failures, error)
@@ -75,8 +58,6 @@ class FailureBackoff:
         if key in self._reported:
             return False
         self._reported[key] = None
-        if len(self._reported) > self._limit:
-            self._reported.popitem(last=False)
         return True
 
     def end(self, key: Key) -> bool:
@@ -89,7 +70,6 @@ class FailureBackoff:
         self._reported.clear()
 
     def _delay(self, failures: int, error: ScopeError) -> float:
-        step = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 10))
-        delay = step * (0.5 + 0.5 * self._draw())
+        delay = equal_jitter(failures, base=FIRST_DELAY, cap=LONGEST_DELAY, random=self._rng())
         wanted = error.retry_after if isinstance(error, ApiError) else None
         return delay if wanted is None else max(delay, min(wanted, LONGEST_DELAY))

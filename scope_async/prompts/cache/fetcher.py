@@ -11,8 +11,9 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, ClientClosedError, NotFoundError, ScopeError
+from scope_async.http.failures import is_unavailable
 from scope_async.http.messages import new_request_id
-from scope_async.prompts.cache.backoff import FailureBackoff, is_unavailable
+from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.instrumentation import FetchInstrumentation
 from scope_async.prompts.cache.memory import Entry, PromptCache
 from scope_async.prompts.cache.snapshot import Snapshot

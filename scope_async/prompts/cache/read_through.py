@@ -9,8 +9,9 @@ from typing import Any
 from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ScopeError
+from scope_async.http.failures import is_unavailable
 from scope_async.http.instrumentation import request_id_of
-from scope_async.prompts.cache.backoff import FailureBackoff, FailureState, is_unavailable
+from scope_async.prompts.cache.backoff import FailureBackoff, FailureState
 from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.instrumentation import FetchInstrumentation
 from scope_async.prompts.cache.memory import PromptCache

@@ -57,7 +57,7 @@ class OpenTelemetryHook:
         self._spans = spans = Spans(trace.get_tracer(_NAME, __version__, tracer_provider, _SCHEMA))
         self._metrics = measured = Metrics(metrics.get_meter(_NAME, __version__, meter_provider, _SCHEMA))
         self._propagate = propagate
-        self._takers: dict[type[Event], tuple[Callable[[Any], None], ...]] = {
+        self._handlers: dict[type[Event], tuple[Callable[[Any], None], ...]] = {
             RequestStarted: (spans.started, measured.started),
             RequestRetried: (spans.retried,),
             PromptFetched: (spans.fetched,),
@@ -74,11 +74,11 @@ class OpenTelemetryHook:
         }
 
     def __call__(self, event: Event, /) -> None:
-        for take in self._takers.get(type(event), ()):
-            take(event)
+        for handle in self._handlers.get(type(event), ()):
+            handle(event)
 
     def inject(self, request_id: str, headers: dict[str, str], /) -> None:
-        """Add `traceparent` to the headers of a request, for the service to go on with the trace."""
+        """Add `traceparent` to the headers of a request, so that the service continues the trace."""
         if self._propagate:
             self._spans.inject(request_id, headers)
 
@@ -88,6 +88,6 @@ class OpenTelemetryHook:
             self._spans.served_while_renewed(event)
 
     def _waited(self, event: FetchWaited) -> None:
-        # What stood in is counted where it is told, so that each read has one result.
+        # A stale copy or a fallback is counted at its own event, so that each read has one result.
         if event.outcome in ("fetched", "failed"):
             self._metrics.read("miss")

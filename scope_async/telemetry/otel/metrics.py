@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from scope_async._core.bounded_dict import BoundedDict
 from scope_async._core.clock import SystemClock
 from scope_async.telemetry.events import (
     RequestFailed,
@@ -14,11 +15,13 @@ from scope_async.telemetry.events import (
     TokenExchanged,
     TokenWaited,
 )
-from scope_async.telemetry.otel.spans import BoundedDict, address_of, error_type
+from scope_async.telemetry.otel.spans import address_of, error_type
 
 # What the HTTP conventions say for durations.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _EXCHANGE = "exchange"
+_MAX_OPEN = 10_000
+"""Calls remembered until an event ends them; some never end."""
 
 
 class Metrics:
@@ -26,7 +29,7 @@ class Metrics:
 
     def __init__(self, meter: Meter, *, monotonic: Callable[[], float] | None = None) -> None:
         self._monotonic = monotonic or SystemClock().monotonic
-        self._calls: BoundedDict[dict[str, str | int]] = BoundedDict()
+        self._calls: BoundedDict[str, dict[str, str | int]] = BoundedDict(_MAX_OPEN)
         self._expires_at: float | None = None
         self._durations = meter.create_histogram(
             "http.client.request.duration",
@@ -58,15 +61,12 @@ class Metrics:
         )
 
     def started(self, event: RequestStarted) -> None:
-        self._calls.put(
-            event.request_id,
-            {
-                "http.request.method": event.method,
-                "url.template": event.template,
-                "url.scheme": event.url.partition(":")[0],
-                **address_of(event.url),
-            },
-        )
+        self._calls[event.request_id] = {
+            "http.request.method": event.method,
+            "url.template": event.template,
+            "url.scheme": event.url.partition(":")[0],
+            **address_of(event.url),
+        }
 
     def answered(self, event: ResponseReceived) -> None:
         self._ended(event, None)
@@ -75,7 +75,7 @@ class Metrics:
         self._ended(event, error_type(event.error, event.status))
 
     def _ended(self, event: ResponseReceived | RequestFailed, error: str | None) -> None:
-        attributes = self._calls.take(event.request_id)
+        attributes = self._calls.pop(event.request_id, None)
         if attributes is None:
             return
         if event.status:

@@ -265,7 +265,7 @@ def test_a_second_event_loop_keeps_the_token_and_drops_the_rest(new_loop: LoopFa
             scope, generation = runner.run(first())
         with asyncio.Runner(loop_factory=new_loop) as runner:
             assert runner.run(second(scope)) == generation
-        scope._transport._pool._opened = None
+        scope._transport._sessions._bound = None
         gc.collect()
 
 

@@ -2,39 +2,39 @@ import pytest
 
 from scope_async.auth.refresh_policy import (
     MIN_INTERVAL,
-    cached_renew_after,
+    cached_refresh_after,
     cap_to_usable_life,
     extends_lifetime,
+    plan_refresh,
     probe_delay,
     usable_for,
-    windows,
 )
 
 
 def test_a_long_token_is_renewed_one_buffer_before_its_expiry() -> None:
-    planned = windows(3600, buffer=60, draw=0.0)
+    planned = plan_refresh(3600, buffer=60, random=0.0)
     assert (planned.refresh_after, planned.usable_for, planned.clamped) == (3540, 3595, False)
 
 
 def test_jitter_only_makes_the_renewal_earlier_by_up_to_a_tenth_of_the_lifetime() -> None:
-    assert windows(3600, buffer=60, draw=0.5).refresh_after == 3540 - 180
-    assert windows(3600, buffer=60, draw=1.0).refresh_after == 3540 - 360
+    assert plan_refresh(3600, buffer=60, random=0.5).refresh_after == 3540 - 180
+    assert plan_refresh(3600, buffer=60, random=1.0).refresh_after == 3540 - 360
 
 
 @pytest.mark.parametrize("lifetime", [4, 60, 119])
 def test_a_buffer_of_more_than_half_the_lifetime_is_clamped_to_half(lifetime: float) -> None:
-    planned = windows(lifetime, buffer=60, draw=0.0)
+    planned = plan_refresh(lifetime, buffer=60, random=0.0)
     assert planned.refresh_after == lifetime / 2
     assert planned.clamped
     assert planned.buffer == lifetime / 2
 
 
 def test_half_the_lifetime_exactly_is_not_clamped() -> None:
-    assert not windows(120, buffer=60, draw=0.0).clamped
+    assert not plan_refresh(120, buffer=60, random=0.0).clamped
 
 
 def test_without_a_buffer_the_renewal_still_comes_before_the_death() -> None:
-    planned = windows(3600, buffer=0, draw=0.0)
+    planned = plan_refresh(3600, buffer=0, random=0.0)
     assert planned.refresh_after == planned.usable_for == 3595
 
 
@@ -50,8 +50,8 @@ def test_a_renewal_brings_life_when_it_moves_the_death_by_more_than_a_tenth() ->
 
 
 def test_a_caching_service_is_asked_again_at_half_of_what_is_left_but_not_in_a_loop() -> None:
-    assert cached_renew_after(60) == 30
-    assert cached_renew_after(0.1) == 1.0
+    assert cached_refresh_after(60) == 30
+    assert cached_refresh_after(0.1) == 1.0
 
 
 @pytest.mark.parametrize(

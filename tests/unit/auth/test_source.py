@@ -189,11 +189,11 @@ async def test_a_service_that_caches_its_token_is_not_asked_in_a_loop() -> None:
     assert 3 <= len(auth.asked) <= 16
 
 
-async def test_a_token_that_is_dead_on_arrival_is_a_failure() -> None:
+async def test_get_fails_when_the_token_expired_before_it_arrived() -> None:
     auth, clock = FakeAuth(lifetime=2), FakeClock(ticking=False)
     auth.before_answer = lambda: clock.advance(3)
     async with source(auth, clock) as tokens:
-        with pytest.raises(TokenRefreshError, match="dead on arrival"):
+        with pytest.raises(TokenRefreshError, match="expired before it arrived"):
             await tokens.get()
         assert tokens.status().failures == 1
 

@@ -1,15 +1,21 @@
-"""What hooks are told of a call, and what they may add to it."""
-
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from scope_async.errors import NotFoundError
+from scope_async.errors import NotFoundError, ServerError
 from scope_async.http.instrumentation import RequestInstrumentation
 from scope_async.http.messages import Reply, Request
-from scope_async.telemetry.events import Event, RequestFailed, RequestStarted, ResponseReceived
+from scope_async.telemetry.events import (
+    Event,
+    RequestFailed,
+    RequestRetried,
+    RequestStarted,
+    ResponseReceived,
+)
 
 
 class RecordingHook:
@@ -33,15 +39,15 @@ def request() -> Request:
     return Request(operation="o", method="GET", url=URL("http://localhost/a/b"), headers=headers)
 
 
-async def answer(_: object) -> str:
-    return "answer"
+def instrumentation(hook: RecordingHook, **options: Any) -> RequestInstrumentation:
+    return RequestInstrumentation(hook, **{"monotonic": lambda: 0.0, "headers": {}, **options})
 
 
-async def test_a_hook_adds_headers_and_replaces_none_of_ours() -> None:
-    hears = RecordingHook(dict.fromkeys(("traceparent", "authorization", "X-REQUEST-ID", "accept"), "theirs"))
+def test_observe_lets_a_hook_add_headers_and_replaces_none_of_ours() -> None:
+    hook = RecordingHook(dict.fromkeys(("traceparent", "authorization", "X-REQUEST-ID", "accept"), "theirs"))
     sent = request()
-    witness = RequestInstrumentation(hears, monotonic=lambda: 0.0, headers={"Accept": "of all calls"})
-    assert await witness.watch(sent, len, answer) == "answer"
+    with instrumentation(hook, headers={"Accept": "of all calls"}).observe(sent):
+        pass
     assert sent.headers == {
         "X-Request-ID": "r",
         "Authorization": "ours",
@@ -50,26 +56,20 @@ async def test_a_hook_adds_headers_and_replaces_none_of_ours() -> None:
     }
 
 
-async def test_without_headers_to_add_the_request_is_left_alone() -> None:
+def test_observe_leaves_the_headers_alone_when_no_hook_adds_any() -> None:
     sent = request()
     before = sent.headers
-    await RequestInstrumentation(RecordingHook({}), monotonic=lambda: 0.0, headers={}).watch(
-        sent, len, answer
-    )
+    with instrumentation(RecordingHook({})).observe(sent):
+        pass
     assert sent.headers is before
 
 
-async def test_an_answer_is_told_with_the_status_that_was_read_last() -> None:
-    hears, now = RecordingHook({}), iter([1.0, 1.25])
-
-    async def send(read) -> str:
-        read(Reply(status=503, headers={}, body=b""))
-        return read(Reply(status=404, headers={}, body=b""))
-
-    await RequestInstrumentation(hears, monotonic=lambda: next(now), headers={}).watch(
-        request(), lambda reply: reply.status, send
-    )
-    assert hears.events[1:] == [
+def test_observe_reports_the_status_that_was_read_last() -> None:
+    hook, now = RecordingHook({}), iter([1.0, 1.25])
+    with instrumentation(hook, monotonic=lambda: next(now)).observe(request()) as observed:
+        read = observed.read_with(lambda reply: reply.status)
+        assert [read(Reply(status=status, headers={}, body=b"")) for status in (503, 404)] == [503, 404]
+    assert hook.events[1:] == [
         ResponseReceived(operation="o", request_id="r", status=404, attempts=1, duration_ms=250.0)
     ]
 
@@ -78,14 +78,10 @@ async def test_an_answer_is_told_with_the_status_that_was_read_last() -> None:
     ("error", "status"),
     [(NotFoundError("no", http_status=404), 404), (KeyboardInterrupt(), None), (ValueError("bug"), None)],
 )
-async def test_whatever_ends_a_call_is_told_and_passed_on(error, status) -> None:
-    hears = RecordingHook({})
-
-    async def send(_: object) -> str:
+def test_observe_reports_any_exception_and_passes_it_on(error, status) -> None:
+    hook = RecordingHook({})
+    with pytest.raises(type(error)) as raised, instrumentation(hook).observe(request()):
         raise error
-
-    with pytest.raises(type(error)) as raised:
-        await RequestInstrumentation(hears, monotonic=lambda: 0.0, headers={}).watch(request(), len, send)
     assert raised.value is error
     failed = RequestFailed(
         operation="o",
@@ -95,4 +91,14 @@ async def test_whatever_ends_a_call_is_told_and_passed_on(error, status) -> None
         attempts=1,
         duration_ms=0.0,
     )
-    assert hears.events[1:] == [failed]
+    assert hook.events[1:] == [failed]
+
+
+def test_retried_reports_the_attempt_its_error_and_the_delay() -> None:
+    hook = RecordingHook({})
+    instrumentation(hook).retried(request(), ServerError("busy", http_status=503), 0.25)
+    assert hook.events == [
+        RequestRetried(
+            operation="o", request_id="r", attempt=1, delay_ms=250.0, error="ServerError", status=503
+        )
+    ]

@@ -60,14 +60,14 @@ async def transport(instant_clock, events) -> AsyncIterator[Transport]:
     """A transport whose jitter is always the whole delay."""
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
     transport = Transport(
-        config, clock=instant_clock, emit=events.append, max_connections=10, draw=lambda: 1.0
+        config, clock=instant_clock, emit=events.append, max_connections=10, rng=lambda: 1.0
     )
     yield transport
     await transport.aclose()
 
 
 def session_of(transport: Transport) -> aiohttp.ClientSession:
-    return transport._pool.here().session
+    return transport._sessions.current().session
 
 
 def sent(service) -> list[Any]:
@@ -354,7 +354,7 @@ async def test_a_session_that_was_passed_in_is_used_and_never_closed(service, in
         )
         service.get(ADDRESS, payload={})
         await transport.call(request(), read_json)
-        assert transport._pool.here().session is session
+        assert transport._sessions.current().session is session
         await transport.aclose()
         assert not session.closed
         with pytest.raises(ClientClosedError):
@@ -389,7 +389,7 @@ async def test_a_passed_in_session_that_is_closed_is_said_to_be(instant_clock) -
 async def test_after_closing_every_call_says_so_until_it_is_opened_again(transport, service) -> None:
     service.get(ADDRESS, payload={}, repeat=True)
     await transport.call(request(), read_json)
-    first = transport._pool.here().session
+    first = transport._sessions.current().session
     await transport.aclose()
     await transport.aclose()
     assert first.closed
@@ -397,7 +397,7 @@ async def test_after_closing_every_call_says_so_until_it_is_opened_again(transpo
         await transport.call(request(), read_json)
     transport.open()
     await transport.call(request(), read_json)
-    assert transport._pool.here().session is not first
+    assert transport._sessions.current().session is not first
 
 
 async def test_closing_during_a_call_is_what_the_call_ends_with(transport, service) -> None:
@@ -438,9 +438,9 @@ async def test_closing_wakes_a_call_that_waits_to_try_again(service) -> None:
 async def test_all_calls_share_one_session_without_cookies(transport, service) -> None:
     service.get(ADDRESS, payload={}, repeat=True, headers={"Set-Cookie": "tenant=other"})
     await transport.call(request(), read_json)
-    session = transport._pool.here().session
+    session = transport._sessions.current().session
     await asyncio.gather(*(transport.call(request(), read_json) for _ in range(20)))
-    assert transport._pool.here().session is session
+    assert transport._sessions.current().session is session
     assert isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
 
 
@@ -452,7 +452,7 @@ def test_each_event_loop_gets_a_session_of_its_own(service, instant_clock, new_l
     async def use() -> aiohttp.ClientSession:
         transport.open()
         await transport.call(request(), read_json)
-        session = transport._pool.here().session
+        session = transport._sessions.current().session
         await transport.aclose()
         return session
 
@@ -474,7 +474,7 @@ async def test_a_proxy_is_given_to_each_request(transport, service, monkeypatch)
 async def test_netrc_is_not_looked_at(transport, service) -> None:
     service.get(ADDRESS, payload={})
     await transport.call(request(), read_json)
-    assert transport._pool.here().session.trust_env is False
+    assert transport._sessions.current().session.trust_env is False
 
 
 async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
@@ -497,7 +497,7 @@ async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
 async def test_waiting_for_a_turn_is_part_of_the_timeout(service) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
     transport = Transport(config, clock=FakeClock(), max_connections=1)
-    assert transport._pool.here().semaphore.acquire_nowait()
+    assert transport._sessions.current().semaphore.acquire_nowait()
     with pytest.raises(TimeoutError, match=r"no free connection within 0\.05 s"):
         await transport.call(request(), read_json)
     await transport.aclose()
@@ -526,6 +526,6 @@ async def test_waiting_for_a_token_is_part_of_the_timeout(service, first) -> Non
     transport = Transport(config, clock=FakeClock(), max_connections=1)
     service.get(ADDRESS, status=401, repeat=True)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-        await transport.call(request(), read_json, bearer=NeverComes(first), max_retries=0)
-    assert transport._pool.here().semaphore.acquire_nowait(), "the turn was given back"
+        await transport.call(request(), read_json, token_provider=NeverComes(first), max_retries=0)
+    assert transport._sessions.current().semaphore.acquire_nowait(), "the turn was given back"
     await transport.aclose()

@@ -87,7 +87,7 @@ def test_hooks_that_can_add_headers(caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_hook_that_falls_too_far_behind_misses_events(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scope_async.telemetry.dispatcher._MOST_UNDER_WAY", 2)
+    monkeypatch.setattr("scope_async.telemetry.dispatcher._MAX_PENDING", 2)
     background, seen, gate = Background(), [], asyncio.Event()
 
     async def slow(event: Event, /) -> None:
@@ -109,7 +109,7 @@ async def test_a_hook_that_falls_too_far_behind_misses_events(
 
 
 async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scope_async.telemetry.dispatcher._LAST_WORDS", 0.0)
+    monkeypatch.setattr("scope_async.telemetry.dispatcher._FINAL_TIMEOUT", 0.0)
     background, seen = Background(), []
 
     async def quick(event: Event, /) -> None:
@@ -121,7 +121,7 @@ async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest
     def broken(_: Event, /) -> None:
         raise ValueError("mine")
 
-    await Dispatcher([broken, quick, endless, seen.append], background).last(EVENT)
+    await Dispatcher([broken, quick, endless, seen.append], background).emit_final(EVENT)
     assert EVENT in seen
 
 
