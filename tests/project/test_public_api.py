@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
@@ -30,6 +31,17 @@ NAMES = {
 def test_the_public_names_are_those_of_the_contract() -> None:
     assert set(scope_async.__all__) - {"__version__"} == NAMES
     assert len(scope_async.__all__) == len(set(scope_async.__all__))
+
+
+def test_type_checkers_read_the_names_that_are_imported_lazily() -> None:
+    (block,) = [node for node in ast.parse(inspect.getsource(scope_async)).body if isinstance(node, ast.If)]
+    homes = {
+        alias.asname: str(node.module).removeprefix("scope_async.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert homes == scope_async._HOMES
 
 
 def test_nothing_else_is_public() -> None:
@@ -77,7 +89,7 @@ def test_methods_take_what_the_contract_says(kind, signature) -> None:
 
 def test_the_client_takes_what_the_contract_says() -> None:
     parameters = inspect.signature(scope_async.ScopeClient).parameters
-    assert list(parameters) == ["credentials", "config", "session", "hooks", "clock", "options"]
+    assert list(parameters) == ["credentials", "config", "session", "hooks", "clock", "exchange", "options"]
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
