@@ -7,11 +7,12 @@ PYTEST_ARGS ?= -n auto
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint types check matrix simulation bench bench-quick clean
+.PHONY: help demo test coverage lint types check matrix simulation bench bench-quick clean
 
 help:
 	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
 	@echo "make test    run the tests"
+	@echo "make coverage  the same, and insist on how much of the package they reach"
 	@echo "make lint    check style and format (ruff)"
 	@echo "make types   check the types (mypy --strict, pyright)"
 	@echo "make check   test, lint and types"
@@ -27,6 +28,9 @@ demo: $(VENV)/.installed-all
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -52,7 +56,7 @@ bench-quick: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'

@@ -2,10 +2,9 @@
 
     python -m benchmarks [NAME…]
 
-Prints figures as it goes, and writes `latest.json`, `latest.md` and charts to benchmarks/results: a
-report is one run of everything, so with names, or with `--quick`, nothing is written. Exits with 1
-when a count (exchanges, requests, failures) is not what it must be, or a suite could not run. Times
-never decide.
+Prints each result, and writes `latest.json`, `latest.md` and charts to benchmarks/results. A report
+is one run of all suites: with names, or with `--quick`, nothing is written. Exits with 1 if a count
+(exchanges, requests, failures) is wrong or a suite could not run; a time never decides.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ import logging
 import sys
 import time
 
-from benchmarks.harness.environment import load_average, surroundings
-from benchmarks.harness.result import Figure, Findings
+from benchmarks.harness.environment import describe_environment, load_average
+from benchmarks.harness.result import Result, SuiteResult
 from benchmarks.registry import SUITES
-from benchmarks.reporting.readme import into_readme
+from benchmarks.reporting.readme import update_readme
 from benchmarks.reporting.report import Report, row
 
 
 def main() -> None:
     options = _options()
     if options.readme:
-        into_readme(Report.read())
+        update_readme(Report.read())
         return
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
-    environment = surroundings(sys.argv[1:])
-    found: dict[str, Findings] = {}
+    environment = describe_environment(sys.argv[1:])
+    found: dict[str, SuiteResult] = {}
     skipped: dict[str, str] = {}
     for name in options.names or SUITES:
         try:
@@ -37,16 +36,18 @@ def main() -> None:
         except ModuleNotFoundError as error:
             skipped[name] = f"{error.name} is not installed"
             print(f"     {skipped[name]}")
-    figures = [figure for findings in found.values() for figure in findings.figures]
-    missing = sorted({what for findings in found.values() for what in findings.missing})
+    results = [result for suite_result in found.values() for result in suite_result.results]
+    missing = sorted({what for suite_result in found.values() for what in suite_result.missing})
     for what in missing:
         print(f"not measured, since it is not installed: {what}")
     if not (options.quick or options.names):
-        rows = {name: [row(figure) for figure in findings.figures] for name, findings in found.items()}
-        charts = {name: svg for findings in found.values() for name, svg in findings.charts.items()}
+        rows = {
+            name: [row(result) for result in suite_result.results] for name, suite_result in found.items()
+        }
+        charts = {name: svg for suite_result in found.values() for name, svg in suite_result.charts.items()}
         environment["load after"] = load_average()
         Report(environment, rows, skipped, sorted(charts), missing).write(charts)
-    sys.exit(_verdict(figures, complete=not skipped))
+    sys.exit(_verdict(results, complete=not skipped))
 
 
 def _options() -> argparse.Namespace:
@@ -60,20 +61,20 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(name: str, *, quick: bool) -> Findings:
+def _run(name: str, *, quick: bool) -> SuiteResult:
     print(f"{name}", flush=True)
     started = time.perf_counter()
-    findings = SUITES[name](quick)
-    for figure in findings.figures:
-        print(figure.lines(), flush=True)
+    suite_result = SUITES[name](quick)
+    for result in suite_result.results:
+        print(result.text(), flush=True)
     print(f"     {name}: {time.perf_counter() - started:.0f} s", flush=True)
-    return findings
+    return suite_result
 
 
-def _verdict(figures: list[Figure], *, complete: bool) -> int:
-    wrong = [figure for figure in figures if figure.counted and not figure.reached]
-    for figure in wrong:
-        print(f"wrong count: {figure.name}: {figure.result}, not {figure.goal}", file=sys.stderr)
+def _verdict(results: list[Result], *, complete: bool) -> int:
+    wrong = [result for result in results if result.counted and not result.reached]
+    for result in wrong:
+        print(f"wrong count: {result.name}: {result.measured}, not {result.goal}", file=sys.stderr)
     return 0 if complete and not wrong else 1
 
 

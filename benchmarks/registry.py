@@ -1,68 +1,68 @@
-"""The suites by name; each is imported when it runs, since some need what is in the extra `bench`."""
+"""The suites by name; each is imported when it runs, since some need the extra `bench`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from benchmarks.harness.result import Findings
+from benchmarks.harness.result import SuiteResult
 
-Suite = Callable[[bool], Findings]
-
-
-def tokens(quick: bool) -> Findings:
-    from benchmarks.suites.tokens import figures  # noqa: PLC0415 - see above; so are the others
-
-    return Findings(asyncio.run(figures(quick=quick)))
+Suite = Callable[[bool], SuiteResult]
 
 
-def prompts(quick: bool) -> Findings:
-    from benchmarks.suites.prompts import figures  # noqa: PLC0415
+def tokens(quick: bool) -> SuiteResult:
+    from benchmarks.suites.tokens import results  # noqa: PLC0415 - see above; so are the others
 
-    return Findings(asyncio.run(figures(quick=quick)))
-
-
-def micro(quick: bool) -> Findings:
-    from benchmarks.suites.micro import findings  # noqa: PLC0415
-
-    return findings(quick=quick)
+    return SuiteResult(asyncio.run(results(quick=quick)))
 
 
-def layers(quick: bool) -> Findings:
-    from benchmarks.suites.request import findings  # noqa: PLC0415
+def prompts(quick: bool) -> SuiteResult:
+    from benchmarks.suites.prompts import results  # noqa: PLC0415
 
-    return asyncio.run(findings(quick=quick))
+    return SuiteResult(asyncio.run(results(quick=quick)))
 
 
-def telemetry(quick: bool) -> Findings:
-    from benchmarks.suites.telemetry import figures  # noqa: PLC0415
+def micro(quick: bool) -> SuiteResult:
+    from benchmarks.suites.micro import run  # noqa: PLC0415
+
+    return run(quick=quick)
+
+
+def layers(quick: bool) -> SuiteResult:
+    from benchmarks.suites.request import run  # noqa: PLC0415
+
+    return asyncio.run(run(quick=quick))
+
+
+def telemetry(quick: bool) -> SuiteResult:
+    from benchmarks.suites.telemetry import results  # noqa: PLC0415
 
     rounds, hits, fetches = (2, 500, 50) if quick else (15, 20_000, 300)
-    return Findings(asyncio.run(figures(rounds=rounds, hits=hits, fetches=fetches)))
+    return SuiteResult(asyncio.run(results(rounds=rounds, hits=hits, fetches=fetches)))
 
 
-def import_time(quick: bool) -> Findings:
-    from benchmarks.suites.import_time import figures  # noqa: PLC0415
+def import_time(quick: bool) -> SuiteResult:
+    from benchmarks.suites.import_time import results  # noqa: PLC0415
 
-    return Findings(figures(2 if quick else 20))
-
-
-def local_scope(quick: bool) -> Findings:
-    from benchmarks.suites.local_scope import figures  # noqa: PLC0415
-
-    return Findings(figures(rounds=2 if quick else 9, requests=200 if quick else 4000))
+    return SuiteResult(results(2 if quick else 20))
 
 
-def load(quick: bool) -> Findings:
-    from benchmarks.suites.load import findings  # noqa: PLC0415
+def local_scope(quick: bool) -> SuiteResult:
+    from benchmarks.suites.local_scope import results  # noqa: PLC0415
 
-    return findings(quick=quick)
+    return SuiteResult(results(rounds=2 if quick else 9, requests=200 if quick else 4000))
 
 
-def scenarios(quick: bool) -> Findings:
-    from benchmarks.suites.scenarios import findings  # noqa: PLC0415
+def load(quick: bool) -> SuiteResult:
+    from benchmarks.suites.load import run  # noqa: PLC0415
 
-    return asyncio.run(findings(quick=quick))
+    return run(quick=quick)
+
+
+def scenarios(quick: bool) -> SuiteResult:
+    from benchmarks.suites.scenarios import run  # noqa: PLC0415
+
+    return asyncio.run(run(quick=quick))
 
 
 SUITES: dict[str, Suite] = {

@@ -1,4 +1,4 @@
-"""What holds for every test: which event loop, nothing that blocks it, nothing left behind."""
+"""The event loop of every test, and the guards: nothing blocks it, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.fakes.clock import InstantClock
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 _PATIENCE = 2.0
-"""Seconds in which tasks and children that are ending may end; only failing tests need them."""
+"""Seconds in which tasks and child processes may still end; only failing tests take them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _loop_factory(config: pytest.Config) -> LoopFactory:
     name = config.getoption("--loop")
     if name == "uvloop":
-        import uvloop  # there is none on Windows
+        import uvloop  # not available on Windows
 
         return uvloop.new_event_loop
     if name != "asyncio":
@@ -64,7 +64,7 @@ def new_loop(request: pytest.FixtureRequest) -> LoopFactory:
 
 @pytest.fixture(autouse=True)
 def _no_scope_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have credentials and proxies of their own."""
+    """Hide the credentials and proxies of the environment that the tests run in."""
     for name in os.environ:
         if name.startswith("SCOPE_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -74,22 +74,22 @@ def _no_scope_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def _blocking_calls() -> Iterator[list[str]]:
     """Make a blocking call inside `scope_async` on the event loop an error.
 
-    Found by what is called (files, sockets, sleeps, locks, SQLite), not by how long it
-    took, so that a slow machine never fails a test. What the tests themselves call is free.
+    It is found by the function that is called (files, sockets, sleeps, locks, SQLite), whatever its
+    duration, so that a slow machine never fails a test. The tests themselves may block.
     """
     calls: list[str] = []
 
     class Recorded(blockbuster.BlockingError):
-        # Written down as well: the code under test may catch what it does not know.
+        # Recorded as well as raised, since the code under test may catch any exception.
         def __init__(self, func: str) -> None:
             super().__init__(func)
             calls.append(func)
 
     detector = BlockBuster("scope_async")
-    # Where log lines go is the application's choice, and a short write to it is not ours to avoid.
+    # The application chooses where its log lines go, and may choose a file.
     for name in ("io.TextIOWrapper.write", "io.BufferedWriter.write"):
         detector.functions[name].can_block_in("logging/__init__.py", {"emit", "flush"})
-    # aiohttp 3.12 reads `~/.netrc` where it stands, for a session whose owner asked for it.
+    # aiohttp 3.12 reads `~/.netrc` on the event loop for a session with `trust_env=True`.
     detector.functions["io.TextIOWrapper.read"].can_block_in("aiohttp/helpers.py", {"netrc_from_env"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blockbuster.blockbuster, "BlockingError", Recorded)
@@ -100,17 +100,17 @@ def _blocking_calls() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _sessions() -> Iterator[weakref.WeakSet[aiohttp.ClientSession]]:
-    """Every aiohttp session that is alive."""
-    alive: weakref.WeakSet[aiohttp.ClientSession] = weakref.WeakSet()
+    """Return the set of all aiohttp sessions that exist."""
+    sessions: weakref.WeakSet[aiohttp.ClientSession] = weakref.WeakSet()
     opened = aiohttp.ClientSession.__init__
 
     def register(self: aiohttp.ClientSession, *args: object, **kwargs: object) -> None:
         opened(self, *args, **kwargs)
-        alive.add(self)
+        sessions.add(self)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aiohttp.ClientSession, "__init__", register)
-        yield alive
+        yield sessions
 
 
 @pytest.fixture(autouse=True)
@@ -119,9 +119,9 @@ def _nothing_left_behind(
     _blocking_calls: list[str],
     _sessions: weakref.WeakSet[aiohttp.ClientSession],
 ) -> Iterator[None]:
-    """Fail any test that blocked the loop or leaves a task, a session or a process behind."""
+    """Fail a test that blocked the loop or leaves a task, a session or a process behind."""
     if pytest_asyncio.is_async_test(request.node):
-        # Set up before the test's own fixtures, so it looks after they have closed.
+        # Set up before the test's own fixtures, so that it checks after their teardown.
         request.getfixturevalue("_no_task_left_behind")
     children = _children()
     yield
@@ -130,7 +130,7 @@ def _nothing_left_behind(
     if blocked:
         pytest.fail(f"blocked the event loop: {', '.join(blocked)}")
     if any(not session.closed for session in _sessions):
-        gc.collect()  # one that nobody holds any more warns about itself
+        gc.collect()  # a session without references warns about itself
     left = [session for session in _sessions if not session.closed]
     _sessions.clear()
     if left:
@@ -156,11 +156,11 @@ async def _no_task_left_behind() -> AsyncIterator[None]:
 
 
 def _children() -> set[int]:
-    """Return the processes started by this one (Linux), but for the tracker that multiprocessing keeps."""
+    """Return the child processes (Linux), except the resource tracker of multiprocessing."""
     tracker = getattr(resource_tracker._resource_tracker, "_pid", None)
     found: set[int] = set()
     for thread in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):  # the thread has ended meanwhile
+        with suppress(OSError):  # the thread has ended
             found.update(map(int, thread.read_text().split()))
     return found - {tracker}
 
@@ -174,7 +174,7 @@ def _wait_for(remaining: Callable[[], set[int]]) -> set[int]:
 
 @pytest.fixture
 def service() -> Iterator[aioresponses]:
-    """Aioresponses, for unit tests of the transport; all else speaks to Local Scope."""
+    """Aioresponses, for unit tests of the transport; other tests use Local Scope."""
     with mocked_service() as mocked:
         yield mocked
 

@@ -1,4 +1,4 @@
-"""One thing that is timed in a loop of many thousand, and how it is set up."""
+"""A micro benchmark: what is timed in a loop, and how it is set up."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from importlib.util import find_spec
 import attrs
 
 Timer = Callable[[int], Awaitable[float]]
-"""Returns the seconds that so many of them take, one after the other."""
+"""Returns the seconds that this many calls take, one after the other."""
 
-Opening = Callable[[str], AbstractAsyncContextManager[Timer]]
-"""Sets the thing up, with the URL of the benchmarks' server, and takes it down."""
+CaseSetup = Callable[[str], AbstractAsyncContextManager[Timer]]
+"""Opens a timer, given the URL of the stub server, and closes it."""
 
 
 @attrs.frozen
 class Case:
-    """What is timed; `needs` is the module of another package that it is about."""
+    """A timer and its setup; `needs` is a module of another package, without which the case is skipped."""
 
-    opened: Opening
+    setup: CaseSetup
     needs: str = ""
 
     @property
-    def is_there(self) -> bool:
+    def is_available(self) -> bool:
         try:
             return not self.needs or find_spec(self.needs) is not None
         except ModuleNotFoundError:  # of a package around it
             return False
 
 
-def called(function: Callable[[], object]) -> Timer:
-    """Return a timer of a plain function."""
+def timed_calls(function: Callable[[], object]) -> Timer:
+    """Return a timer for a synchronous function."""
 
     async def timed(times: int) -> float:
         numbers = range(times)
@@ -44,8 +44,8 @@ def called(function: Callable[[], object]) -> Timer:
     return timed
 
 
-def awaited(function: Callable[[], Awaitable[object]]) -> Timer:
-    """Return a timer of a function that is awaited."""
+def timed_awaits(function: Callable[[], Awaitable[object]]) -> Timer:
+    """Return a timer for an async function."""
 
     async def timed(times: int) -> float:
         numbers = range(times)
@@ -57,8 +57,8 @@ def awaited(function: Callable[[], Awaitable[object]]) -> Timer:
     return timed
 
 
-def plain(timer: Callable[[], Timer]) -> Case:
-    """Return the case of what needs neither a server nor to be closed."""
+def simple_case(timer: Callable[[], Timer]) -> Case:
+    """Return a case without a server, and without anything to close."""
 
     @asynccontextmanager
     async def opened(_: str) -> AsyncIterator[Timer]:

@@ -1,4 +1,4 @@
-"""So many coroutines that ask again as soon as they are answered, and what one request costs them."""
+"""A closed loop: coroutines that send the next request as soon as the last is answered, and its cost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Fetch = Callable[[], Awaitable[object]]
 
 
 @attrs.frozen
-class Taken:
-    """What some requests took of the clock and of the CPU, in seconds."""
+class LoadTimes:
+    """How long a number of requests took, in seconds of wall-clock and of CPU time."""
 
     requests: int
     seconds: float
@@ -34,8 +34,8 @@ class Taken:
         return self.cpu_seconds / self.requests * 1e6
 
 
-async def closed_loop(fetch: Fetch, *, requests: int, at_once: int) -> Taken:
-    """Fetch so often, so many at once; starting the coroutines is part of it."""
+async def closed_loop(fetch: Fetch, *, requests: int, at_once: int) -> LoadTimes:
+    """Make `requests` requests in `at_once` coroutines; the time to start these is included."""
     left = iter(range(requests))
 
     async def work() -> None:
@@ -47,7 +47,7 @@ async def closed_loop(fetch: Fetch, *, requests: int, at_once: int) -> Taken:
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(work())
-    return Taken(requests, time.perf_counter() - started, time.process_time() - cpu)
+    return LoadTimes(requests, time.perf_counter() - started, time.process_time() - cpu)
 
 
 def cost(fetch: Fetch, coroutines: int, requests: int) -> Measure:
@@ -67,7 +67,7 @@ def bare_session() -> aiohttp.ClientSession:
 
 
 def bare_fetch(session: aiohttp.ClientSession, url: str, name: str) -> Fetch:
-    """Return what aiohttp alone does for a prompt: ask, and read the reply as JSON."""
+    """Return a fetch of a prompt with aiohttp alone: request, and `json.loads` of the reply."""
     address = f"{url}/api/v1/prompts/{name}/production"
 
     async def fetch() -> object:

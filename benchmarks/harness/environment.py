@@ -1,4 +1,4 @@
-"""Where a run took place: processor, load, versions. No path, and no name of a machine."""
+"""The environment of a run: processor, load, versions. It has no paths and no host name."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ PACKAGES = (
 )
 
 
-def surroundings(arguments: list[str]) -> dict[str, Any]:
-    """Return what a reader needs to judge the figures, and the command that repeats them."""
+def describe_environment(arguments: list[str]) -> dict[str, Any]:
+    """Return what a reader needs to judge the results, and the command that reproduces them."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(["python -m benchmarks", *arguments]),
@@ -47,12 +47,12 @@ def surroundings(arguments: list[str]) -> dict[str, Any]:
 
 
 def load_average() -> list[float]:
-    """Return how many processes wanted a core, in the last minute, five and fifteen."""
+    """Return the load average of the last minute, five and fifteen."""
     return [round(value, 2) for value in os.getloadavg()]
 
 
 def installed(name: str) -> str | None:
-    """Return the version of a package; None when it is not there."""
+    """Return the version of a package, None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -70,7 +70,7 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """Return the commit that was measured, and whether files of the tree differ from it."""
+    """Return the commit that was measured, and whether the working tree differs from it."""
     try:
         head = _git("rev-parse", "--short", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no", "scope_async", "benchmarks/*.py")

@@ -1,4 +1,4 @@
-"""Measures that take turns, so that a busy moment of the machine falls on all of them."""
+"""Interleaves measurements, so that a busy moment of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 Measure = Callable[[], Awaitable[float]]
 
 
-async def take_turns(measures: Mapping[str, Measure], rounds: int) -> dict[str, list[float]]:
-    """Return what each measure says in each of `rounds` rounds; the first round is thrown away.
+async def interleave(measures: Mapping[str, Measure], rounds: int) -> dict[str, list[float]]:
+    """Return the values of each measure in `rounds` rounds, after a warm-up round that is discarded.
 
-    Every other round goes backwards, so that none is always measured after the same other one.
+    Every other round is reversed, so that no measure always follows the same other one.
     """
     taken: dict[str, list[float]] = {name: [] for name in measures}
     for number in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""A Local Scope in a process of its own, where things go wrong on demand."""
+"""A Local Scope in its own process, with faults on demand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.harness.processes import local_scope
+from benchmarks.harness.processes import local_scope_process
 from scope_async import ApiKeyAdmin, ApiKeyCredentials, ScopeClient
 
 
-class Scene:
-    """It has a prompt called `greeting`; `credentials` are those of its first API key."""
+class RunningScope:
+    """A Local Scope with a prompt called `greeting`; `credentials` are those of its first API key."""
 
     def __init__(self, ready: dict[str, str], control: aiohttp.ClientSession) -> None:
         self.url = ready["url"]
@@ -22,7 +22,7 @@ class Scene:
         self.credentials = ApiKeyCredentials(ready["org_id"], ready["api_key"], ready["api_secret"])
 
     def client(self, credentials: Any = None, **options: Any) -> ScopeClient:
-        """Return a client of it, with the first API key unless told otherwise."""
+        """Return a client, by default with the first API key."""
         return ScopeClient(
             credentials or self.credentials, base_url=self.url, auth_api_url=self.url, **options
         )
@@ -32,7 +32,7 @@ class Scene:
 
     @asynccontextmanager
     async def fault(self, fault: str) -> AsyncIterator[None]:
-        """Let a fault last as long as the block; written as for `scope-async serve --fault`."""
+        """Inject a fault while the block runs; written as for `scope-async serve --fault`."""
         async with self._control.post("/local/faults", json={"fault": fault}) as reply:
             number = (await reply.json())["id"]
         try:
@@ -42,15 +42,15 @@ class Scene:
                 pass
 
     async def exchanges(self) -> int:
-        """Return how many token exchanges it was asked for."""
+        """Return the number of token exchanges it has received."""
         async with self._control.get("/local/journal", params={"operation": "exchange"}) as reply:
             return int((await reply.json())["counts"]["exchange"])
 
 
 @asynccontextmanager
-async def scene(*options: str) -> AsyncIterator[Scene]:
-    """Run one with these options of `scope-async serve`."""
-    with local_scope(*options) as ready:
+async def running_scope(*options: str) -> AsyncIterator[RunningScope]:
+    """Run a Local Scope with these options of `scope-async serve`."""
+    with local_scope_process(*options) as ready:
         headers = {"Authorization": f"Bearer {ready['admin_token']}"}
         async with aiohttp.ClientSession(ready["url"], headers=headers, raise_for_status=True) as control:
-            yield Scene(ready, control)
+            yield RunningScope(ready, control)

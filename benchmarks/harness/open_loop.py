@@ -1,8 +1,8 @@
-"""Load that arrives by a timetable, whatever the client makes of it, and latencies counted from there.
+"""An open loop: requests arrive at fixed times, and latency counts from the time a request was due.
 
-A closed loop asks again only when it was answered: while the client stalls nobody asks, and the
-stall is one slow request. Here every request has a time at which it was due, fixed in advance, and
-its latency begins then. So a stall is seen by all that were due meanwhile (no coordinated omission).
+A closed loop sends the next request after the last was answered, so that a stall of the client is
+one slow request. Here arrivals are fixed in advance: a stall counts for every request that was due
+meanwhile, which avoids coordinated omission.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ SPIN = 0.002
 """Seconds before an arrival in which the loop is polled: epoll's timeout rounds up to a millisecond."""
 
 
-def timetable(rate: float, seconds: float, seed: int = 1) -> list[float]:
+def arrival_times(rate: float, seconds: float, seed: int = 1) -> list[float]:
     """Return the seconds after the start at which requests are due: `rate` per second, at random.
 
-    Independent users arrive so (a Poisson process); the seed makes the same table again.
+    Arrivals of independent users are a Poisson process; the same seed gives the same arrivals.
     """
-    # Not for secrets: the same arrivals in every run are the point.
-    draw = random.Random(seed)  # noqa: S311
-    return list(accumulate(draw.expovariate(rate) for _ in range(max(1, round(rate * seconds)))))
+    # Not for secrets: every run has to have the same arrivals.
+    rng = random.Random(seed)  # noqa: S311
+    return list(accumulate(rng.expovariate(rate) for _ in range(max(1, round(rate * seconds)))))
 
 
-class Recorder:
-    """Latencies in an HDR histogram, from the moment that a request was due."""
+class LatencyRecorder:
+    """Records latencies in an HDR histogram, from the time at which a request was due."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.failed = 0
         self.histogram = HdrHistogram(1, LONGEST, DIGITS)
 
-    def answered(self, due_at: float) -> float:
+    def record(self, due_at: float) -> float:
         """Record a request that was due at `due_at`; return the seconds that it took."""
         taken = self.clock() - due_at
         self.histogram.record_value(min(LONGEST, max(1, round(taken * NANOSECONDS))))
@@ -54,10 +54,10 @@ class Recorder:
         return [self.histogram.get_value_at_percentile(share) / 1e6 for share in PERCENTILES]
 
 
-async def arrive(
+async def open_loop(
     due: Iterable[float], request: Callable[[float], Coroutine[Any, Any, None]], clock: Callable[[], float]
 ) -> None:
-    """Start a request at each time of the table, late ones at once; return when all have ended."""
+    """Start a request at each time in `due`, late ones at once; return when all have ended."""
     started = clock()
     async with asyncio.TaskGroup() as group:
         for due_at in due:
@@ -68,7 +68,7 @@ async def arrive(
             group.create_task(request(started + due_at))
 
 
-def arrive_in_threads(
+def open_loop_in_threads(
     due: Iterable[float],
     request: Callable[[float], None],
     clock: Callable[[], float],
@@ -76,7 +76,7 @@ def arrive_in_threads(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Do the same with `threads` threads, of which each takes the next request that is due."""
+    """Do the same in `threads` threads; each takes the next request that is due."""
     left, started = iter(due), clock()
 
     def work(_: int) -> None:

@@ -1,4 +1,4 @@
-"""Servers in processes of their own."""
+"""Starts servers in their own processes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 @contextmanager
-def process(command: Sequence[str], body: bytes = b"") -> Iterator[str]:
-    """Run a server, and give the first line that it prints."""
+def running_process(command: Sequence[str], body: bytes = b"") -> Iterator[str]:
+    """Run a server while the block runs; yield the first line that it prints."""
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own words
     assert child.stdin is not None  # noqa: S101 - asked for above
     assert child.stdout is not None  # noqa: S101 - as above
@@ -32,9 +32,9 @@ def serve_command(folder: str) -> list[str]:
 
 
 @contextmanager
-def local_scope(*options: str) -> Iterator[dict[str, str]]:
-    """Run a Local Scope with a prompt called `greeting`, and give what it prints when it is ready."""
+def local_scope_process(*options: str) -> Iterator[dict[str, str]]:
+    """Run a Local Scope with a prompt called `greeting`; yield what it prints when it is ready."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "greeting.md").write_text("Hello, {{name}}!", encoding="utf-8")
-        with process([*serve_command(folder), *options]) as line:
+        with running_process([*serve_command(folder), *options]) as line:
             yield json.loads(line)

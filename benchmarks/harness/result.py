@@ -38,16 +38,16 @@ class Spread:
 
 
 @attrs.frozen
-class Figure:
+class Result:
     """One line of a table: what was measured, what it must reach, and the evidence.
 
-    `quantity` is `result` for programs, in `unit`; `floor` is what a ratio was taken to. What is
-    `counted` is the same on every machine, so that CI may insist on it.
+    `quantity` is `measured` for programs, in `unit`; `floor` is the denominator of a ratio. What is
+    `counted` is the same on every machine, so CI insists on it.
     """
 
     name: str
     goal: str
-    result: str
+    measured: str
     reached: bool
     detail: str = ""
     quantity: Spread | None = attrs.field(default=None, kw_only=True)
@@ -56,21 +56,21 @@ class Figure:
     counted: bool = attrs.field(default=False, kw_only=True)
 
     @classmethod
-    def at_most(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
-        """Return a figure whose median must not be above `goal` times the floor."""
+    def at_most(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Result:
+        """Return a result whose median must not be above `goal` times the floor."""
         reached = ratios.median <= goal
         return cls._ratio(name, ratios, f"<= {goal:g}", reached=reached, floor=floor, detail=detail)
 
     @classmethod
-    def at_least(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Figure:
-        """Return a figure whose median must not be below `goal` times the floor."""
+    def at_least(cls, name: str, ratios: Spread, goal: float, *, floor: str, detail: str = "") -> Result:
+        """Return a result whose median must not be below `goal` times the floor."""
         reached = ratios.median >= goal
         return cls._ratio(name, ratios, f">= {goal:g}", reached=reached, floor=floor, detail=detail)
 
     @classmethod
     def _ratio(
         cls, name: str, ratios: Spread, goal: str, *, reached: bool, floor: str, detail: str
-    ) -> Figure:
+    ) -> Result:
         return cls(
             name,
             f"{goal} x {floor}",
@@ -85,8 +85,8 @@ class Figure:
     @classmethod
     def count(
         cls, name: str, found: float, goal: float, *, unit: str, reached: bool | None = None, detail: str = ""
-    ) -> Figure:
-        """Return a figure of what was counted; unless `reached` says more, it must equal `goal`."""
+    ) -> Result:
+        """Return a result of what was counted; unless `reached` says more, it must equal `goal`."""
         return cls(
             name,
             f"{goal:,g} {unit}",
@@ -99,10 +99,10 @@ class Figure:
         )
 
     @classmethod
-    def told(
+    def informative(
         cls, name: str, values: Spread, unit: str, *, digits: int = 2, floor: str = "", detail: str = ""
-    ) -> Figure:
-        """Return a figure that is good to know and has no goal."""
+    ) -> Result:
+        """Return a result that is good to know and has no goal."""
         return cls(
             name,
             "-",
@@ -114,17 +114,17 @@ class Figure:
             floor=floor,
         )
 
-    def lines(self) -> str:
+    def text(self) -> str:
         sign = "ok  " if self.reached else "MISS"
-        return f"{sign} {self.name:<46} {self.result:<28} goal {self.goal}" + (
+        return f"{sign} {self.name:<46} {self.measured:<28} goal {self.goal}" + (
             f"\n     {self.detail}" if self.detail else ""
         )
 
 
 @attrs.frozen
-class Findings:
-    """What a suite found: figures, charts (SVG) by the name of their file, and what could not be measured."""
+class SuiteResult:
+    """The results of a suite, its charts (SVG) by file name, and what could not be measured."""
 
-    figures: list[Figure]
+    results: list[Result]
     charts: Mapping[str, str] = attrs.field(factory=dict)
     missing: Sequence[str] = ()

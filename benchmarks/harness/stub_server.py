@@ -1,4 +1,4 @@
-"""A server that costs next to nothing, in a process of its own: a token, and prompt versions.
+"""A stub server in its own process, as cheap as possible: a token, and prompt versions.
 
     python -m benchmarks.harness.stub_server
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from benchmarks.harness.processes import process
+from benchmarks.harness.processes import running_process
 from scope_async import ApiKeyCredentials
 
 CREDENTIALS = ApiKeyCredentials(
@@ -23,7 +23,7 @@ CREDENTIALS = ApiKeyCredentials(
     api_secret="secret_bench",  # noqa: S106 - any is accepted
 )
 SAME, CHANGING, SILENT = "greeting", "changing", "silent"
-"""Prompts: always the same answer, another version in every answer, and no answer."""
+"""Prompts: the same reply each time, another version in every reply, and no reply at all."""
 
 VERSION = {
     "version_id": "ver_00000001",
@@ -66,8 +66,8 @@ def _reply(document: object) -> bytes:
 _VERSION, _TOKEN, _LANGFUSE = _reply(VERSION), _reply(TOKEN), _reply(LANGFUSE)
 
 
-class Answers(asyncio.Protocol):
-    """Answers a request as soon as its head is there; reads no body, which is short and in one piece."""
+class StubProtocol(asyncio.Protocol):
+    """Replies as soon as the head of a request is there; the short body comes with it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
@@ -87,16 +87,16 @@ class Answers(asyncio.Protocol):
 
 
 async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Answers, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(StubProtocol, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 @contextmanager
 def server_process() -> Iterator[str]:
-    """Give the root URL of a server in another process, while the block runs."""
+    """Run a stub server while the block runs; yield its root URL."""
     command = [sys.executable, "-m", "benchmarks.harness.stub_server"]
-    with process(command) as port:
+    with running_process(command) as port:
         yield f"http://127.0.0.1:{int(port)}"
 
 

@@ -1,4 +1,4 @@
-"""Requests that arrive by a timetable at a client of Local Scope, with what happened meanwhile."""
+"""An open loop of requests through a client of Local Scope, with the events of that time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.harness.open_loop import Recorder, arrive, timetable
-from benchmarks.harness.result import Figure, Spread
-from benchmarks.reporting.line_chart import Axis, Chart, Line, decades, slots
+from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop
+from benchmarks.harness.result import Result, Spread
+from benchmarks.reporting.line_chart import Axis, Line, LineChart, decades, time_slots
 from scope_async import ScopeClient, ScopeError
 from scope_async.telemetry.events import Event, RenewalFailed, RequestRetried, TokenExchanged, TokenWaited
 
@@ -19,7 +19,7 @@ PROMPT = "greeting"
 
 
 class Timeline:
-    """What happened when, in seconds after `begin`; it is a hook of the client, too."""
+    """Latencies and events over time, in seconds since `begin`; a hook of the client."""
 
     def __init__(self) -> None:
         self.points: list[tuple[float, float]] = []
@@ -27,7 +27,7 @@ class Timeline:
         self.renewed: list[tuple[float, float]] = []
         self.marks: list[float] = []
         self.waited = self.stale = self.refused = self.retried = 0
-        self.recorder = Recorder(time.perf_counter)
+        self.recorder = LatencyRecorder(time.perf_counter)
         self.changed = asyncio.Event()
         self._began_at = 0.0
 
@@ -41,7 +41,7 @@ class Timeline:
         self.retried += isinstance(event, RequestRetried)
 
     def begin(self) -> None:
-        """Forget what was before, and count the seconds from here."""
+        """Discard earlier events, and count the seconds from now."""
         self._began_at = time.perf_counter()
         self.renewed.clear()
         self.waited = 0
@@ -62,14 +62,14 @@ class Timeline:
     def now(self) -> float:
         return time.perf_counter() - self._began_at
 
-    async def new_token(self) -> None:
-        """Wait until the client gets another token."""
+    async def wait_for_new_token(self) -> None:
+        """Wait until the client has got a new token."""
         self.changed.clear()
         await self.changed.wait()
 
     @contextmanager
     def band(self) -> Iterator[None]:
-        """Note how long the block takes, as a fault that lasts."""
+        """Record the time of the block as a fault."""
         began = self.now()
         try:
             yield
@@ -77,7 +77,7 @@ class Timeline:
             self.bands.append((began, self.now()))
 
     async def load(self, scope: ScopeClient, rate: float, seconds: float, *, cache: bool = False) -> None:
-        """Let requests arrive, `rate` per second at random."""
+        """Make requests for `seconds`, `rate` per second at random."""
 
         async def request(due_at: float) -> None:
             try:
@@ -86,17 +86,17 @@ class Timeline:
                 self.recorder.failed += 1
             else:
                 self.stale += version.is_stale
-            taken = self.recorder.answered(due_at)
+            taken = self.recorder.record(due_at)
             self.points.append((due_at - self._began_at, taken * 1000))
 
-        await arrive(timetable(rate, seconds), request, self.recorder.clock)
+        await open_loop(arrival_times(rate, seconds), request, self.recorder.clock)
 
-    def chart(self, title: str, *, band: str, mark: str = "a new token", note: str = "") -> Chart:
-        """Return median and slowest of every 0.2 s over time."""
-        found = slots(self.points, SLOT)
+    def chart(self, title: str, *, band: str, mark: str = "a new token", note: str = "") -> LineChart:
+        """Return a chart of the median and the slowest request of every 0.2 s."""
+        found = time_slots(self.points, SLOT)
         low, high = decades([taken for _, taken in self.points])
         ends_at = max(due for due, _ in self.points)
-        return Chart(
+        return LineChart(
             title,
             Axis("time (s)", 0, ends_at),
             Axis("latency (ms, logarithmic)", low, high, log=True),
@@ -111,20 +111,20 @@ class Timeline:
             note=note,
         )
 
-    def figures(self, name: str, *, hurt: int) -> list[Figure]:
-        """Return what requests took in the bands and outside of them, and how many failed.
+    def results(self, name: str, *, affected: int) -> list[Result]:
+        """Return the latencies inside the bands and outside of them, and the number of failures.
 
-        `hurt` counts what the fault did harm to: without any there was no fault to survive.
+        `affected` counts what the fault disturbed; 0 means that there was no fault to survive.
         """
         inside = [taken for due, taken in self.points if self._in_band(due)]
         outside = [taken for due, taken in self.points if not self._in_band(due)]
         found = [
-            Figure.count(
+            Result.count(
                 f"{name}: failed",
                 self.recorder.failed,
                 0,
                 unit="requests",
-                reached=self.recorder.failed == 0 and self.made > 0 and hurt > 0,
+                reached=self.recorder.failed == 0 and self.made > 0 and affected > 0,
                 detail=f"of {self.made:,}; new tokens {len(self.renewed)}, stale copies {self.stale:,}",
             )
         ]
@@ -132,7 +132,7 @@ class Timeline:
             within, without = Spread.of(inside), Spread.of(outside)
             slowest = f"slowest {max(inside):.1f} ms, otherwise {max(outside):.1f} ms"
             detail = f"otherwise {without.show()} ms; {slowest}"
-            found.append(Figure.told(f"{name}: latency meanwhile", within, "ms", detail=detail))
+            found.append(Result.informative(f"{name}: latency meanwhile", within, "ms", detail=detail))
         return found
 
     def _in_band(self, at: float) -> bool:

@@ -1,4 +1,4 @@
-"""A bar for each part of something, as SVG: which part is how large."""
+"""Bar charts as SVG."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ HEAD = 64
 
 
 @attrs.frozen
-class Bars:
-    """One message, one bar for each name; a negative value is a bar to the left."""
+class BarChart:
+    """One bar for each name; a negative value is a bar to the left."""
 
     title: str
     unit: str
     values: Mapping[str, float]
 
     def svg(self) -> str:
-        """Return the picture."""
+        """Return the chart as an SVG document."""
         height = HEAD + ROW * len(self.values) + 20
         size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
         low, high = min(0.0, *self.values.values()), max(self.values.values())
         zero = float(LEFT + NAMES)
-        # Room for the figure at the end of the longest bar.
+        # Room for the number at the end of the longest bar.
         scale = (WIDTH - RIGHT - zero - 60) / (high - low)
         zero -= scale * low
         rows = [

@@ -1,4 +1,4 @@
-"""Charts as SVG: labelled axes, one message in the title, readable on light and on dark."""
+"""Line charts as SVG: labelled axes, one message in the title, readable on light and on dark."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ svg { --page: #ffffff; --ink: #1f2328; --faint: #d1d9e0; --soft: #59636e; --band
 
 @attrs.frozen
 class Line:
-    """Values of one thing; `dots` for a few points that are worth seeing one by one."""
+    """A named series; `dots` marks each point."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -38,7 +38,7 @@ class Line:
 
 @attrs.frozen
 class Axis:
-    """What is on an axis, with its unit, and the range that it covers."""
+    """The label of an axis, with its unit, and its range."""
 
     label: str
     low: float
@@ -75,7 +75,7 @@ def decades(values: Sequence[float]) -> tuple[float, float]:
 
 
 @attrs.frozen
-class Chart:
+class LineChart:
     """Lines over two axes; bands are faults that last, marks are moments."""
 
     title: str
@@ -89,7 +89,7 @@ class Chart:
     note: str = ""
 
     def svg(self) -> str:
-        """Return the chart as a file of its own."""
+        """Return the chart as an SVG document."""
         size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
@@ -151,7 +151,7 @@ class Chart:
 
     def _line(self, number: int, line: Line) -> list[str]:
         places = [(self._x(x), self._y(y)) for x, y in line.points]
-        # Of neighbours at the same height only the ends are drawn: a file is read, too.
+        # Of neighbours at the same height only the ends are drawn, which keeps the file small.
         kept = [
             place
             for before, place, after in zip([None, *places], places, [*places[1:], None], strict=False)
@@ -183,8 +183,8 @@ class Chart:
         return parts
 
 
-def slots(points: Sequence[tuple[float, float]], width: float) -> dict[float, list[float]]:
-    """Return the values of each `width` on the x axis, by the middle of it."""
+def time_slots(points: Sequence[tuple[float, float]], width: float) -> dict[float, list[float]]:
+    """Return the values of each slot of `width` on the x axis, by the middle of the slot."""
     found: dict[float, list[float]] = {}
     for x, y in sorted(points):
         found.setdefault((math.floor(x / width) + 0.5) * width, []).append(y)

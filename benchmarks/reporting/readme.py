@@ -1,4 +1,4 @@
-"""What the README shows of a report: the clients side by side, the goals, two charts."""
+"""The README's summary of a report: the goals, the clients side by side, the charts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PEERS = (*NOTES, "langfuse", "scope_client")
 FLOOR = "bare aiohttp"
 
 
-def into_readme(report: Report, path: Path = README) -> None:
-    """Replace what stands between the markers.
+def update_readme(report: Report, path: Path = README) -> None:
+    """Replace the text between the markers.
 
     Raises:
-        ValueError: the README has no markers; write them where the figures belong.
+        ValueError: the README has no markers; put them where the results belong.
     """
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
@@ -35,9 +35,9 @@ def into_readme(report: Report, path: Path = README) -> None:
 
 
 def summary(report: Report) -> str:
-    """Return the part of the README, in Markdown."""
+    """Return the summary in Markdown."""
     rows = [row for found in report.suites.values() for row in found]
-    parts = [report.surroundings(), goals(report)]
+    parts = [report.measured_on(), goals(report)]
     if report.missing:
         parts.append(report.not_measured())
     if ratios := [row for row in rows if row["floor"].startswith(FLOOR) and "uncached" in row["name"]]:
@@ -87,5 +87,5 @@ def _spread(median: float, low: float, high: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Return three digits that matter, and no exponent."""
+    """Return three significant digits, without an exponent."""
     return f"{value:,.0f}" if value == 0 or abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - as written above

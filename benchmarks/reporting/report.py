@@ -1,4 +1,4 @@
-"""What a run found, as JSON and as a Markdown table."""
+"""The report of a run, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any
 
 import attrs
 
-from benchmarks.harness.result import Figure
+from benchmarks.harness.result import Result
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 Row = dict[str, Any]
 
 
-def row(figure: Figure) -> Row:
-    """Return a figure as plain data."""
-    quantity = figure.quantity
+def row(result: Result) -> Row:
+    """Return a result as plain data."""
+    quantity = result.quantity
     return {
-        "name": figure.name,
+        "name": result.name,
         "median": None if quantity is None else quantity.median,
         "spread": None if quantity is None else [quantity.low, quantity.high],
-        "unit": figure.unit,
-        "goal": figure.goal,
-        "floor": figure.floor,
-        "reached": figure.reached,
-        "counted": figure.counted,
-        "result": figure.result,
-        "detail": figure.detail,
+        "unit": result.unit,
+        "goal": result.goal,
+        "floor": result.floor,
+        "reached": result.reached,
+        "counted": result.counted,
+        "result": result.measured,
+        "detail": result.detail,
     }
 
 
 @attrs.frozen
 class Report:
-    """The surroundings of a run, and the rows of each suite."""
+    """The environment of a run, and the rows of each suite."""
 
     environment: dict[str, Any]
     suites: dict[str, list[Row]]
@@ -58,12 +58,12 @@ class Report:
         return cls(**json.loads((folder / "latest.json").read_text(encoding="utf-8")))
 
     def markdown(self) -> str:
-        """Return all of it for a reader."""
+        """Return the whole report in Markdown."""
         charts = [f"![{name.removesuffix('.svg')}]({name})" for name in self.charts]
         parts = [
             "# Benchmarks",
             "Written by the harness. Median (quartiles); a comparison is a ratio within one run.",
-            self.surroundings(),
+            self.measured_on(),
             *(part for name in self.suites for part in (f"## {name}", table(self.suites[name]))),
             *(f"`{name}` did not run: {reason}" for name, reason in self.skipped.items()),
             *([self.not_measured()] if self.missing else []),
@@ -71,8 +71,8 @@ class Report:
         ]
         return "\n\n".join(parts) + "\n"
 
-    def surroundings(self) -> str:
-        """Return where and how it was measured, in one paragraph."""
+    def measured_on(self) -> str:
+        """Return the environment in one paragraph."""
         found = self.environment
         versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
         before, after = (", ".join(map(str, found[when])) for when in ("load", "load after"))

@@ -1,11 +1,9 @@
 """What `import scope_async` costs beyond the packages it is made of; the goal is 15 ms.
 
-Names are imported when they are first asked for, so what a program pays that uses the client
-is measured as well.
+Public names are imported lazily, so importing the client is measured as well.
 
-Each run is a new process that finds the bytecode written, as an installed package's is. The
-kinds take turns, each time in another order, so that a busy moment of the machine and the state in
-which one leaves its caches fall on all.
+Each run is a new process with the bytecode already written, as for an installed package. The order of
+the statements rotates, so that a busy moment of the machine and warm caches affect all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.result import Result, Spread
 
 DEPENDENCIES = "import aiohttp, anyio, attrs, jwt"
 PACKAGE = f"{DEPENDENCIES}; import scope_async"
@@ -35,20 +33,20 @@ def measure(statement: str, bytecode: str) -> float:
     return float(done.stdout) * 1000
 
 
-def figures(runs: int) -> list[Figure]:
-    """Return the figures of `runs` imports of each kind."""
+def results(runs: int) -> list[Result]:
+    """Return the results of `runs` imports of each kind."""
     with tempfile.TemporaryDirectory() as bytecode:
-        measure(CLIENT, bytecode)  # writes the bytecode, which no later run should pay for
+        measure(CLIENT, bytecode)  # writes the bytecode for the later runs
         taken: dict[str, list[float]] = {what: [] for what in KINDS}
         for number in range(runs):
             for what in KINDS[number % 3 :] + KINDS[: number % 3]:
                 taken[what].append(measure(what, bytecode))
     dependencies, package, client = (taken[what] for what in KINDS)
-    # Of medians, not of pairs: what a new process takes varies more than the difference is large.
+    # The difference of medians, since the time of a new process varies by more than the difference.
     bare = statistics.median(dependencies)
     ours = Spread.of([value - bare for value in package])
     return [
-        Figure(
+        Result(
             "import scope_async",
             f"<= {GOAL_MS:g} ms",
             f"{ours.show(1)} ms",
@@ -58,7 +56,7 @@ def figures(runs: int) -> list[Figure]:
             unit="ms",
             floor="dependencies",
         ),
-        Figure.told(
+        Result.informative(
             "from scope_async import ScopeClient",
             Spread.of([value - bare for value in client]),
             "ms",

@@ -1,7 +1,7 @@
 """How fast Local Scope starts and answers, next to a bare aiohttp.web handler.
 
-The servers run in processes of their own. The client writes the same bytes to both over
-plain sockets and parses nothing but the length, so that the servers are what is measured.
+The servers run in their own processes. The client writes the same bytes to both over plain sockets
+and parses only the length, so that the servers are what is measured.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from benchmarks.harness.local_scope import scene
-from benchmarks.harness.processes import process, serve_command
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.local_scope import running_scope
+from benchmarks.harness.processes import running_process, serve_command
+from benchmarks.harness.result import Result, Spread
 from scope_async.local import LocalScope
 
 CONNECTIONS = 50
@@ -60,13 +60,13 @@ def start_serve(runs: int, folder: str) -> list[float]:
     taken = []
     for _ in range(runs):
         started = time.perf_counter()
-        with process(serve_command(folder)):
+        with running_process(serve_command(folder)):
             taken.append((time.perf_counter() - started) * 1000)
     return taken
 
 
 async def requests_per_second(url: str, headers: str, requests: int) -> float:
-    """Return how many replies a second came over `CONNECTIONS` busy connections."""
+    """Return the replies per second over `CONNECTIONS` busy connections."""
     address = urlsplit(url)
     message = f"GET {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\n{headers}\r\n".encode()
     left = iter(range(requests))
@@ -90,13 +90,13 @@ async def requests_per_second(url: str, headers: str, requests: int) -> float:
 
 async def throughput(rounds: int, requests: int) -> list[tuple[float, float]]:
     """Return requests per second of Local Scope and of the bare handler, of each round."""
-    async with scene() as local:
+    async with running_scope() as local:
         async with local.client() as scope:
             headers = {"Authorization": (await scope.tokens.get()).authorization}
         async with aiohttp.ClientSession(local.url) as session, session.get(PATH, headers=headers) as reply:
             body = await reply.read()
         header = f"Authorization: {headers['Authorization']}\r\n"
-        with process([sys.executable, "-c", BARE], body) as bare:
+        with running_process([sys.executable, "-c", BARE], body) as bare:
             pairs = []
             for _ in range(rounds):
                 ours = await requests_per_second(local.url, header, requests)
@@ -104,8 +104,8 @@ async def throughput(rounds: int, requests: int) -> list[tuple[float, float]]:
     return pairs
 
 
-def figures(*, rounds: int, requests: int) -> list[Figure]:
-    """Return the figures of starts, and of the prompts endpoint next to the bare handler."""
+def results(*, rounds: int, requests: int) -> list[Result]:
+    """Return the results of starts, and of the prompts endpoint next to the bare handler."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "greeting.md").write_text(PROMPT)
         starts = Spread.of(asyncio.run(start_in_process(rounds)))
@@ -115,7 +115,7 @@ def figures(*, rounds: int, requests: int) -> list[Figure]:
     return [
         _start("start of LocalScope() in process", starts, 50),
         _start("start of scope-async serve", serves, 600),
-        Figure.at_least(
+        Result.at_least(
             "prompts endpoint of Local Scope",
             Spread.of_ratios(ours, bare),
             0.7,
@@ -125,8 +125,8 @@ def figures(*, rounds: int, requests: int) -> list[Figure]:
     ]
 
 
-def _start(name: str, taken: Spread, goal: float) -> Figure:
-    return Figure(
+def _start(name: str, taken: Spread, goal: float) -> Result:
+    return Result(
         name,
         f"<= {goal:g} ms",
         f"{taken.show(0)} ms",

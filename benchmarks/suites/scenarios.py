@@ -1,7 +1,7 @@
-"""What a client does on bad days, as charts: latency over time, with faults and renewals marked.
+"""Latency over time while services fail, as charts with the faults and renewals marked.
 
-Local Scope runs in a process of its own; faults begin and end by its control API. It does more for a
-request than the server of the suite `load`: compare within a chart.
+Local Scope runs in its own process, and its control API starts and ends the faults. It does more per
+request than the stub server of the suite `load`: compare within a chart.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from benchmarks.harness.local_scope import Scene, scene
-from benchmarks.harness.result import Figure, Findings
+from benchmarks.harness.local_scope import RunningScope, running_scope
+from benchmarks.harness.result import Result, SuiteResult
 from benchmarks.harness.timeline import PROMPT, Timeline
-from benchmarks.reporting.line_chart import Axis, Chart, Line
-from benchmarks.suites.load.coroutines import growth
+from benchmarks.reporting.line_chart import Axis, Line, LineChart
+from benchmarks.suites.load.coroutines import coroutine_scaling
 from scope_async import ApiKeyCredentials, ScopeClient, ScopeError
 
 RATE = 200.0
@@ -23,14 +23,14 @@ LIFETIME = 6.0
 SLOW = 2.0
 HERD = 1_000
 
-Scenario = tuple[list[Figure], Chart]
+Scenario = tuple[list[Result], LineChart]
 
 
 @asynccontextmanager
-async def running(
+async def running_client(
     timeline: Timeline, current: list[ApiKeyCredentials] | None = None, **options: Any
-) -> AsyncIterator[tuple[Scene, ScopeClient]]:
-    """Give a Local Scope and a client of it that has a token already.
+) -> AsyncIterator[tuple[RunningScope, ScopeClient]]:
+    """Yield a Local Scope and a client of it that has a token.
 
     The client's credentials are the last of `current`, which begins with those of the first API key.
     """
@@ -39,7 +39,7 @@ async def running(
     async def provider() -> ApiKeyCredentials:
         return current[-1]
 
-    async with scene(f"--token-ttl={LIFETIME}") as local:
+    async with running_scope(f"--token-ttl={LIFETIME}") as local:
         current.append(local.credentials)
         async with local.client(provider, hooks=[timeline], **options) as scope:
             await scope.get_prompt_version(PROMPT)
@@ -50,13 +50,13 @@ async def running(
 async def slow_renewal(seconds: float) -> Scenario:
     """Let every exchange take 2 s."""
     timeline = Timeline()
-    async with running(timeline) as (local, scope), local.fault(f"exchange:latency={SLOW}"):
+    async with running_client(timeline) as (local, scope), local.fault(f"exchange:latency={SLOW}"):
         await timeline.load(scope, RATE, seconds)
     timeline.bands = list(timeline.renewed)
     name = "renewals that take 2 s"
     found = [
-        *timeline.figures(name, hurt=len(timeline.renewed)),
-        Figure.count(
+        *timeline.results(name, affected=len(timeline.renewed)),
+        Result.count(
             f"{name}: requests that waited for a token",
             timeline.waited,
             0,
@@ -71,18 +71,18 @@ async def slow_renewal(seconds: float) -> Scenario:
 async def auth_down(seconds: float) -> Scenario:
     """Take the auth API down for 80 % of a token's life, right after there is a new one, again and again."""
     timeline = Timeline()
-    async with running(timeline) as (local, scope):
+    async with running_client(timeline) as (local, scope):
 
         async def outages() -> None:
             while True:
                 with timeline.band():
                     async with local.fault("exchange:status=503"):
                         await asyncio.sleep(0.8 * LIFETIME)
-                await timeline.new_token()
+                await timeline.wait_for_new_token()
 
-        await _beside(outages(), timeline.load(scope, RATE, seconds))
+        await _run_beside(outages(), timeline.load(scope, RATE, seconds))
     title = f"{timeline.failures} failed while the auth API was down for 80 % of a token's life"
-    return timeline.figures("auth API down", hurt=timeline.refused), timeline.chart(
+    return timeline.results("auth API down", affected=timeline.refused), timeline.chart(
         title, band="the auth API answers 503"
     )
 
@@ -91,23 +91,23 @@ async def rotation(seconds: float) -> Scenario:
     """Replace the API key under load: rotate, wait until the new one is in use, revoke the old one."""
     timeline = Timeline()
     current: list[ApiKeyCredentials] = []
-    async with running(timeline, current) as (local, scope), local.admin() as admin:
+    async with running_client(timeline, current) as (local, scope), local.admin() as admin:
 
         async def rotate() -> None:
             await asyncio.sleep(0.1 * seconds)
             timeline.marks.append(timeline.now())
             old = current[-1]
             current.append((await admin.rotate(old.api_key, overlap=600)).credentials())
-            await timeline.new_token()
+            await timeline.wait_for_new_token()
             timeline.marks.append(timeline.now())
             await asyncio.sleep(0.2 * seconds)
             await admin.revoke(old.api_key, reason="replaced")
             timeline.marks.append(timeline.now())
 
-        await _beside(rotate(), timeline.load(scope, RATE, seconds))
+        await _run_beside(rotate(), timeline.load(scope, RATE, seconds))
     found = [
-        *timeline.figures("rotation under load", hurt=len(timeline.marks)),
-        Figure.count("rotation under load: steps", len(timeline.marks), 3, unit="steps"),
+        *timeline.results("rotation under load", affected=len(timeline.marks)),
+        Result.count("rotation under load: steps", len(timeline.marks), 3, unit="steps"),
     ]
     title = f"{timeline.failures} failed while the API key was replaced and the old one revoked"
     note = "from left to right: the key is rotated, the new one comes into use, the old one is revoked"
@@ -117,7 +117,7 @@ async def rotation(seconds: float) -> Scenario:
 async def scope_down(seconds: float) -> Scenario:
     """Take the prompts API down for the middle half, with copies that are fresh for 1 s."""
     timeline = Timeline()
-    async with running(timeline, cache_ttl=1, stale_while_revalidate=1) as (local, scope):
+    async with running_client(timeline, cache_ttl=1, stale_while_revalidate=1) as (local, scope):
 
         async def outage() -> None:
             await asyncio.sleep(seconds / 4)
@@ -125,19 +125,19 @@ async def scope_down(seconds: float) -> Scenario:
                 async with local.fault("prompt:status=503"):
                     await asyncio.sleep(seconds / 2)
 
-        await _beside(outage(), timeline.load(scope, RATE, seconds, cache=True))
+        await _run_beside(outage(), timeline.load(scope, RATE, seconds, cache=True))
     title = f"{timeline.failures} failed while Scope was down; the longest wait was {timeline.longest:.0f} ms"
     note = f"{timeline.stale:,} got the last good copy, the first ones after one failed attempt"
-    found = timeline.figures("Scope down, copies fresh for 1 s", hurt=timeline.retried)
+    found = timeline.results("Scope down, copies fresh for 1 s", affected=timeline.retried)
     return found, timeline.chart(title, band="Scope answers 503", mark="", note=note)
 
 
-async def herd(_: float) -> Scenario:
-    """Let 1,000 coroutines ask at once of a client that has no token, while an exchange takes 0.5 s."""
+async def thundering_herd(_: float) -> Scenario:
+    """Let 1,000 coroutines use a client without a token at once, while an exchange takes 0.5 s."""
     answered: list[float] = []
     failed = 0
     timeline = Timeline()
-    async with scene("--fault=exchange:latency=0.5") as local:
+    async with running_scope("--fault=exchange:latency=0.5") as local:
         async with local.client(hooks=[timeline]) as scope:
             timeline.begin()
 
@@ -152,11 +152,11 @@ async def herd(_: float) -> Scenario:
             await asyncio.gather(*(ask() for _ in range(HERD)))
         exchanges = await local.exchanges()
     found = [
-        Figure.count(f"{HERD:,} coroutines without a token: exchanges", exchanges, 1, unit="exchanges"),
-        Figure.count(f"{HERD:,} coroutines without a token: failed", failed, 0, unit="requests"),
+        Result.count(f"{HERD:,} coroutines without a token: exchanges", exchanges, 1, unit="exchanges"),
+        Result.count(f"{HERD:,} coroutines without a token: failed", failed, 0, unit="requests"),
     ]
     steps = [(0.0, 0.0), *((at, float(number)) for number, at in enumerate(sorted(answered), 1))]
-    chart = Chart(
+    chart = LineChart(
         f"{HERD:,} coroutines that started together made {exchanges} exchange, {failed} failed",
         Axis("time since the start (s)", 0, 1.05 * max(answered)),
         Axis("requests answered", 0, HERD),
@@ -167,8 +167,8 @@ async def herd(_: float) -> Scenario:
     return found, chart
 
 
-async def _beside(happening: Any, load: Any) -> None:
-    """Run what happens beside the load, and end it with the load."""
+async def _run_beside(happening: Any, load: Any) -> None:
+    """Run `happening` beside the load, and cancel it when the load ends."""
     task = asyncio.ensure_future(happening)
     try:
         await load
@@ -182,22 +182,22 @@ async def _beside(happening: Any, load: Any) -> None:
 SCENARIOS = {
     "slow-renewal.svg": (slow_renewal, 24.0, 7.0),
     "auth-down.svg": (auth_down, 24.0, 7.0),
-    "cold-start.svg": (herd, 0.0, 0.0),
+    "cold-start.svg": (thundering_herd, 0.0, 0.0),
     "rotation.svg": (rotation, 20.0, 6.5),
     "scope-down.svg": (scope_down, 24.0, 6.0),
 }
 
 
-async def findings(*, quick: bool) -> Findings:
-    """Return figures and charts of all scenarios.
+async def run(*, quick: bool) -> SuiteResult:
+    """Return results and charts of all scenarios.
 
-    Where only counts matter they are all run at once; else one would be in the latencies of another.
+    In a quick run, where only counts matter, they run at once; otherwise one after the other.
     """
     if quick:
-        scenes = await asyncio.gather(*(scenario(seconds) for scenario, _, seconds in SCENARIOS.values()))
+        outcomes = await asyncio.gather(*(scenario(seconds) for scenario, _, seconds in SCENARIOS.values()))
     else:
-        scenes = [await scenario(seconds) for scenario, seconds, _ in SCENARIOS.values()]
-    found, chart = await growth(quick=quick)
-    figures = [figure for figures, _ in scenes for figure in figures]
-    charts = {name: chart.svg() for name, (_, chart) in zip(SCENARIOS, scenes, strict=True)}
-    return Findings([*figures, *found], {**charts, "coroutines.svg": chart.svg()})
+        outcomes = [await scenario(seconds) for scenario, seconds, _ in SCENARIOS.values()]
+    found, chart = await coroutine_scaling(quick=quick)
+    results = [result for results, _ in outcomes for result in results]
+    charts = {name: chart.svg() for name, (_, chart) in zip(SCENARIOS, outcomes, strict=True)}
+    return SuiteResult([*results, *found], {**charts, "coroutines.svg": chart.svg()})

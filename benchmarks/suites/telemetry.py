@@ -1,8 +1,7 @@
-"""What telemetry costs: nothing without hooks, and how much with them.
+"""The cost of telemetry, without hooks and with them.
 
-Each figure is a ratio within one run, to a client out of which the questions whether anybody
-listens were cut. That client is there twice, so that the first line says what the machine's noise
-alone makes of a ratio.
+Each result is a ratio within one run to a client without the checks for hooks. That client is measured
+twice, so that the first line shows the noise of the machine.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from benchmarks.harness.closed_loop import cost
-from benchmarks.harness.interleave import Measure, take_turns
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.interleave import Measure, interleave
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
 from scope_async.prompts.version import PromptVersion
@@ -32,7 +31,7 @@ def ignore(_: Event) -> None:
 
 
 def without_telemetry(scope: ScopeClient) -> None:
-    """Cut the questions whether anybody listens out of what a hit and a fetch run through."""
+    """Remove the checks for hooks from the path of a cache hit and of a fetch."""
     api, transport = scope._prompts, scope._transport  # noqa: SLF001 - it is what is measured
     fresh = api._cache.fresh  # noqa: SLF001
 
@@ -52,7 +51,7 @@ def without_telemetry(scope: ScopeClient) -> None:
 
 
 def variants(url: str) -> dict[str, ScopeClient]:
-    """Return clients that differ in their telemetry alone."""
+    """Return clients that differ only in their telemetry."""
     client = partial(ScopeClient, CREDENTIALS, base_url=url, auth_api_url=url)
     traced = OpenTelemetryHook(tracer_provider=TracerProvider(), meter_provider=MeterProvider())
     found = {
@@ -68,11 +67,11 @@ def variants(url: str) -> dict[str, ScopeClient]:
     return found
 
 
-async def table(title: str, measures: dict[str, Measure], rounds: int) -> list[Figure]:
+async def table(title: str, measures: dict[str, Measure], rounds: int) -> list[Result]:
     """Return one table of CPU times."""
-    taken = await take_turns(measures, rounds)
+    taken = await interleave(measures, rounds)
     return [
-        Figure.told(
+        Result.informative(
             f"{title}, {name}",
             Spread.of_ratios(values, taken[BARE]),
             f"x {BARE}",
@@ -84,8 +83,8 @@ async def table(title: str, measures: dict[str, Measure], rounds: int) -> list[F
     ]
 
 
-async def figures(*, rounds: int, hits: int, fetches: int) -> list[Figure]:
-    """Return what every kind of hook costs, for a version from memory and for a fetch."""
+async def results(*, rounds: int, hits: int, fetches: int) -> list[Result]:
+    """Return the cost of every kind of hook, for a cache hit and for a fetch."""
     with server_process() as url:
         async with AsyncExitStack() as stack:
             clients = variants(url)

@@ -1,4 +1,4 @@
-"""What the benchmarks report is only as good as how they count; they themselves are run by CI."""
+"""Tests of how the benchmarks count, compare and report; CI runs the benchmarks themselves."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ pytest.importorskip("pyperf", reason="pyperf is not installed")
 pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
 
 from benchmarks.__main__ import main
-from benchmarks.harness.case import Case, called
-from benchmarks.harness.open_loop import Recorder, arrive, arrive_in_threads, timetable
-from benchmarks.harness.result import Figure, Findings, Spread
+from benchmarks.harness.case import Case, timed_calls
+from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop, open_loop_in_threads
+from benchmarks.harness.result import Result, Spread, SuiteResult
 from benchmarks.harness.stub_server import server_process
 from benchmarks.harness.timeline import Timeline
 from benchmarks.registry import SUITES
-from benchmarks.reporting.bar_chart import Bars
-from benchmarks.reporting.line_chart import Axis, Chart, Line, slots
-from benchmarks.reporting.readme import BEGIN, END, README, into_readme, summary
+from benchmarks.reporting.bar_chart import BarChart
+from benchmarks.reporting.line_chart import Axis, Line, LineChart, time_slots
+from benchmarks.reporting.readme import BEGIN, END, README, summary, update_readme
 from benchmarks.reporting.report import RESULTS, Report, row, table
 from benchmarks.suites import load
 from benchmarks.suites.micro import COMPARISONS, Comparison
 from benchmarks.suites.micro import worker as micro_worker
 from benchmarks.suites.prompts import outage as prompt_outage
 from benchmarks.suites.request.profile import package
-from benchmarks.suites.tokens.renewal import slowest_but_for
+from benchmarks.suites.tokens.renewal import slowest_excluding
 
 
 class Clock:
-    """A clock that stands still unless it is moved."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -66,41 +66,41 @@ def environment() -> dict[str, object]:
     }
 
 
-def test_arrivals_are_fixed_in_advance_at_the_rate_asked_for() -> None:
-    table = timetable(100, 20)
-    assert table == timetable(100, 20)
+def test_arrival_times_repeat_and_keep_the_rate() -> None:
+    table = arrival_times(100, 20)
+    assert table == arrival_times(100, 20)
     assert table == sorted(table)
     assert len(table) == 2000
     assert table[-1] == pytest.approx(20, rel=0.1)
 
 
-def test_latency_counts_from_when_a_request_was_due() -> None:
+def test_latency_recorder_counts_from_when_a_request_was_due() -> None:
     clock = Clock()
-    recorder = Recorder(clock)
+    recorder = LatencyRecorder(clock)
     for number in range(1, 101):
         clock.now = number + 0.001 * number
-        recorder.answered(float(number))
+        recorder.record(float(number))
     assert recorder.milliseconds() == pytest.approx([50, 99, 100, 100], rel=0.01)
 
 
-async def test_a_stall_is_seen_by_all_that_were_due_meanwhile() -> None:
+async def test_open_loop_counts_a_stall_for_every_request_that_was_due() -> None:
     clock = Clock()
-    recorder = Recorder(clock)
+    recorder = LatencyRecorder(clock)
 
     async def request(due_at: float) -> None:
         if due_at == 0.0:
             clock.now = 1.0  # the loop stands still for a second
-        recorder.answered(due_at)
+        recorder.record(due_at)
 
-    await arrive([0.0, 0.5, 0.75, 1.0], request, clock)
+    await open_loop([0.0, 0.5, 0.75, 1.0], request, clock)
     p50, *_, longest = recorder.milliseconds()
     assert recorder.histogram.get_total_count() == 4
     assert longest == pytest.approx(1000, rel=0.01)
     assert p50 == pytest.approx(250, rel=0.01)
 
 
-def test_a_row_has_all_that_a_program_needs() -> None:
-    found = row(Figure.at_most("read", Spread(1.5, 1.4, 1.6), 2, floor="a dict"))
+def test_row_has_the_values_of_a_result() -> None:
+    found = row(Result.at_most("read", Spread(1.5, 1.4, 1.6), 2, floor="a dict"))
     assert found["name"] == "read"
     assert (found["median"], found["spread"], found["unit"]) == (1.5, [1.4, 1.6], "x")
     assert (found["floor"], found["goal"]) == ("a dict", "<= 2 x a dict")
@@ -108,14 +108,14 @@ def test_a_row_has_all_that_a_program_needs() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-SLOW = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
-RIGHT = Figure.count("exchanges", 1, 1, unit="exchanges")
-WRONG = Figure.count("exchanges", 2, 1, unit="exchanges")
+SLOW = Result.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
+RIGHT = Result.count("exchanges", 1, 1, unit="exchanges")
+WRONG = Result.count("exchanges", 2, 1, unit="exchanges")
 
 
 @pytest.fixture
 def log_level() -> Iterator[None]:
-    """Put back what the command does to the log of its process."""
+    """Restore the log level, which the command changes for its process."""
     logger = logging.getLogger("scope_async")
     before = logger.level
     yield
@@ -123,27 +123,27 @@ def log_level() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("log_level")
-@pytest.mark.parametrize(("figures", "code"), [([SLOW, RIGHT], 0), ([SLOW, WRONG], 1), (None, 1)])
-def test_counts_decide_and_times_never(figures, code, monkeypatch, capsys) -> None:
-    def suite(quick: bool) -> Findings:
+@pytest.mark.parametrize(("results", "code"), [([SLOW, RIGHT], 0), ([SLOW, WRONG], 1), (None, 1)])
+def test_exit_code_depends_on_counts_and_not_on_times(results, code, monkeypatch, capsys) -> None:
+    def suite(quick: bool) -> SuiteResult:
         assert quick
-        if figures is None:
+        if results is None:
             raise ModuleNotFoundError(name="hdrh")
-        return Findings(figures)
+        return SuiteResult(results)
 
     monkeypatch.setitem(SUITES, "made-up", suite)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "made-up", "--quick"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == code
-    assert ("wrong count: exchanges" in capsys.readouterr().err) is (figures == [SLOW, WRONG])
+    assert ("wrong count: exchanges" in capsys.readouterr().err) is (results == [SLOW, WRONG])
 
 
-def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
-    speed = Figure.told("bare aiohttp: speed", Spread(9000, 8000, 9500), "requests/s")
-    slow = Figure.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
-    peer = Comparison("our read", "azure-core").figure([{"our read": [1.0], "azure-core": [4.0]}])
-    floor = Comparison("our read", "plain Python").figure([{"our read": [1.0], "plain Python": [4.0]}])
+def test_report_reads_what_it_wrote_and_updates_the_readme(tmp_path) -> None:
+    speed = Result.informative("bare aiohttp: speed", Spread(9000, 8000, 9500), "requests/s")
+    slow = Result.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
+    peer = Comparison("our read", "azure-core").result([{"our read": [1.0], "azure-core": [4.0]}])
+    floor = Comparison("our read", "plain Python").result([{"our read": [1.0], "plain Python": [4.0]}])
     assert peer is not None
     assert floor is not None
     written = Report(
@@ -153,7 +153,7 @@ def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
     assert Report.read(tmp_path) == written
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    into_readme(Report.read(tmp_path), readme)
+    update_readme(Report.read(tmp_path), readme)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -164,22 +164,22 @@ def test_the_report_comes_back_and_goes_between_the_markers(tmp_path) -> None:
     assert "0 of 1 goals were reached in this run. Missed: read: 9.00 (9.00 to 9.00) x" in text
 
 
-def test_the_table_shows_what_was_missed() -> None:
-    slow = Figure.at_most("a | b", Spread(9, 9, 9), 2, floor="a dict")
+def test_table_marks_missed_goals() -> None:
+    slow = Result.at_most("a | b", Spread(9, 9, 9), 2, floor="a dict")
     lines = table([row(slow)])
     assert lines.splitlines()[-1] == "| a &#124; b | 9.00 (9.00 to 9.00) x | <= 2 x a dict | **missed** |"
 
 
-def test_a_readme_without_markers_is_left_alone(tmp_path) -> None:
+def test_update_readme_requires_markers(tmp_path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("no markers")
     with pytest.raises(ValueError, match="no <!-- benchmarks"):
-        into_readme(Report(environment(), {}), readme)
+        update_readme(Report(environment(), {}), readme)
     assert readme.read_text() == "no markers"
 
 
-def test_a_chart_says_what_it_shows() -> None:
-    chart = Chart(
+def test_line_chart_labels_axes_lines_bands_and_marks() -> None:
+    chart = LineChart(
         "0 of 9 <failed>",
         Axis("time (s)", 0, 10),
         Axis("latency (ms)", 0.1, 100, log=True),
@@ -197,12 +197,12 @@ def test_a_chart_says_what_it_shows() -> None:
     assert chart.y.ticks() == pytest.approx([0.1, 1, 10, 100])
 
 
-def test_slots_are_named_by_their_middle() -> None:
-    assert slots([(0.1, 1), (0.3, 2), (1.2, 3)], 1.0) == {0.5: [1, 2], 1.5: [3]}
+def test_time_slots_are_keyed_by_their_middle() -> None:
+    assert time_slots([(0.1, 1), (0.3, 2), (1.2, 3)], 1.0) == {0.5: [1, 2], 1.5: [3]}
 
 
-def test_bars_say_how_large_each_part_is() -> None:
-    svg = Bars("one <message>", "time (µs)", {"a": 10.0, "b": -2.5}).svg()
+def test_bar_chart_labels_each_bar_with_its_value() -> None:
+    svg = BarChart("one <message>", "time (µs)", {"a": 10.0, "b": -2.5}).svg()
     for text in ("one &lt;message&gt;", "time (µs)", "a", "b", "10.0", "-2.5"):
         assert f">{text}<" in svg
     widths = [float(width) for width in re.findall(r'class="dot-0" x="[^"]*" y="[^"]*" width="([^"]*)"', svg)]
@@ -210,31 +210,31 @@ def test_bars_say_how_large_each_part_is() -> None:
     assert "prefers-color-scheme: dark" in svg
 
 
-def test_two_cases_are_compared_within_each_round() -> None:
+def test_comparison_takes_ratios_within_a_round() -> None:
     rounds = [{"ours": [2.0, 2.0], "floor": [1.0]}, {"ours": [20.0], "floor": [5.0]}]
-    figure = Comparison("ours", "floor", 2.5).figure(rounds)
-    assert figure is not None
-    assert figure.quantity == Spread(3.0, 2.5, 3.5)
-    assert figure.reached is False
-    assert Comparison("ours", "not installed").figure(rounds) is None
+    result = Comparison("ours", "floor", 2.5).result(rounds)
+    assert result is not None
+    assert result.quantity == Spread(3.0, 2.5, 3.5)
+    assert result.reached is False
+    assert Comparison("ours", "not installed").result(rounds) is None
 
 
-def test_every_comparison_is_of_cases_that_exist() -> None:
+def test_comparisons_are_of_existing_cases() -> None:
     compared = {name for comparison in COMPARISONS for name in (comparison.ours, comparison.other)}
     assert compared <= micro_worker.CASES.keys()
 
 
-def test_a_case_of_a_package_that_is_not_here_is_left_out() -> None:
-    opened = micro_worker.CASES["peek()"].opened
-    assert Case(opened).is_there
-    assert Case(opened, "json.decoder").is_there
-    assert not Case(opened, "not_a_package").is_there
-    assert not Case(opened, "not_a_package.inside").is_there
+def test_case_is_unavailable_without_its_package() -> None:
+    opened = micro_worker.CASES["peek()"].setup
+    assert Case(opened).is_available
+    assert Case(opened, "json.decoder").is_available
+    assert not Case(opened, "not_a_package").is_available
+    assert not Case(opened, "not_a_package.inside").is_available
 
 
-async def test_a_timer_calls_as_often_as_it_is_told() -> None:
+async def test_timer_calls_as_often_as_asked() -> None:
     calls: list[None] = []
-    assert await called(lambda: calls.append(None))(7) >= 0
+    assert await timed_calls(lambda: calls.append(None))(7) >= 0
     assert len(calls) == 7
 
 
@@ -250,11 +250,11 @@ async def test_a_timer_calls_as_often_as_it_is_told() -> None:
         (None, None),
     ],
 )
-def test_a_profile_knows_whose_a_file_is(path, owner) -> None:
+def test_profile_finds_the_package_of_a_file(path, owner) -> None:
     assert package(path) == owner
 
 
-STAND_IN = """
+STUB_SDK = """
 import json, os, urllib.request
 from dataclasses import dataclass
 
@@ -275,9 +275,9 @@ class ScopeClient:
 """
 
 
-def test_the_official_sdk_is_loaded_in_threads_where_it_can_be_imported(tmp_path) -> None:
-    """It is on no package index, so something with the calls that it documents stands in."""
-    (tmp_path / "scope_client.py").write_text(STAND_IN)
+def test_load_client_runs_the_official_sdk_in_threads(tmp_path) -> None:
+    """It is on no package index: a stub with its documented calls is imported instead."""
+    (tmp_path / "scope_client.py").write_text(STUB_SDK)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with server_process() as url:
         command = [sys.executable, "-m", "benchmarks.suites.load.client", "official", url]
@@ -290,26 +290,26 @@ def test_the_official_sdk_is_loaded_in_threads_where_it_can_be_imported(tmp_path
     assert found["failed"] == 0
 
 
-def test_a_request_that_is_lost_or_failed_is_counted() -> None:
+def test_load_suite_counts_lost_and_failed_requests() -> None:
     measured = {"speed": 1.0, "cpu": 1.0, "rate": 1.0, "memory": 1.0, "milliseconds": [1.0, 2.0, 3.0, 4.0]}
     rounds = [
         {**measured, "arrivals": 10, "answered": 9, "failed": 0},
         {**measured, "arrivals": 10, "answered": 10, "failed": 2, "milliseconds": [1.0, 2.0, 3.0, 9.0]},
     ]
-    found = {figure.name: figure for figure in load._of_kind("ours", rounds)}
+    found = {result.name: result for result in load._of_kind("ours", rounds)}
     lost = found["ours: lost or failed"]
-    assert (lost.result, lost.reached) == ("3 requests", False)
+    assert (lost.measured, lost.reached) == ("3 requests", False)
     assert found["ours: latency, longest of all"].quantity == Spread.exactly(9.0)
     nothing = {**measured, "arrivals": 0, "answered": 0, "failed": 0}
     assert load._of_kind("ours", [nothing])[-1].reached is False, "nothing was measured"
 
 
-def test_an_attempt_that_comes_too_early_is_counted() -> None:
+def test_outage_suite_counts_attempts_that_come_too_early() -> None:
     assert prompt_outage._early([0.0, 0.6, 1.7, 3.8]) == 0
     assert prompt_outage._early([0.0, 0.4, 0.5]) == 2
 
 
-def test_threads_too_start_what_is_due_and_nothing_before() -> None:
+def test_open_loop_in_threads_starts_requests_when_due() -> None:
     clock = Clock()
     started: list[tuple[float, float]] = []
 
@@ -319,32 +319,34 @@ def test_threads_too_start_what_is_due_and_nothing_before() -> None:
     def request(due_at: float) -> None:
         started.append((clock.now, due_at))
 
-    arrive_in_threads([0.5, 1.5, 3.0], request, clock, 1, sleep=sleep)
+    open_loop_in_threads([0.5, 1.5, 3.0], request, clock, 1, sleep=sleep)
     assert started == [(0.5, 0.5), (1.5, 1.5), (3.0, 3.0)]
 
 
-@pytest.mark.parametrize(("failed", "hurt", "reached"), [(0, 1, True), (1, 1, False), (0, 0, False)])
-def test_a_fault_is_survived_only_when_there_was_one(failed: int, hurt: int, reached: bool) -> None:
+@pytest.mark.parametrize(("failed", "affected", "reached"), [(0, 1, True), (1, 1, False), (0, 0, False)])
+def test_timeline_reaches_its_goal_only_if_the_fault_had_an_effect(
+    failed: int, affected: int, reached: bool
+) -> None:
     timeline = Timeline()
     timeline.points = [(0.5, 1.0), (1.5, 100.0), (2.5, 3.0)]
     timeline.bands = [(1.0, 2.0)]
     timeline.recorder.failed = failed
-    counted, meanwhile = timeline.figures("a fault", hurt=hurt)
+    counted, meanwhile = timeline.results("a fault", affected=affected)
     assert counted.reached is reached
     assert meanwhile.quantity == Spread.exactly(100.0)
     assert "otherwise 2.00" in meanwhile.detail
     assert timeline.longest == 100.0
-    assert Timeline().figures("nothing was asked", hurt=1)[0].reached is False
+    assert Timeline().results("nothing was asked", affected=1)[0].reached is False
 
 
-def test_the_slowest_are_left_out_by_their_share() -> None:
+def test_slowest_excluding_leaves_out_a_share() -> None:
     taken = [number / 1000 for number in range(1, 101)]
-    assert slowest_but_for(0.0, taken) == 100
-    assert slowest_but_for(0.01, taken) == 99
+    assert slowest_excluding(0.0, taken) == 100
+    assert slowest_excluding(0.01, taken) == 99
 
 
-def test_the_readme_shows_the_results_that_are_committed() -> None:
-    """Whoever changes what the summary says runs the benchmarks again, or `python -m benchmarks --readme`."""
+def test_readme_shows_the_committed_results() -> None:
+    """After a change of the summary run `python -m benchmarks --readme`."""
     shown = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
     assert shown == summary(Report.read())
     assert RESULTS.joinpath("latest.md").read_text(encoding="utf-8") == Report.read().markdown()

@@ -1,4 +1,4 @@
-"""The guards of conftest.py fail what they should: a guard that has stopped working is silent."""
+"""Tests of the guards of conftest.py: a guard that no longer works would go unnoticed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_does_nothing_wrong():
 """
 
 
-def test_every_offence_is_noticed(tmp_path, monkeypatch) -> None:
+def test_guards_fail_every_offending_test(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SCOPE_API_SECRET", "secret_1")
     file = tmp_path / "test_offences.py"
     file.write_text(OFFENCES)

@@ -1,4 +1,4 @@
-"""Every block of the documentation is run or checked: Python against a Local Scope, shell by its words."""
+"""Tests of every block of the documentation: Python runs against a Local Scope, shell commands must exist."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PYTHON = {"python", "py", "python3"}
 SHELL = {"bash", "sh", "shell", "console"}
 PLAIN = {"text", "json", "toml", "yaml", "ini", "mermaid", "env", "dotenv", "diff", "dockerfile"}
 
-# What the documentation may ask for: name, content, type. `greeting` has a newer draft, too.
+# The prompts that the documentation uses: name, content, type. `greeting` also has a newer draft.
 PROMPTS = [
     ("greeting", "Hello, {{name}}! Welcome to {{app}}.", "text"),
     ("farewell", "Goodbye, {{name}}.", "text"),
     ("support", '[{"role": "system", "content": "You help {{name}}."}]', "chat"),
 ]
 
-# A block is a program as a reader would type it in a notebook: `await` works at its top level.
+# A block is run as in a notebook: `await` works at the top level.
 RUN = """
 import ast, asyncio, inspect, sys
 source = sys.stdin.read()
@@ -118,7 +118,7 @@ async def test_python_blocks_run_and_print_what_they_say(block, environment, tmp
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Yield where, and the words of, each command in a shell block or between backticks in the text."""
+    """Yield the place and the words of each command in a shell block or between backticks."""
     for block in BLOCKS:
         if block.language in SHELL:
             lines = block.text.replace("\\\n", " ").splitlines()
@@ -133,8 +133,8 @@ def commands() -> Iterator[tuple[str, list[str]]]:
             yield path.name, shlex.split(found, comments=True)
 
 
-def told(program: str) -> list[tuple[str, list[str]]]:
-    """Return the commands that call `program`, without the variables set before it."""
+def calls_of(program: str) -> list[tuple[str, list[str]]]:
+    """Return the place and the arguments of each call of `program`."""
     found = []
     for place, words in commands():
         rest = list(dropwhile(re.compile(r"^[A-Za-z_]+=").match, words))
@@ -146,17 +146,17 @@ def told(program: str) -> list[tuple[str, list[str]]]:
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
-    calls = told("make")
+    calls = calls_of("make")
     assert calls
     for place, words in calls:
         named = {word for word in words if re.fullmatch(r"[a-z-]+", word) and not word.startswith("-")}
         assert named <= targets, f"{place}: the Makefile has no {named - targets}"
 
 
-def test_commands_and_their_options_exist() -> None:
+def test_scope_async_commands_and_options_exist() -> None:
     from scope_async.cli.app import app
 
-    calls = told("scope-async")
+    calls = calls_of("scope-async")
     assert calls
     for place, words in calls:
         command: Any = typer.main.get_command(app)
@@ -170,7 +170,7 @@ def test_commands_and_their_options_exist() -> None:
                 assert word.split("=")[0] in options, f"{place}: {command.name} has no option {word}"
 
 
-def test_every_variable_exists() -> None:
+def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
     known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
     known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
@@ -180,7 +180,7 @@ def test_every_variable_exists() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_every_block_is_of_a_kind_that_is_checked(block) -> None:
+def test_blocks_are_in_a_checked_language(block) -> None:
     assert block.language in PYTHON | SHELL | PLAIN
 
 

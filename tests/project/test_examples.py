@@ -1,4 +1,4 @@
-"""The examples' own test suites pass, run as their readers would run them."""
+"""Runs the examples' own tests as a reader would run them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in EXAMPLES.glob("*/pytest.ini")))
-def test_the_example(folder: str) -> None:
+def test_example_passes_its_own_tests(folder: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     outcome = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],

@@ -1,4 +1,4 @@
-"""The tracing example runs, and the picture in README.md is what it draws."""
+"""Runs the tracing example, and compares README.md with the trace it prints."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def drawn() -> str:
-    """Return the tree of the request's trace, as the example prints it now."""
+def printed_trace() -> str:
+    """Return the tree of the request's trace as the example prints it."""
     outcome = subprocess.run(
         [sys.executable, "-W", "error", "main.py"],
         cwd=ROOT / "examples" / "fastapi_tracing",
@@ -34,8 +34,8 @@ def without_times(tree: str) -> str:
     return re.sub(r"\d+\.\d ms", "… ms", tree)
 
 
-def test_the_picture_in_the_readme_is_current() -> None:
+def test_readme_shows_the_trace_of_the_example() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    pictures = re.findall(r"^```text\n(GET /greet/.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
-    tree = drawn()
-    assert [without_times(picture) for picture in pictures] == [without_times(tree)], f"put this in:\n{tree}"
+    traces = re.findall(r"^```text\n(GET /greet/.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    tree = printed_trace()
+    assert [without_times(trace) for trace in traces] == [without_times(tree)], f"put this in:\n{tree}"

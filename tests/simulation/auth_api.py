@@ -1,4 +1,4 @@
-"""The auth API and the service as one client sees them: keys, tokens, what is accepted."""
+"""A model of the auth API and the service for one client: keys, tokens, and which of them are valid."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import attrs
 from scope_async import AccessToken, ApiKeyCredentials, InvalidCredentialsError
 from scope_async.auth.exchange import ExchangeResponse
 from tests.simulation.clock import MachineClock
-from tests.simulation.outages import Weather
+from tests.simulation.outages import OutageSchedule
 
 
 @attrs.frozen
-class Issued:
-    """A token as the service knows it; the expiry in the world's time, which no suspension stops."""
+class IssuedToken:
+    """A token on the server side; the time of `expires_at` goes on while the client is suspended."""
 
     value: str
     api_key: str
@@ -23,25 +23,30 @@ class Issued:
 
 
 class AuthApi:
-    """Answers one client; its own time is the world's: the loop's, and what the client slept through.
+    """Serves one client. Its time is the loop's plus the seconds in which the client was suspended.
 
     Attributes:
         lifetime: of the tokens, in seconds.
-        reuses_above: a token that has more than this share of its life left is handed out
-            again; 1.0 always makes a new one.
-        slow: an answer takes up to 40 s, which is longer than the client waits.
+        reuses_above: a token with more than this share of its lifetime left is returned again
+            instead of a new one; 1.0 always issues a new one.
+        slow: a response takes up to 40 s, which is longer than the client waits.
         refuses_all_until: until then the service answers 401 to every token.
     """
 
     def __init__(
-        self, weather: Weather, clock: MachineClock, random: Random, lifetime: float, reuses_above: float
+        self,
+        outages: OutageSchedule,
+        clock: MachineClock,
+        random: Random,
+        lifetime: float,
+        reuses_above: float,
     ) -> None:
-        self._weather = weather
+        self._outages = outages
         self._clock = clock
         self._random = random
         self._issued = 0
-        self._tokens: dict[str, Issued] = {}
-        self._last: Issued | None = None
+        self._tokens: dict[str, IssuedToken] = {}
+        self._last: IssuedToken | None = None
         self.lifetime = lifetime
         self.reuses_above = reuses_above
         self.slow = False
@@ -52,19 +57,19 @@ class AuthApi:
         return self._clock.monotonic() + self._clock.suspended
 
     async def exchange(self, credentials: ApiKeyCredentials) -> ExchangeResponse:
-        """Return a token, after a while.
+        """Return a token after a simulated latency.
 
         Raises:
             InvalidCredentialsError: the key is revoked.
-            ScopeError: there is an outage.
+            ScopeError: the auth API is down.
         """
         latency = self._random.uniform(1.0, 40.0) if self.slow else self._random.uniform(0.02, 0.5)
         issued, left = None, 0.0
-        outage = self._weather.at(self._clock.monotonic())
+        outage = self._outages.at(self._clock.monotonic())
         if outage is not None and outage.kind == "hanging":
             latency = 3600.0
         elif outage is None and credentials.api_key in self.keys:
-            # The life counts from when the auth API makes the token, which is after it was asked.
+            # The lifetime counts from the moment of issue, which is after the request began.
             issued, left = self._issue(credentials.api_key)
         await asyncio.sleep(latency)
         if outage is not None:
@@ -73,21 +78,21 @@ class AuthApi:
             raise InvalidCredentialsError("revoked", http_status=401)
         return ExchangeResponse(issued.value, left)
 
-    def _issue(self, api_key: str) -> tuple[Issued, float]:
+    def _issue(self, api_key: str) -> tuple[IssuedToken, float]:
         now, last = self.now(), self._last
         if last is not None and last.api_key == api_key:
             left = last.expires_at - now
             if left > self.reuses_above * self.lifetime:
                 return last, left
         self._issued += 1
-        self._last = issued = Issued(f"token-{self._issued}", api_key, now + self.lifetime)
+        self._last = issued = IssuedToken(f"token-{self._issued}", api_key, now + self.lifetime)
         self._tokens[issued.value] = issued
         if len(self._tokens) > 8:
             del self._tokens[next(iter(self._tokens))]
         return issued, self.lifetime
 
     def accepts(self, token: AccessToken) -> bool:
-        """Tell whether the service lets a request with this token in."""
+        """Return True if the service accepts a request with this token."""
         issued = self._tokens[token.value]
         return (
             self.now() < issued.expires_at

@@ -9,13 +9,14 @@ from tests.simulation.event_loop import VirtualLoop
 
 
 class MachineClock:
-    """A `Clock` on the loop's time, without the 30 s slices of the real one.
+    """A `Clock` on the loop's time that sleeps in one piece.
 
-    A slice costs a wake-up every 30 s of the month for every client. The promise behind
-    them is kept instead: when the wall clock jumps ahead, every sleep ends within 30 s.
+    `SystemClock` sleeps in slices of 30 s, which would be a wake-up every 30 s of a month for every
+    client. This clock keeps their promise without them: when the wall clock jumps ahead, every sleep
+    ends within 30 s.
 
     Attributes:
-        suspended: seconds that passed for the rest of the world while the machine was off.
+        suspended: seconds in which the machine was suspended while the servers' time went on.
     """
 
     def __init__(self, loop: VirtualLoop, random: Random) -> None:
@@ -46,7 +47,7 @@ class MachineClock:
             self._loop.call_later(self._random.uniform(0.0, 30.0), self._wake_all, [*self._sleepers])
 
     def suspend(self, seconds: float) -> None:
-        """Let `seconds` pass for everyone else."""
+        """Suspend the machine: `seconds` pass for the servers and on the wall clock only."""
         self.suspended += seconds
         self.step_wall(seconds)
 

@@ -1,4 +1,4 @@
-"""The marker of the simulations that are too long for every run."""
+"""The marker `slow`, for the simulations that take too long for every run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _slow_ones_only_when_asked_for(request: pytest.FixtureRequest) -> None:
+def _skip_slow_unless_selected(request: pytest.FixtureRequest) -> None:
     if "slow" in request.keywords and "slow" not in request.config.getoption("markexpr"):
         pytest.skip("run it with -m slow")

@@ -1,4 +1,4 @@
-"""What befalls the auth API as a whole: outages, the same for the whole fleet."""
+"""Outages of the auth API, the same for all clients."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Outage:
         return ServerError("down", http_status=503)
 
 
-class Weather:
-    """An outage every day or so, of seconds to three hours, and none from `calm_from` on."""
+class OutageSchedule:
+    """An outage about once a day, of 5 s to three hours, and none after `none_after` (seconds)."""
 
-    def __init__(self, random: Random, calm_from: float) -> None:
+    def __init__(self, random: Random, none_after: float) -> None:
         self._outages: list[Outage] = []
         at = random.expovariate(1 / DAY)
-        while at < calm_from:
-            ends_at = min(at + 5 * (3 * HOUR / 5) ** random.random(), calm_from)
+        while at < none_after:
+            ends_at = min(at + 5 * (3 * HOUR / 5) ** random.random(), none_after)
             kind: Kind = random.choice(("unreachable", "failing", "limiting", "hanging"))
             self._outages.append(Outage(at, ends_at, kind, random.uniform(0.0, 120.0)))
             at = ends_at + random.expovariate(1 / DAY)
@@ -48,19 +48,18 @@ class Weather:
     def hours_down(self) -> float:
         return sum(outage.ends_at - outage.starts_at for outage in self._outages) / HOUR
 
-    @property
-    def outages(self) -> int:
+    def __len__(self) -> int:
         return len(self._outages)
 
     def at(self, instant: float) -> Outage | None:
-        """Return the outage at this instant."""
+        """Return the outage at this instant, None while the auth API is up."""
         index = bisect_right(self._starts, instant) - 1
         if index >= 0 and instant < self._outages[index].ends_at:
             return self._outages[index]
         return None
 
-    def fair(self, since: float, until: float) -> bool:
-        """Tell whether there was no outage from `since` to `until`."""
+    def is_up(self, since: float, until: float) -> bool:
+        """Return True if the auth API was up all the time from `since` to `until`."""
         return self.at(since) is None and bisect_right(self._starts, since) == bisect_right(
             self._starts, until
         )

@@ -1,4 +1,4 @@
-"""A fleet of clients, started at the same moment, over a simulated time."""
+"""Runs many clients, started at the same moment, over a simulated time."""
 
 from __future__ import annotations
 
@@ -16,113 +16,117 @@ from time import perf_counter
 import attrs
 
 from tests.simulation.client import SimulatedClient
-from tests.simulation.disruptions import live
+from tests.simulation.disruptions import disrupt
 from tests.simulation.event_loop import VirtualLoop
-from tests.simulation.metrics import Tally
-from tests.simulation.outages import DAY, HOUR, Weather
+from tests.simulation.metrics import Metrics
+from tests.simulation.outages import DAY, HOUR, OutageSchedule
 
 BUFFER = 60.0
 
 
 @attrs.frozen
 class Outcome:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        busiest: exchanges in the busiest minutes of the last week, as a multiple of the mean.
-        rate: exchanges that gave a token, as a multiple of what the windows predict.
+        peak_to_mean: exchanges in the busiest minutes of the last week, as a multiple of the mean.
+        exchange_ratio: successful exchanges, as a multiple of what the refresh policy predicts.
+        outages: of the auth API, of `hours_down` hours in total.
+        seconds: the real time that the run took.
     """
 
-    tally: Tally
-    busiest: float
-    rate: float
+    metrics: Metrics
+    peak_to_mean: float
+    exchange_ratio: float
     outages: int
     hours_down: float
     seconds: float
 
 
 def predicted(client: SimulatedClient, seconds: float) -> float:
-    """Return how many exchanges the windows predict: one every L - buffer - 5 % of L.
+    """Return how many exchanges the refresh policy predicts: one every L - buffer - 5 % of L.
 
-    The jitter takes 0 to 10 % of L, in the mean 5 %. A renewal out of turn cuts an interval
-    short, in the mean by half.
+    The jitter takes 0 to 10 % of the lifetime L, 5 % on average. An early refresh shortens an
+    interval, by half on average.
     """
-    return 1 + seconds / (0.95 * client.auth.lifetime - BUFFER) + 0.5 * client.disturbed
+    return 1 + seconds / (0.95 * client.auth.lifetime - BUFFER) + 0.5 * client.early_refreshes
 
 
 def simulate(seed: int, *, clients: int, days: float, processes: int = 1) -> Outcome:
-    """Run the fleet; the same arguments give the same run, however many processes share it.
+    """Run the clients; the same seed gives the same result, whatever the number of processes.
 
     Raises:
-        AssertionError: a promise was broken; the message names the client and the moment.
+        AssertionError: an invariant was broken; the message names the client and the simulated time.
     """
     began = perf_counter()
     shares = [range(first, clients, processes) for first in range(processes)]
     run = partial(_run_share, seed, days * DAY)
     if processes == 1:
-        tally = run(shares[0])
+        metrics = run(shares[0])
     else:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            tally = sum(pool.map(run, shares), Tally())
-    weather = _weather(seed, days * DAY)
+            metrics = sum(pool.map(run, shares), Metrics())
+    outages = _draw_outages(seed, days * DAY)
     return Outcome(
-        tally=tally,
-        busiest=tally.busiest(days * DAY - min(7.0, days / 3) * DAY, days * DAY, max(1, 1000 // clients)),
-        rate=tally.plain / tally.predicted,
-        outages=weather.outages,
-        hours_down=weather.hours_down,
+        metrics=metrics,
+        peak_to_mean=metrics.peak_to_mean(
+            days * DAY - min(7.0, days / 3) * DAY, days * DAY, max(1, 1000 // clients)
+        ),
+        exchange_ratio=metrics.uncached / metrics.predicted,
+        outages=len(outages),
+        hours_down=outages.hours_down,
         seconds=perf_counter() - began,
     )
 
 
-def _weather(seed: int, seconds: float) -> Weather:
-    """Draw the outages; the end is calm, since after one whoever missed it renews at once."""
-    return Weather(Random(f"{seed}/weather"), calm_from=0.35 * seconds)
+def _draw_outages(seed: int, seconds: float) -> OutageSchedule:
+    """Draw the outages of the first third: after one, clients renew together, and drift apart later."""
+    return OutageSchedule(Random(f"{seed}/outages"), none_after=0.35 * seconds)
 
 
-def _run_share(seed: int, seconds: float, numbers: Iterable[int]) -> Tally:
+def _run_share(seed: int, seconds: float, numbers: Iterable[int]) -> Metrics:
     loop = VirtualLoop()
-    tally = Tally()
-    weather = _weather(seed, seconds)
-    fleet = [SimulatedClient(number, seed, loop, weather, tally) for number in numbers]
-    with _quiet():
-        loop.run_until_complete(_run(seed, fleet, seconds))
+    metrics = Metrics()
+    outages = _draw_outages(seed, seconds)
+    clients = [SimulatedClient(number, seed, loop, outages, metrics) for number in numbers]
+    with _without_log_and_gc():
+        loop.run_until_complete(_run(seed, clients, seconds))
         loop.close()
-    if tally.complaints:
-        raise tally.complaints[0]
-    for client in fleet:
-        tally.failed += client.failed
+    if metrics.violations:
+        raise metrics.violations[0]
+    for client in clients:
+        metrics.failed += client.failed
         if client.auth.reuses_above == 1.0:
-            tally.plain += client.granted
-            tally.predicted += predicted(client, seconds)
-    return tally
+            metrics.uncached += client.granted
+            metrics.predicted += predicted(client, seconds)
+    return metrics
 
 
-async def _run(seed: int, fleet: list[SimulatedClient], seconds: float) -> None:
+async def _run(seed: int, clients: list[SimulatedClient], seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    lives = [loop.create_task(live(client, 4 * DAY)) for client in fleet]
-    random = Random(f"{seed}/looks")
+    disruptions = [loop.create_task(disrupt(client, 4 * DAY)) for client in clients]
+    random = Random(f"{seed}/reads")
     while loop.time() < seconds:
         await asyncio.sleep(random.uniform(0.0, HOUR))
-        for client in fleet:
-            client.look()
-        for ended in [task for task in lives if task.done()]:
+        for client in clients:
+            client.read_or_request()
+        for ended in [task for task in disruptions if task.done()]:
             ended.result()
-        if fleet[0].tally.complaints:
+        if clients[0].metrics.violations:
             break
-    for task in lives:
+    for task in disruptions:
         task.cancel()
-    await asyncio.wait(lives)
-    for client in fleet:
+    await asyncio.wait(disruptions)
+    for client in clients:
         await client.close()
     await asyncio.sleep(0)
     left = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not left, f"{len(left)} tasks are left behind: {left}"
+    assert not left, f"{len(left)} tasks are left: {left}"
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out the log; let the cyclic garbage collector, a tenth of the time, look more rarely."""
+def _without_log_and_gc() -> Iterator[None]:
+    """Silence the log, and run the cyclic garbage collector (a tenth of the run time) less often."""
     logger = logging.getLogger("scope_async")
     level, thresholds = logger.level, gc.get_threshold()
     logger.setLevel(logging.CRITICAL + 1)

@@ -1,6 +1,6 @@
-"""A client and a server in two processes: how much, how long, at what cost of CPU and memory.
+"""A client and a server in two processes: throughput, latency, CPU time and memory.
 
-Every round starts a new process for each kind, one after the other; ratios are taken within it.
+Every round starts a new process for each kind, one after the other; ratios are taken within a round.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import attrs
-import hdrh  # noqa: F401 - without it, say so here and not in a process
+import hdrh  # noqa: F401 - report it missing here rather than in a subprocess
 
 from benchmarks.harness.open_loop import PERCENTILES
-from benchmarks.harness.result import Figure, Findings, Spread
+from benchmarks.harness.result import Result, Spread, SuiteResult
 from benchmarks.harness.stub_server import server_process
 
 NAMES = {
@@ -27,14 +27,14 @@ NAMES = {
     "official": "scope_client, uncached, 16 threads",
 }
 TIMES = {"cached": 50}
-"""How many times as many requests are made where one takes next to nothing."""
+"""Factor on the number of requests where one takes very little time."""
 
 
-def findings(*, quick: bool) -> Findings:
+def run(*, quick: bool) -> SuiteResult:
     """Return throughput at saturation, latency at half of it, CPU time per request, and memory.
 
-    The ratios to bare aiohttp are of processes one after the other; `prompts` has those that take
-    turns within one process, and their goal.
+    The ratios to bare aiohttp are of consecutive processes; `prompts` has the ratios that are
+    interleaved in one process, and their goal.
     """
     here = find_spec("scope_client") is not None
     kinds = [kind for kind in NAMES if kind != "official" or here]
@@ -44,19 +44,19 @@ def findings(*, quick: bool) -> Findings:
         for _ in range(rounds):
             for kind in kinds:
                 found[kind].append(_client(kind, url, requests * TIMES.get(kind, 1), seconds))
-    return Findings(
+    return SuiteResult(
         [
             _ratio(found, "uncached", "bare"),
             _ratio(found, "new", "bare-new"),
-            *(figure for kind in kinds for figure in _of_kind(NAMES[kind], found[kind])),
+            *(result for kind in kinds for result in _of_kind(NAMES[kind], found[kind])),
         ],
         missing=[] if here else ["scope_client, the official SDK, in threads"],
     )
 
 
-def _ratio(found: dict[str, list[dict[str, Any]]], ours: str, bare: str) -> Figure:
+def _ratio(found: dict[str, list[dict[str, Any]]], ours: str, bare: str) -> Result:
     ratios = Spread.of_ratios(_column(found[ours], "speed"), _column(found[bare], "speed"))
-    told = Figure.told(
+    told = Result.informative(
         f"throughput at saturation, {NAMES[ours]}",
         ratios,
         f"x {NAMES[bare]}",
@@ -77,7 +77,7 @@ def _column(rounds: list[dict[str, Any]], name: str) -> list[float]:
     return [found[name] for found in rounds]
 
 
-def _of_kind(name: str, rounds: list[dict[str, Any]]) -> list[Figure]:
+def _of_kind(name: str, rounds: list[dict[str, Any]]) -> list[Result]:
     arrivals = int(sum(_column(rounds, "arrivals")))
     lost = arrivals - int(sum(_column(rounds, "answered"))) + int(sum(_column(rounds, "failed")))
     rate = Spread.of(_column(rounds, "rate"))
@@ -86,11 +86,11 @@ def _of_kind(name: str, rounds: list[dict[str, Any]]) -> list[Figure]:
         for number, share in enumerate(PERCENTILES)
     ]
     return [
-        Figure.told(
+        Result.informative(
             f"{name}: throughput at saturation", Spread.of(_column(rounds, "speed")), "requests/s", digits=0
         ),
         *(
-            Figure.told(
+            Result.informative(
                 f"{name}: latency, {_share(share)}",
                 Spread.of(latency),
                 "ms",
@@ -99,12 +99,16 @@ def _of_kind(name: str, rounds: list[dict[str, Any]]) -> list[Figure]:
             )
             for number, (share, latency) in enumerate(latencies)
         ),
-        Figure.told(
+        Result.informative(
             f"{name}: latency, longest of all", Spread.exactly(max(latencies[-1][1])), "ms", digits=3
         ),
-        Figure.told(f"{name}: CPU time per request", Spread.of(_column(rounds, "cpu")), "µs", digits=1),
-        Figure.told(f"{name}: memory of the process", Spread.of(_column(rounds, "memory")), "MB", digits=1),
-        Figure.count(
+        Result.informative(
+            f"{name}: CPU time per request", Spread.of(_column(rounds, "cpu")), "µs", digits=1
+        ),
+        Result.informative(
+            f"{name}: memory of the process", Spread.of(_column(rounds, "memory")), "MB", digits=1
+        ),
+        Result.count(
             f"{name}: lost or failed",
             lost,
             0,

@@ -1,8 +1,8 @@
-"""One client under load, in a process of its own: how much it can do, and how long it takes at half of that.
+"""One client under load in its own process: its throughput, and its latency at half of that.
 
     python -m benchmarks.suites.load.client KIND URL
 
-Prints one line of JSON. CPU time is that of the closed loop: the open one polls the clock.
+Prints one line of JSON. CPU time is that of the closed loop, since the open loop polls the clock.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.harness.closed_loop import Fetch, Taken, bare_fetch, bare_session, closed_loop
-from benchmarks.harness.open_loop import Recorder, arrive, arrive_in_threads, timetable
+from benchmarks.harness.closed_loop import Fetch, LoadTimes, bare_fetch, bare_session, closed_loop
+from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop, open_loop_in_threads
 from benchmarks.harness.stub_server import CHANGING, CREDENTIALS, SAME
 from benchmarks.suites.micro.prompt_peers import official_sdk
 from scope_async import ScopeClient, ScopeError
@@ -31,13 +31,13 @@ from scope_async import ScopeClient, ScopeError
 AT_ONCE = 50
 THREADS = 16
 HIGHEST_RATE = 5_000.0
-"""Arrivals per second beyond which the timetable itself would be what is measured."""
+"""Arrivals per second above which the generator of the load would be measured."""
 
 Open = Callable[[str], AbstractAsyncContextManager[Fetch]]
 
 
 def bare(name: str) -> Open:
-    """Return how to open what aiohttp alone does for a prompt: read it as JSON, with a fixed token."""
+    """Return a fetch with aiohttp alone: a fixed token, and `json.loads` of the reply."""
 
     @asynccontextmanager
     async def opened(url: str) -> AsyncIterator[Fetch]:
@@ -66,8 +66,8 @@ KINDS = {
 
 
 async def measure(kind: str, url: str, requests: int, seconds: float) -> dict[str, Any]:
-    """Return what one of `KINDS` does."""
-    recorder = Recorder(time.perf_counter)
+    """Measure one of `KINDS`."""
+    recorder = LatencyRecorder(time.perf_counter)
     async with KINDS[kind](url) as fetch:
 
         async def request(due_at: float) -> None:
@@ -75,43 +75,43 @@ async def measure(kind: str, url: str, requests: int, seconds: float) -> dict[st
                 await fetch()
             except (ScopeError, aiohttp.ClientError):
                 recorder.failed += 1
-            recorder.answered(due_at)
+            recorder.record(due_at)
 
-        # Connections are opened, the token is there.
+        # Warm up: open the connections and get the token.
         await closed_loop(fetch, requests=max(1, requests // 5), at_once=AT_ONCE)
         taken = await closed_loop(fetch, requests=requests, at_once=AT_ONCE)
-        due = timetable(min(taken.per_second / 2, HIGHEST_RATE), seconds)
-        memory = most_memory()
+        due = arrival_times(min(taken.per_second / 2, HIGHEST_RATE), seconds)
+        memory = peak_memory()
         gc.collect()
-        await arrive(due, request, recorder.clock)
-    return result(recorder, len(due), seconds, taken=taken, memory=memory)
+        await open_loop(due, request, recorder.clock)
+    return as_data(recorder, len(due), seconds, taken=taken, memory=memory)
 
 
 def measure_threads(url: str, requests: int, seconds: float) -> dict[str, Any]:
-    """Return what the official SDK does in 16 threads."""
+    """Measure the official SDK in 16 threads."""
     client = official_sdk(url, cache_enabled=False)
-    recorder = Recorder(time.perf_counter)
+    recorder = LatencyRecorder(time.perf_counter)
 
     def request(due_at: float) -> None:
         try:
             client.get_prompt_version(SAME)
-        except Exception:  # noqa: BLE001 - whatever its errors are called, it is a failure
+        except Exception:  # noqa: BLE001 - every error is a failure
             recorder.failed += 1
-        recorder.answered(due_at)
+        recorder.record(due_at)
 
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(lambda _: client.get_prompt_version(SAME), range(max(1, requests // 5))))
         started, cpu = time.perf_counter(), time.process_time()
         list(threads.map(lambda _: client.get_prompt_version(SAME), range(requests)))
-        taken = Taken(requests, time.perf_counter() - started, time.process_time() - cpu)
-    memory = most_memory()
-    due = timetable(min(taken.per_second / 2, HIGHEST_RATE), seconds)
-    arrive_in_threads(due, request, recorder.clock, THREADS)
-    return result(recorder, len(due), seconds, taken=taken, memory=memory)
+        taken = LoadTimes(requests, time.perf_counter() - started, time.process_time() - cpu)
+    memory = peak_memory()
+    due = arrival_times(min(taken.per_second / 2, HIGHEST_RATE), seconds)
+    open_loop_in_threads(due, request, recorder.clock, THREADS)
+    return as_data(recorder, len(due), seconds, taken=taken, memory=memory)
 
 
-def most_memory() -> float:
-    """Return the most memory (MB) that this process ever held; `ru_maxrss` may be the parent's on Linux."""
+def peak_memory() -> float:
+    """Return the peak memory of this process in MB; on Linux `ru_maxrss` may be that of the parent."""
     status = Path("/proc/self/status")
     if not status.exists():  # macOS, which counts bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -120,8 +120,8 @@ def most_memory() -> float:
     return int(kilobytes) / 1024
 
 
-def result(
-    recorder: Recorder, arrivals: int, seconds: float, *, taken: Taken, memory: float
+def as_data(
+    recorder: LatencyRecorder, arrivals: int, seconds: float, *, taken: LoadTimes, memory: float
 ) -> dict[str, Any]:
     """Return plain data."""
     return {

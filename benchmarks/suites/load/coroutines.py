@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from benchmarks.harness.closed_loop import Fetch, bare_fetch, bare_session, cost
-from benchmarks.harness.interleave import take_turns
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.interleave import interleave
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CREDENTIALS, SAME, server_process
-from benchmarks.reporting.line_chart import Axis, Chart, Line
+from benchmarks.reporting.line_chart import Axis, Line, LineChart
 from scope_async import ScopeClient
 
 NUMBERS = (1, 10, 100, 1_000, 10_000)
 OURS, BARE = "scope_async, uncached", "bare aiohttp"
 
 
-async def growth(*, quick: bool) -> tuple[list[Figure], Chart]:
+async def coroutine_scaling(*, quick: bool) -> tuple[list[Result], LineChart]:
     """Return CPU time per request for 1 to 10,000 coroutines over 100 connections, and its chart."""
     least, rounds = (200, 2) if quick else (5_000, 7)
     numbers = NUMBERS[:-1] if quick else NUMBERS
@@ -31,11 +31,11 @@ async def growth(*, quick: bool) -> tuple[list[Figure], Chart]:
                 for number in numbers
                 for name, fetch in fetches.items()
             }
-            taken = await take_turns(measures, rounds)
+            taken = await interleave(measures, rounds)
             exchanges = scope.tokens.status().exchanges
     spreads = {name: Spread.of(values) for name, values in taken.items()}
-    figures = [
-        Figure.told(
+    results = [
+        Result.informative(
             f"{number:,} coroutines: CPU time per uncached request",
             spreads[f"{number} {OURS}"],
             "µs",
@@ -44,18 +44,18 @@ async def growth(*, quick: bool) -> tuple[list[Figure], Chart]:
         )
         for number in numbers
     ]
-    figures.append(Figure.count("1 to 10,000 coroutines: exchanges", exchanges, 1, unit="exchanges"))
+    results.append(Result.count("1 to 10,000 coroutines: exchanges", exchanges, 1, unit="exchanges"))
     lines = [
         Line(name, [(number, spreads[f"{number} {name}"].median) for number in numbers], dots=True)
         for name in fetches
     ]
-    return figures, _chart(lines)
+    return results, _chart(lines)
 
 
-def _chart(lines: list[Line]) -> Chart:
+def _chart(lines: list[Line]) -> LineChart:
     highest = max(value for line in lines for _, value in line.points)
     last = max(number for line in lines for number, _ in line.points)
-    return Chart(
+    return LineChart(
         "What a request costs with more and more coroutines",
         Axis("coroutines at once (logarithmic), over 100 connections", 1, last, log=True),
         Axis("CPU time per request (µs)", 0, 1.15 * highest),

@@ -1,7 +1,7 @@
-"""What takes nanoseconds: token reads, cached prompts, rendering, wire decoding, each beside its floor.
+"""Micro benchmarks: token reads, cached prompts, rendering and decoding, each next to its floor.
 
-Times are taken by pyperf: calibrated, in several processes each. Rounds take turns over all cases,
-so that a ratio is one of minutes that were alike.
+pyperf calibrates and times each case in several processes. Every round runs all cases, so that the two
+sides of a ratio were measured under the same conditions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import attrs
 import pyperf
 
-from benchmarks.harness.result import Figure, Findings, Spread
+from benchmarks.harness.result import Result, Spread, SuiteResult
 from benchmarks.harness.stub_server import server_process
 from benchmarks.suites.micro.token_peers import NOTES
 from benchmarks.suites.micro.token_peers import OURS as TOKEN
@@ -37,8 +37,8 @@ class Comparison:
     goal: float | None = None
     note: str = ""
 
-    def figure(self, rounds: list[Seconds]) -> Figure | None:
-        """Return the ratio within each round; None when the other was not there."""
+    def result(self, rounds: list[Seconds]) -> Result | None:
+        """Return the ratio within each round; None if the other was not measured."""
         if self.other not in rounds[0]:
             return None
         ratios = Spread.of([median(taken[self.ours]) / median(taken[self.other]) for taken in rounds])
@@ -47,9 +47,9 @@ class Comparison:
             detail += f"; {self.note}"
         if self.goal is None:
             name = f"{self.ours}, next to {self.other}"
-            told = Figure.told(name, ratios, "x its time", digits=3, detail=detail)
+            told = Result.informative(name, ratios, "x its time", digits=3, detail=detail)
             return attrs.evolve(told, floor=self.other)
-        return Figure.at_most(self.ours, ratios, self.goal, floor=self.other, detail=detail)
+        return Result.at_most(self.ours, ratios, self.goal, floor=self.other, detail=detail)
 
 
 CACHED = "cached get_prompt_version"
@@ -61,7 +61,7 @@ COMPARISONS = [
     Comparison("await get()", "await get() in plain Python", 1.6),
     Comparison("await get()", "await get() under asyncio.Lock", 0.5),
     *(Comparison(TOKEN, peer, note=note) for peer, note in NOTES.items()),
-    # What was asked for: 480 ns where the lookup takes 110, the official SDK 940 and Langfuse 1,310.
+    # The goal: 480 ns where the lookup takes 110 ns, the official SDK 940 ns and Langfuse 1,310 ns.
     Comparison(CACHED, "a dict lookup in a coroutine", 4.36),
     Comparison(CACHED, "scope_client's cached get_prompt_version", 0.51, note="theirs is not async"),
     Comparison(
@@ -84,14 +84,14 @@ COMPARISONS = [
 ]
 
 
-def findings(*, quick: bool) -> Findings:
+def run(*, quick: bool) -> SuiteResult:
     """Return every comparison whose other side is installed."""
     with server_process() as url:
         rounds = [_round(url, QUICK if quick else CAREFUL) for _ in range(1 if quick else ROUNDS)]
-    compared = [(comparison.other, comparison.figure(rounds)) for comparison in COMPARISONS]
-    figures = [figure for _, figure in compared if figure is not None]
-    missing = [other for other, figure in compared if figure is None]
-    return Findings([*figures, _growth(rounds)], missing=missing)
+    compared = [(comparison.other, comparison.result(rounds)) for comparison in COMPARISONS]
+    results = [result for _, result in compared if result is not None]
+    missing = [other for other, result in compared if result is None]
+    return SuiteResult([*results, _growth(rounds)], missing=missing)
 
 
 def _round(url: str, options: tuple[str, ...]) -> Seconds:
@@ -111,7 +111,7 @@ def _round(url: str, options: tuple[str, ...]) -> Seconds:
     return {benchmark.get_name(): list(benchmark.get_values()) for benchmark in suite}
 
 
-def _growth(rounds: list[Seconds]) -> Figure:
+def _growth(rounds: list[Seconds]) -> Result:
     """Return how rendering grows from 100 kB to 1 MB; the join itself outgrows the CPU's caches there."""
 
     def grown(small: str, large: str) -> Spread:
@@ -119,7 +119,7 @@ def _growth(rounds: list[Seconds]) -> Figure:
 
     ours = grown("100 kB, 50 variables, mapping", "1 MB, 50 variables, mapping")
     floor = grown("a join of 100 kB", "a join of 1 MB")
-    return Figure(
+    return Result(
         "1 MB against 100 kB",
         "linear: grows as the join does",
         f"{ours.show()} x",

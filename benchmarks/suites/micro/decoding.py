@@ -1,11 +1,11 @@
-"""Reading the service's replies, beside `json.loads` of the same bytes, which is all that bare clients do."""
+"""Decoding the service's replies, next to `json.loads` of the same bytes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 
-from benchmarks.harness.case import Case, Timer, called, plain
+from benchmarks.harness.case import Case, Timer, simple_case, timed_calls
 from benchmarks.harness.stub_server import TOKEN, VERSION
 from scope_async.auth.exchange import read_exchange_response
 from scope_async.http.decoding import read_error
@@ -27,9 +27,9 @@ def _version(reply: Reply) -> object:
 
 def _decoding(read: Callable[[Reply], object], reply: Reply) -> Case:
     def timer() -> Timer:
-        return called(lambda: read(reply))
+        return timed_calls(lambda: read(reply))
 
-    return plain(timer)
+    return simple_case(timer)
 
 
 def _json(reply: Reply) -> object:

@@ -1,4 +1,4 @@
-"""What a user might pick instead, when it is installed: `pip install 'scope-async[bench]'` has Langfuse.
+"""Other clients, if they are installed: `pip install 'scope-async[bench]'` has Langfuse.
 
 The official SDK is not on the package index (its name there is something else).
 """

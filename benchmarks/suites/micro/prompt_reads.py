@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 
-from benchmarks.harness.case import Case, Timer, awaited, called
+from benchmarks.harness.case import Case, Timer, timed_awaits, timed_calls
 from benchmarks.harness.stub_server import CREDENTIALS
 from benchmarks.suites.micro.prompt_peers import langfuse, official_sdk
 from scope_async import PromptVersion, ScopeClient
@@ -19,7 +19,7 @@ NAME = "greeting"
 async def ours(url: str) -> AsyncIterator[Timer]:
     async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
         await scope.get_prompt_version(NAME)
-        yield awaited(lambda: scope.get_prompt_version(NAME))
+        yield timed_awaits(lambda: scope.get_prompt_version(NAME))
 
 
 @asynccontextmanager
@@ -30,21 +30,21 @@ async def lookup(url: str) -> AsyncIterator[Timer]:
     async def read(name: str) -> PromptVersion:
         return versions[name]
 
-    yield awaited(lambda: read(NAME))
+    yield timed_awaits(lambda: read(NAME))
 
 
 @asynccontextmanager
 async def official(url: str) -> AsyncIterator[Timer]:
     client = official_sdk(url)
     await to_thread.run_sync(client.get_prompt_version, NAME)
-    yield called(lambda: client.get_prompt_version(NAME))
+    yield timed_calls(lambda: client.get_prompt_version(NAME))
 
 
 @asynccontextmanager
 async def of_langfuse(url: str) -> AsyncIterator[Timer]:
     client = langfuse(url)
     await to_thread.run_sync(client.get_prompt, NAME)
-    yield called(lambda: client.get_prompt(NAME))
+    yield timed_calls(lambda: client.get_prompt(NAME))
 
 
 CASES = {

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 
-from benchmarks.harness.case import Case, Timer, called, plain
+from benchmarks.harness.case import Case, Timer, simple_case, timed_calls
 from benchmarks.harness.stub_server import VERSION
 from benchmarks.suites.micro.prompt_peers import langfuse, official_sdk
 from scope_async import PromptVersion
@@ -17,29 +17,29 @@ VALUES = dict.fromkeys(NAMES, "value")
 
 
 def _by_hand(name: str, app: str) -> str:
-    return "".join(("Hello, ", name, "! Welcome to ", app, "."))  # noqa: FLY002 - the floor that was agreed on
+    return "".join(("Hello, ", name, "! Welcome to ", app, "."))  # noqa: FLY002 - the floor is a join
 
 
 def _keywords() -> Timer:
     version = PromptVersion(name="greeting", content=str(VERSION["content"]))
-    return called(lambda: version.render(name="Alice", app="Scope"))
+    return timed_calls(lambda: version.render(name="Alice", app="Scope"))
 
 
 def _mapping() -> Timer:
     version = PromptVersion(name="greeting", content=str(VERSION["content"]))
-    return called(lambda: version.render({"name": "Alice", "app": "Scope"}))
+    return timed_calls(lambda: version.render({"name": "Alice", "app": "Scope"}))
 
 
 @asynccontextmanager
 async def official(url: str) -> AsyncIterator[Timer]:
     version = await to_thread.run_sync(official_sdk(url).get_prompt_version, "greeting")
-    yield called(lambda: version.render(name="Alice", app="Scope"))
+    yield timed_calls(lambda: version.render(name="Alice", app="Scope"))
 
 
 @asynccontextmanager
 async def of_langfuse(url: str) -> AsyncIterator[Timer]:
     prompt = await to_thread.run_sync(langfuse(url).get_prompt, "greeting")
-    yield called(lambda: prompt.compile(name="Alice", app="Scope"))
+    yield timed_calls(lambda: prompt.compile(name="Alice", app="Scope"))
 
 
 def _literals(size: int) -> list[str]:
@@ -59,7 +59,7 @@ def _version(size: int) -> PromptVersion:
 def _join(size: int) -> Callable[[], Timer]:
     def timer() -> Timer:
         parts = _parts(size)
-        return called(lambda: "".join(parts))
+        return timed_calls(lambda: "".join(parts))
 
     return timer
 
@@ -67,14 +67,14 @@ def _join(size: int) -> Callable[[], Timer]:
 def _large_mapping(size: int) -> Callable[[], Timer]:
     def timer() -> Timer:
         version = _version(size)
-        return called(lambda: version.render(VALUES))
+        return timed_calls(lambda: version.render(VALUES))
 
     return timer
 
 
 def _large_keywords() -> Timer:
     version = _version(100_000)
-    return called(lambda: version.render(**VALUES))
+    return timed_calls(lambda: version.render(**VALUES))
 
 
 def _keywords_and_join() -> Timer:
@@ -83,19 +83,19 @@ def _keywords_and_join() -> Timer:
     def join(**_: str) -> str:
         return "".join(parts)
 
-    return called(lambda: join(**VALUES))
+    return timed_calls(lambda: join(**VALUES))
 
 
 CASES = {
-    "render(name=…, app=…)": plain(_keywords),
-    "a join by hand": plain(lambda: called(lambda: _by_hand(name="Alice", app="Scope"))),
-    "render(mapping)": plain(_mapping),
+    "render(name=…, app=…)": simple_case(_keywords),
+    "a join by hand": simple_case(lambda: timed_calls(lambda: _by_hand(name="Alice", app="Scope"))),
+    "render(mapping)": simple_case(_mapping),
     "scope_client's render": Case(official, "scope_client"),
     "langfuse's compile": Case(of_langfuse, "langfuse"),
-    "100 kB, 50 variables, mapping": plain(_large_mapping(100_000)),
-    "a join of 100 kB": plain(_join(100_000)),
-    "100 kB, 50 variables, keywords": plain(_large_keywords),
-    "a function of 50 keywords that joins 100 kB": plain(_keywords_and_join),
-    "1 MB, 50 variables, mapping": plain(_large_mapping(1_000_000)),
-    "a join of 1 MB": plain(_join(1_000_000)),
+    "100 kB, 50 variables, mapping": simple_case(_large_mapping(100_000)),
+    "a join of 100 kB": simple_case(_join(100_000)),
+    "100 kB, 50 variables, keywords": simple_case(_large_keywords),
+    "a function of 50 keywords that joins 100 kB": simple_case(_keywords_and_join),
+    "1 MB, 50 variables, mapping": simple_case(_large_mapping(1_000_000)),
+    "a join of 1 MB": simple_case(_join(1_000_000)),
 }

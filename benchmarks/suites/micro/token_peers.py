@@ -1,7 +1,7 @@
 """Reading a valid token with other packages, each by the accessor that it documents.
 
-No two do the same, so each has a note on what else its accessor does. What is not installed
-(`pip install 'scope-async[bench]'` has them) is not reported.
+Each accessor does more or less than ours, and its note says what. Packages that are not installed
+(`pip install 'scope-async[bench]'`) are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from warnings import catch_warnings
 
-from benchmarks.harness.case import Case, Timer, awaited, called
+from benchmarks.harness.case import Case, Timer, timed_awaits, timed_calls
 from benchmarks.harness.stub_server import CREDENTIALS
 from scope_async import TokenSource
 
@@ -32,7 +32,7 @@ async def scope_async(url: str) -> AsyncIterator[Timer]:
         async def read() -> str:
             return (await tokens.get()).authorization
 
-        yield awaited(read)
+        yield timed_awaits(read)
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def gcloud_aio_auth(url: str) -> AsyncIterator[Timer]:
     }
     async with auth.Token(service_file=io.StringIO(json.dumps(user))) as token:
         await token.get()
-        yield awaited(token.get)
+        yield timed_awaits(token.get)
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def azure_core(_: str) -> AsyncIterator[Timer]:
     request = pipeline.PipelineRequest(
         rest.HttpRequest("GET", "https://scope.test/"), pipeline.PipelineContext(None)
     )
-    yield awaited(lambda: policy.on_request(request))
+    yield timed_awaits(lambda: policy.on_request(request))
 
 
 @asynccontextmanager
@@ -74,7 +74,7 @@ async def aiobotocore(_: str) -> AsyncIterator[Timer]:
     credentials = importlib.import_module("aiobotocore.credentials").AioRefreshableCredentials(
         "access", "secret", VALUE, datetime.now(UTC) + timedelta(seconds=LIFETIME), None, "bench"
     )
-    yield awaited(credentials.get_frozen_credentials)
+    yield timed_awaits(credentials.get_frozen_credentials)
 
 
 @asynccontextmanager
@@ -83,7 +83,7 @@ async def authlib(url: str) -> AsyncIterator[Timer]:
         integration = importlib.import_module("authlib.integrations.httpx_client")
     token = {"access_token": VALUE, "token_type": "Bearer", "expires_at": int(time.time()) + LIFETIME}
     async with integration.AsyncOAuth2Client("client", "secret", token=token, token_endpoint=url) as client:
-        yield awaited(lambda: client.ensure_active_token(client.token))
+        yield timed_awaits(lambda: client.ensure_active_token(client.token))
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def google_auth(_: str) -> AsyncIterator[Timer]:
     def read() -> None:
         credentials.before_request(None, "GET", "https://scope.test/", {})
 
-    yield called(read)
+    yield timed_calls(read)
 
 
 OURS = "await get() and .authorization"

@@ -7,12 +7,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from benchmarks.harness.case import Case, Opening, Timer, awaited, called
+from benchmarks.harness.case import Case, CaseSetup, Timer, timed_awaits, timed_calls
 from benchmarks.harness.stub_server import CREDENTIALS
 from scope_async import AccessToken, TokenSource
 
 
-class Floor:
+class PlainRead:
     """The least that a read can do in plain Python: load a slot, compare one monotonic reading."""
 
     __slots__ = ("_monotonic", "_token")
@@ -32,7 +32,7 @@ class Floor:
         raise LookupError
 
 
-class Locked:
+class LockedRead:
     """A read under an `asyncio.Lock`, here an uncontended one: the plain way to share one renewal."""
 
     def __init__(self, token: AccessToken) -> None:
@@ -47,7 +47,7 @@ class Locked:
         raise LookupError
 
 
-def _reading(timer: Callable[[TokenSource, AccessToken], Timer]) -> Opening:
+def _reading(timer: Callable[[TokenSource, AccessToken], Timer]) -> CaseSetup:
     @asynccontextmanager
     async def opened(url: str) -> AsyncIterator[Timer]:
         async with TokenSource(CREDENTIALS, base_url=url, auth_api_url=url) as tokens:
@@ -57,9 +57,9 @@ def _reading(timer: Callable[[TokenSource, AccessToken], Timer]) -> Opening:
 
 
 CASES = {
-    "peek()": Case(_reading(lambda tokens, _: called(tokens.peek))),
-    "peek() in plain Python": Case(_reading(lambda _, token: called(Floor(token).peek))),
-    "await get()": Case(_reading(lambda tokens, _: awaited(tokens.get))),
-    "await get() in plain Python": Case(_reading(lambda _, token: awaited(Floor(token).get))),
-    "await get() under asyncio.Lock": Case(_reading(lambda _, token: awaited(Locked(token).get))),
+    "peek()": Case(_reading(lambda tokens, _: timed_calls(tokens.peek))),
+    "peek() in plain Python": Case(_reading(lambda _, token: timed_calls(PlainRead(token).peek))),
+    "await get()": Case(_reading(lambda tokens, _: timed_awaits(tokens.get))),
+    "await get() in plain Python": Case(_reading(lambda _, token: timed_awaits(PlainRead(token).get))),
+    "await get() under asyncio.Lock": Case(_reading(lambda _, token: timed_awaits(LockedRead(token).get))),
 }

@@ -1,4 +1,4 @@
-"""Time every case with pyperf, each in processes of its own, calibrated.
+"""Times every case with pyperf, each in its own processes.
 
 python -m benchmarks.suites.micro.worker --url URL [options of pyperf]
 """
@@ -27,8 +27,8 @@ CASES: Mapping[str, Case] = {
 }
 
 
-class Stage:
-    """The event loop of this process, on which its one case is set up once and timed as often as asked."""
+class CaseRunner:
+    """The event loop of this process; sets its one case up once and times it repeatedly."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -41,7 +41,7 @@ class Stage:
 
     async def _timed(self, times: int, case: Case) -> float:
         if self._timer is None:
-            self._timer = await self._stack.enter_async_context(case.opened(self._url))
+            self._timer = await self._stack.enter_async_context(case.setup(self._url))
         return await self._timer(times)
 
     def close(self) -> None:
@@ -57,13 +57,13 @@ def main() -> None:
     runner = pyperf.Runner(program_args=("-m", "benchmarks.suites.micro.worker"), add_cmdline_args=_pass_on)
     runner.argparser.add_argument("--url", required=True, help="of benchmarks.harness.stub_server")
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
-    stage = Stage(runner.parse_args().url)
+    case_runner = CaseRunner(runner.parse_args().url)
     try:
         for name, case in CASES.items():
-            if case.is_there:
-                runner.bench_time_func(name, stage.seconds, case)
+            if case.is_available:
+                runner.bench_time_func(name, case_runner.seconds, case)
     finally:
-        stage.close()
+        case_runner.close()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What the prompts layer promises, as figures; what a read or a rendering costs is in `micro`."""
+"""Prompts: throughput of fetches, memory, and an outage; reads and rendering are in `micro`."""
 
 from __future__ import annotations
 
-from benchmarks.harness.result import Figure
+from benchmarks.harness.result import Result
 from benchmarks.suites.prompts.fetches import fetches
 from benchmarks.suites.prompts.memory import memory
 from benchmarks.suites.prompts.outage import service_down
 
 
-async def figures(*, quick: bool) -> list[Figure]:
-    # A round of some 50 ms meets the machine in one mood; many of them meet all its moods.
+async def results(*, quick: bool) -> list[Result]:
+    # A round takes some 50 ms, so that only many of them average over the load of the machine.
     return [
         *await fetches(rounds=3 if quick else 60, requests=500),
         *await memory(names=5_000 if quick else 100_000),

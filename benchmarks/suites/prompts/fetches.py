@@ -1,12 +1,12 @@
-"""What an uncached fetch reaches of bare aiohttp's throughput, one client after the other many times over."""
+"""The throughput of uncached fetches next to that of bare aiohttp, interleaved."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.harness.closed_loop import Fetch, Taken, bare_fetch, bare_session, closed_loop
-from benchmarks.harness.interleave import Measure, take_turns
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.closed_loop import Fetch, LoadTimes, bare_fetch, bare_session, closed_loop
+from benchmarks.harness.interleave import Measure, interleave
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CHANGING, CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
 
@@ -16,11 +16,11 @@ KNOWN = "uncached fetch, the same answer again"
 NEW = "uncached fetch, an answer that is new each time"
 
 
-async def fetches(*, rounds: int, requests: int) -> list[Figure]:
+async def fetches(*, rounds: int, requests: int) -> list[Result]:
     """Return requests per second next to bare aiohttp's.
 
-    An answer of the very bytes that are in memory is not decoded again, which bare aiohttp cannot
-    know; one that is new is decoded and checked field by field.
+    A reply of the same bytes as the copy in memory is not decoded again; a new one is decoded and
+    validated field by field.
     """
     with server_process() as url:
         async with (
@@ -31,10 +31,10 @@ async def fetches(*, rounds: int, requests: int) -> list[Figure]:
                 **{f"bare {name}": bare_fetch(session, url, name) for name in (SAME, CHANGING)},
                 **{name: partial(scope.get_prompt_version, name, cache=False) for name in (SAME, CHANGING)},
             }
-            taken: dict[str, list[Taken]] = {name: [] for name in loads}
+            taken: dict[str, list[LoadTimes]] = {name: [] for name in loads}
             measures = {name: _measure(fetch, requests, taken[name]) for name, fetch in loads.items()}
-            await take_turns(measures, rounds)
-    # The first round is thrown away.
+            await interleave(measures, rounds)
+    # The first round is a warm-up.
     warm = {name: found[1:] for name, found in taken.items()}
     return [
         _figure(KNOWN, warm[SAME], warm[f"bare {SAME}"], goal=GOAL),
@@ -42,7 +42,7 @@ async def fetches(*, rounds: int, requests: int) -> list[Figure]:
     ]
 
 
-def _measure(fetch: Fetch, requests: int, taken: list[Taken]) -> Measure:
+def _measure(fetch: Fetch, requests: int, taken: list[LoadTimes]) -> Measure:
     async def measure() -> float:
         taken.append(await closed_loop(fetch, requests=requests, at_once=AT_ONCE))
         return taken[-1].per_second
@@ -50,7 +50,7 @@ def _measure(fetch: Fetch, requests: int, taken: list[Taken]) -> Measure:
     return measure
 
 
-def _figure(name: str, ours: list[Taken], bare: list[Taken], *, goal: float | None) -> Figure:
+def _figure(name: str, ours: list[LoadTimes], bare: list[LoadTimes], *, goal: float | None) -> Result:
     ratios = Spread.of_ratios([taken.per_second for taken in ours], [taken.per_second for taken in bare])
     cpu, floor = [taken.cpu for taken in ours], [taken.cpu for taken in bare]
     detail = (
@@ -60,5 +60,5 @@ def _figure(name: str, ours: list[Taken], bare: list[Taken], *, goal: float | No
         f"{Spread.of_ratios(floor, cpu).show()} x by CPU time"
     )
     if goal is None:
-        return Figure.told(name, ratios, "x", floor="bare aiohttp", detail=detail)
-    return Figure.at_least(name, ratios, goal, floor="bare aiohttp", detail=detail)
+        return Result.informative(name, ratios, "x", floor="bare aiohttp", detail=detail)
+    return Result.at_least(name, ratios, goal, floor="bare aiohttp", detail=detail)

@@ -1,4 +1,4 @@
-"""That memory stays flat, however many prompts pass through the cache."""
+"""Memory stays flat however many prompts pass through the cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import anyio
 
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CREDENTIALS, server_process
 from scope_async import ScopeClient
 
@@ -15,7 +15,7 @@ ENTRIES = 1000
 CONNECTIONS = 50
 
 
-async def memory(*, names: int) -> list[Figure]:
+async def memory(*, names: int) -> list[Result]:
     """Return how much memory grows while `names` prompts pass through a cache of 1,000 entries."""
     with server_process() as url:
         async with ScopeClient(
@@ -32,7 +32,7 @@ async def memory(*, names: int) -> list[Figure]:
             gc.collect()
             grown = sys.getallocatedblocks() - before
     return [
-        Figure(
+        Result(
             f"{names:,} names through {ENTRIES:,} entries",
             "memory flat",
             f"{grown:+,} objects",

@@ -1,4 +1,4 @@
-"""Scope down for an hour: what readers get, and how often the service is asked. Counts, no times."""
+"""Scope down for an hour: what callers get, and how often the service is tried. Counts only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import aiohttp
 from anyio.lowlevel import checkpoint
 
-from benchmarks.harness.result import Figure
+from benchmarks.harness.result import Result
 from benchmarks.harness.stub_server import CREDENTIALS, server_process
 from scope_async import ScopeClient, ScopeError
 from scope_async._core.clock import FakeClock
@@ -19,15 +19,15 @@ STEP = 10.0
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 
 
-async def service_down(*, prompts: int) -> list[Figure]:
-    """Return the figures of an hour, on a clock that is moved, in which every prompt is read every 10 s."""
+async def service_down(*, prompts: int) -> list[Result]:
+    """Return the results of an hour on a fake clock, in which every prompt is read every 10 s."""
     clock = FakeClock(ticking=False)
     attempts: dict[str, list[float]] = defaultdict(list)
 
     async def note(
-        _: aiohttp.ClientSession, __: SimpleNamespace, told: aiohttp.TraceRequestStartParams
+        _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams
     ) -> None:
-        attempts[told.url.path].append(clock.monotonic())
+        attempts[params.url.path].append(clock.monotonic())
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(note)
@@ -63,7 +63,7 @@ async def service_down(*, prompts: int) -> list[Figure]:
     early = sum(_early(times) for times in attempts.values())
     asked = sum(map(len, attempts.values()))
     return [
-        Figure.count(
+        Result.count(
             "Scope down for an hour, reads",
             failed,
             0,
@@ -71,7 +71,7 @@ async def service_down(*, prompts: int) -> list[Figure]:
             reached=failed == 0 and stale > 0,
             detail=f"{reads:,} reads of {prompts:,} prompts, {stale:,} of them stale",
         ),
-        Figure.count(
+        Result.count(
             "Scope down for an hour, more than 1 attempt per prompt and delay",
             early,
             0,
@@ -83,7 +83,7 @@ async def service_down(*, prompts: int) -> list[Figure]:
 
 
 def _early(times: list[float]) -> int:
-    """Return how many attempts came sooner after the one before than half the delay."""
+    """Return the number of attempts that came before half of their delay was over."""
     delays = (min(LONGEST_DELAY, FIRST_DELAY * 2.0**failures) / 2 for failures in range(len(times)))
     gaps = (later - earlier for earlier, later in pairwise(times))
     return sum(gap < delay for gap, delay in zip(gaps, delays, strict=False))

@@ -1,7 +1,7 @@
-"""Where the time of one uncached request goes, layer by layer.
+"""The CPU time of one uncached request, layer by layer.
 
-Each layer is the request with one part more than the layer before, and what it takes is the
-difference within a round. What the profiler says is in `request_profile`.
+Each step adds one part to the request of the step before, and the difference within a round is the
+cost of that part.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from benchmarks.harness.closed_loop import Fetch, bare_fetch, bare_session, cost
-from benchmarks.harness.interleave import take_turns
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.interleave import interleave
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CHANGING, CREDENTIALS, SAME, server_process
-from benchmarks.reporting.bar_chart import Bars
+from benchmarks.reporting.bar_chart import BarChart
 from scope_async import ScopeClient
 from scope_async.http.messages import Reply, Request, default_headers, request_headers
 from scope_async.prompts.reference import PromptRef
@@ -39,8 +39,8 @@ STEPS = {
 CHANGED = "decoded, where the answer is new"
 
 
-async def layers(*, rounds: int) -> tuple[list[Figure], Bars]:
-    """Return the CPU time of each layer, and a chart of them."""
+async def layers(*, rounds: int) -> tuple[list[Result], BarChart]:
+    """Return the CPU time of each layer, and a chart."""
     with server_process() as url:
         async with (
             bare_session() as bare,
@@ -51,21 +51,23 @@ async def layers(*, rounds: int) -> tuple[list[Figure], Bars]:
         ):
             fetches = await _fetches(url, bare, alike, scope)
             measures = {name: cost(fetch, AT_ONCE, REQUESTS) for name, fetch in fetches.items()}
-            taken = await take_turns(measures, rounds)
+            taken = await interleave(measures, rounds)
     names = [BARE, *STEPS]
     more = {name: _difference(taken, name, before) for before, name in zip(names, STEPS, strict=False)}
     whole, changed = _difference(taken, names[-1], BARE), _difference(taken, CHANGED, names[-1])
     floor = Spread.of(taken[BARE])
-    figures = [
-        Figure.told(BARE, floor, "µs of CPU", digits=1, detail=f"{AT_ONCE} at once"),
+    results = [
+        Result.informative(BARE, floor, "µs of CPU", digits=1, detail=f"{AT_ONCE} at once"),
         *(
-            Figure.told(f"+ {name}", spread, "µs", digits=1, detail=STEPS[name])
+            Result.informative(f"+ {name}", spread, "µs", digits=1, detail=STEPS[name])
             for name, spread in more.items()
         ),
-        Figure.told("all of it beyond bare aiohttp", whole, "µs", digits=1),
-        Figure.told(f"+ {CHANGED}", changed, "µs", digits=1, detail="json.loads, and every field checked"),
+        Result.informative("all of it beyond bare aiohttp", whole, "µs", digits=1),
+        Result.informative(
+            f"+ {CHANGED}", changed, "µs", digits=1, detail="json.loads, and every field checked"
+        ),
     ]
-    chart = Bars(
+    chart = BarChart(
         f"An uncached request: {whole.median:.0f} µs beyond bare aiohttp, "
         f"{whole.median + changed.median:.0f} µs where the answer is new",
         "CPU time of each part (µs)",
@@ -75,7 +77,7 @@ async def layers(*, rounds: int) -> tuple[list[Figure], Bars]:
             f"+ {CHANGED}": changed.median,
         },
     )
-    return figures, chart
+    return results, chart
 
 
 async def _fetches(

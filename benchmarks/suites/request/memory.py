@@ -1,4 +1,4 @@
-"""What a request holds while it is under way, by tracemalloc: ours, and bare aiohttp's."""
+"""The memory of a request in flight, by tracemalloc, next to that of bare aiohttp."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CREDENTIALS, SILENT, server_process
 from scope_async import ScopeClient
 
 
-class Sent:
-    """Counts the requests whose headers have been sent, and tells when it is all of them."""
+class SentCounter:
+    """Counts the requests whose headers were sent; sets `all` when all were."""
 
     def __init__(self, wanted: int) -> None:
         self._left = wanted
@@ -29,13 +29,13 @@ class Sent:
             self.all.set()
 
 
-async def held(requests: int) -> list[Figure]:
-    """Return the bytes that one of so many requests holds between question and answer."""
+async def request_memory(requests: int) -> list[Result]:
+    """Return the bytes that each of `requests` concurrent requests holds while it waits for its reply."""
     with server_process() as url:
         bare = await _bare(url, requests)
         ours = await _ours(url, requests)
     return [
-        Figure.told(
+        Result.informative(
             "memory of a request under way",
             Spread.exactly(ours),
             "bytes",
@@ -45,7 +45,7 @@ async def held(requests: int) -> list[Figure]:
     ]
 
 
-def _session(sent: Sent, requests: int) -> aiohttp.ClientSession:
+def _session(sent: SentCounter, requests: int) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(sent)
     return aiohttp.ClientSession(
@@ -54,7 +54,7 @@ def _session(sent: Sent, requests: int) -> aiohttp.ClientSession:
 
 
 async def _bare(url: str, requests: int) -> float:
-    sent = Sent(requests)
+    sent = SentCounter(requests)
     async with _session(sent, requests) as session:
 
         async def fetch() -> None:
@@ -65,7 +65,7 @@ async def _bare(url: str, requests: int) -> float:
 
 
 async def _ours(url: str, requests: int) -> float:
-    sent = Sent(requests)
+    sent = SentCounter(requests)
     async with (
         _session(sent, requests) as session,
         ScopeClient(
@@ -76,7 +76,7 @@ async def _ours(url: str, requests: int) -> float:
         return await _traced(lambda: scope.get_prompt_version(SILENT, cache=False), sent, requests)
 
 
-async def _traced(fetch: Callable[[], Awaitable[object]], sent: Sent, requests: int) -> float:
+async def _traced(fetch: Callable[[], Awaitable[object]], sent: SentCounter, requests: int) -> float:
     gc.collect()
     tracemalloc.start()
     tasks = [asyncio.ensure_future(fetch()) for _ in range(requests)]

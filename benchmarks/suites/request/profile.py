@@ -1,4 +1,4 @@
-"""Where a profiler (pyinstrument) finds a client that makes uncached requests, package by package."""
+"""A profile (pyinstrument) of uncached requests, package by package."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from pathlib import Path
 from pyinstrument import Profiler
 from pyinstrument.frame import Frame
 
+import scope_async
 from benchmarks.harness.closed_loop import closed_loop
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CREDENTIALS, SAME, server_process
 from scope_async import ScopeClient
 
 AT_ONCE = 50
 INTERVAL = 0.0005
 STANDARD = Path(asyncio.__file__).parent.parent
-OURS = Path(__file__).parents[3] / "scope_async"
+OURS = Path(scope_async.__file__).parent
 LOOP = ("asyncio", "selectors.py")
 BENCHMARK = "the benchmark itself"
 
 
-async def profile(requests: int) -> list[Figure]:
+async def profile(requests: int) -> list[Result]:
     """Return the share of each package in the time of the thread, the time of its C code included."""
     with server_process() as url:
         async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
@@ -36,7 +37,9 @@ async def profile(requests: int) -> list[Figure]:
     shares = _self_times(root) if root is not None else {}
     whole = sum(shares.values())
     return [
-        Figure.told(f"profile: {name}", Spread.exactly(100 * seconds / whole), "% of the time", digits=0)
+        Result.informative(
+            f"profile: {name}", Spread.exactly(100 * seconds / whole), "% of the time", digits=0
+        )
         for name, seconds in sorted(shares.items(), key=lambda share: -share[1])
         if seconds >= whole / 100
     ]
@@ -55,7 +58,7 @@ def _self_times(root: Frame) -> dict[str, float]:
 
 
 def package(path: str | None) -> str | None:
-    """Return whose a file is, for our own with the part of ours; None for what is in no file."""
+    """Return the package that owns a file, for ours with the folder; None for code without a file."""
     if not path or path.startswith("<"):
         return None
     file = Path(path)

@@ -1,13 +1,13 @@
-"""What the token source promises, as figures; what a read costs is in `micro`."""
+"""Tokens: concurrent callers without a token, and renewals under load; reads are in `micro`."""
 
 from __future__ import annotations
 
-from benchmarks.harness.result import Figure
+from benchmarks.harness.result import Result
 from benchmarks.suites.tokens.renewal import auth_api_down, slow_renewals
 from benchmarks.suites.tokens.waiters import memory, short_token, waiters
 
 
-async def figures(*, quick: bool) -> list[Figure]:
+async def results(*, quick: bool) -> list[Result]:
     return [
         *await waiters(rounds=3 if quick else 15),
         *await short_token(),

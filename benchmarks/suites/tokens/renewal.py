@@ -1,11 +1,11 @@
-"""What requests notice of renewals: a client and Local Scope in two processes, with real time."""
+"""The effect of renewals on requests: a client and Local Scope in two processes, in real time."""
 
 from __future__ import annotations
 
 import time
 
-from benchmarks.harness.local_scope import scene
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.local_scope import running_scope
+from benchmarks.harness.result import Result, Spread
 from scope_async import ScopeClient, ScopeError
 from scope_async.telemetry.events import TokenWaited
 
@@ -14,7 +14,7 @@ LIFETIME = 6.0
 
 
 class Requests:
-    """Requests one after the other; remembers the seconds that each took."""
+    """Makes requests one after the other and returns the seconds that each took."""
 
     def __init__(self, scope: ScopeClient) -> None:
         self._scope = scope
@@ -29,7 +29,7 @@ class Requests:
         return time.perf_counter() - started
 
     async def while_refreshing(self, refreshing: bool, at_most: float) -> list[float]:
-        """Make requests until the renewal begins or ends, or the time is over."""
+        """Make requests while the renewal is in flight, or is not, for at most `at_most` seconds."""
         ends_at = time.perf_counter() + at_most
         taken = []
         while time.perf_counter() < ends_at and self._scope.tokens.status().refreshing is refreshing:
@@ -37,14 +37,14 @@ class Requests:
         return taken
 
 
-def slowest_but_for(share: float, taken: list[float]) -> float:
-    """Return the slowest in milliseconds, leaving out the slowest `share` of all."""
+def slowest_excluding(share: float, taken: list[float]) -> float:
+    """Return the slowest in milliseconds, excluding the slowest `share` of all."""
     ordered = sorted(taken)
     return ordered[-1 - int(share * len(ordered))] * 1000
 
 
-async def slow_renewals(cycles: int) -> list[Figure]:
-    """Compare requests while a renewal of 2 s is under way with those just before it began."""
+async def slow_renewals(cycles: int) -> list[Result]:
+    """Compare requests while a renewal of 2 s is in flight with those just before it began."""
     waited: list[TokenWaited] = []
 
     def hook(event: object) -> None:
@@ -54,36 +54,36 @@ async def slow_renewals(cycles: int) -> list[Figure]:
     quiet: list[list[float]] = []
     renewing: list[list[float]] = []
     options = f"--token-ttl={LIFETIME}", f"--fault=exchange:latency={RENEWAL}"
-    async with scene(*options) as local, local.client(hooks=[hook]) as scope:
+    async with running_scope(*options) as local, local.client(hooks=[hook]) as scope:
         requests = Requests(scope)
         await requests.one()
         waited.clear()
         for number in range(cycles + 1):
             before = await requests.while_refreshing(False, LIFETIME)
             during = await requests.while_refreshing(True, 2 * RENEWAL)
-            # The renewal began while the last of these was under way.
+            # The renewal began during the last of these.
             during.insert(0, before.pop())
-            if number:  # the first is still warming up
-                # As many of each: the slowest of more is slower. Both ends of a renewal count.
+            if number:  # the first cycle is a warm-up
+                # Equal numbers, since the slowest of more requests is slower; both ends of a renewal count.
                 size = min(len(before), len(during))
                 quiet.append(before[-size:])
                 renewing.append(during[: size // 2] + during[len(during) - size + size // 2 :])
         exchanges = scope.tokens.status().exchanges
     return [
         *(
-            Figure.at_most(
+            Result.at_most(
                 f"requests while a renewal takes 2 s: {name}",
                 Spread.of_ratios(
-                    [slowest_but_for(share, taken) for taken in renewing],
-                    [slowest_but_for(share, taken) for taken in quiet],
+                    [slowest_excluding(share, taken) for taken in renewing],
+                    [slowest_excluding(share, taken) for taken in quiet],
                 ),
                 1.2,
                 floor="no renewal",
-                detail=f"without {Spread.of([slowest_but_for(share, taken) for taken in quiet]).show()} ms",
+                detail=f"without {Spread.of([slowest_excluding(share, taken) for taken in quiet]).show()} ms",
             )
             for name, share in (("slowest", 0.0), ("all but 1 %", 0.01))
         ),
-        Figure.count(
+        Result.count(
             "requests that waited for a renewal or failed",
             len(waited) + requests.failed,
             0,
@@ -93,10 +93,10 @@ async def slow_renewals(cycles: int) -> list[Figure]:
     ]
 
 
-async def auth_api_down(rounds: int) -> list[Figure]:
+async def auth_api_down(rounds: int) -> list[Result]:
     """Take the auth API down for four fifths of a token's life."""
     made = failed = failures = 0
-    async with scene(f"--token-ttl={LIFETIME}") as local, local.client() as scope:
+    async with running_scope(f"--token-ttl={LIFETIME}") as local, local.client() as scope:
         requests = Requests(scope)
         await requests.one()
         for _ in range(rounds):
@@ -111,7 +111,7 @@ async def auth_api_down(rounds: int) -> list[Figure]:
                 made += 1
         failed, failures = requests.failed, scope.tokens.status().failures
     return [
-        Figure.count(
+        Result.count(
             "auth API down for 80 % of a token's life",
             failed,
             0,

@@ -1,6 +1,6 @@
-"""What a token source costs those who wait: time, exchanges, memory; nothing but the source, in one process.
+"""The cost of concurrent callers of a token source without a token: time, exchanges, memory.
 
-Times are CPU time of the thread, which never waits here: what else the machine does is not in it.
+Times are CPU time of the thread, so that other load of the machine is not in them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.harness.interleave import take_turns
-from benchmarks.harness.result import Figure, Spread
+from benchmarks.harness.interleave import interleave
+from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stub_server import CREDENTIALS
 from scope_async import ApiKeyCredentials, ServerError, TokenRefreshError, TokenSource
 from scope_async.auth.exchange import ExchangeResponse
@@ -23,8 +23,8 @@ WAITERS = 10_000
 WAITER_BYTES = 1500
 
 
-class Auth:
-    """An exchange without a network; held back until `answer` is set."""
+class HeldExchange:
+    """An exchange without a network that blocks until `answer` is set."""
 
     def __init__(self, lifetime: float = 3600.0, error: Exception | None = None) -> None:
         self.lifetime = lifetime
@@ -40,7 +40,7 @@ class Auth:
         return ExchangeResponse(f"token-{self.asked}", self.lifetime)
 
 
-def new_source(auth: Auth, **options: Any) -> TokenSource:
+def new_source(auth: HeldExchange, **options: Any) -> TokenSource:
     return TokenSource(
         CREDENTIALS,
         exchange=auth,
@@ -51,7 +51,7 @@ def new_source(auth: Auth, **options: Any) -> TokenSource:
 
 
 async def bare_waiters() -> float:
-    """Return the milliseconds for as many coroutines that await one bare event."""
+    """Return the milliseconds for the same number of coroutines on one bare event."""
     event = asyncio.Event()
     started = time.thread_time()
     tasks = [asyncio.ensure_future(event.wait()) for _ in range(WAITERS)]
@@ -61,12 +61,12 @@ async def bare_waiters() -> float:
     return (time.thread_time() - started) * 1000
 
 
-async def waiters(rounds: int) -> list[Figure]:
+async def waiters(rounds: int) -> list[Result]:
     asked: list[int] = []
     typed: list[int] = []
 
     async def wait(error: Exception | None) -> float:
-        auth = Auth(error=error)
+        auth = HeldExchange(error=error)
         tokens = new_source(auth)
         started = time.thread_time()
         tasks = [asyncio.ensure_future(tokens.get()) for _ in range(WAITERS)]
@@ -80,7 +80,7 @@ async def waiters(rounds: int) -> list[Figure]:
         await tokens.aclose()
         return taken
 
-    taken = await take_turns(
+    taken = await interleave(
         {
             "bare": bare_waiters,
             "cold": lambda: wait(None),
@@ -90,21 +90,21 @@ async def waiters(rounds: int) -> list[Figure]:
     )
     took = {name: f"{Spread.of(values).show(0)} ms" for name, values in taken.items()}
     return [
-        Figure.at_most(
+        Result.at_most(
             f"{WAITERS:,} waiters, cold: time",
             Spread.of_ratios(taken["cold"], taken["bare"]),
             3.0,
             floor="bare event",
             detail=f"{took['cold']}; bare event {took['bare']}",
         ),
-        Figure.count(
+        Result.count(
             f"{WAITERS:,} waiters, cold or down: exchanges",
             max(asked),
             1,
             unit="exchanges",
             reached=set(asked) == {1},
         ),
-        Figure.count(
+        Result.count(
             f"{WAITERS:,} waiters, auth API down: typed errors",
             min(typed),
             WAITERS,
@@ -115,16 +115,16 @@ async def waiters(rounds: int) -> list[Figure]:
     ]
 
 
-async def short_token() -> list[Figure]:
-    auth = Auth(lifetime=60.0)
+async def short_token() -> list[Result]:
+    auth = HeldExchange(lifetime=60.0)
     auth.answer.set()
     async with new_source(auth, token_refresh_buffer=300) as tokens:
         for _ in range(READS):
             await tokens.get()
-    return [Figure.count(f"60 s token, 300 s buffer, {READS:,} reads", auth.asked, 1, unit="exchanges")]
+    return [Result.count(f"60 s token, 300 s buffer, {READS:,} reads", auth.asked, 1, unit="exchanges")]
 
 
-async def memory() -> list[Figure]:
+async def memory() -> list[Result]:
     async def traced(wait: Callable[[], Any]) -> float:
         gc.collect()
         tracemalloc.start()
@@ -141,10 +141,10 @@ async def memory() -> list[Figure]:
     event = asyncio.Event()
     await traced(event.wait)  # the set of all tasks grows once
     bare = await traced(event.wait)
-    async with new_source(Auth()) as tokens:
+    async with new_source(HeldExchange()) as tokens:
         used = await traced(tokens.get)
     return [
-        Figure(
+        Result(
             f"memory of {WAITERS:,} waiters",
             f"<= {WAITER_BYTES:,} bytes each",
             f"{used:,.0f} bytes each",
