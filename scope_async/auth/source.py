@@ -167,7 +167,7 @@ class TokenSource:
             )
             return
         _logger.info("the service refused the token of generation %d; renewing it", token.generation)
-        self._rejected, self._token = token, invalidated(token)
+        self._rejected, self._token = self._token, invalidated(self._token)
         self._refresh_loop.wake()
 
     def status(self) -> TokenStatus:

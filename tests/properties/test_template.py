@@ -18,7 +18,7 @@ def expected(text, values):
 
 
 @given(pieces, texts, st.data())
-def test_rendering_is_one_pass_of_substitution(pieces, end, data):
+def test_render_is_one_pass_of_substitution(pieces, end, data):
     text = "".join(f"{literal}{{{{{name}}}}}" for literal, name in pieces) + end
     renderer = TextRenderer(text)
     values = {name: data.draw(texts, name) for name in renderer.names}
@@ -28,14 +28,14 @@ def test_rendering_is_one_pass_of_substitution(pieces, end, data):
 
 
 @given(texts, st.dictionaries(names, texts))
-def test_what_has_no_variables_is_untouched(text, values):
+def test_render_leaves_text_without_variables_alone(text, values):
     renderer = TextRenderer(text, strict=False)
     if not renderer.names:
         assert renderer.render(values) == text
 
 
 @given(st.lists(st.tuples(texts, texts), max_size=5), st.data())
-def test_no_value_changes_the_structure_of_a_chat(messages, data):
+def test_render_keeps_the_structure_of_a_chat_for_any_value(messages, data):
     renderer = ChatRenderer(messages)
     values = {name: data.draw(texts, name) for name in renderer.names}
     rendered = renderer.messages(values)

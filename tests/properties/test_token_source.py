@@ -212,7 +212,7 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
 
 # A task that is cancelled before its first step never awaits what anyio wrapped in it.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
-def test_the_promises_hold_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:
+def test_token_source_keeps_its_promises(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     run_state_machine_as_test(
         TokenMachine,

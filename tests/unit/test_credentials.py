@@ -35,14 +35,14 @@ def everything_shown(error: BaseException) -> str:
     return "\n".join((shown, *hidden))
 
 
-def test_the_secret_is_not_shown() -> None:
+def test_repr_hides_the_secret() -> None:
     assert "secret_1" not in f"{CREDENTIALS} {CREDENTIALS!r} {StaticCredentials(CREDENTIALS)!r}"
     assert "key_1" in repr(CREDENTIALS)
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 @pytest.mark.parametrize("value", ["", "  ", None, 7])
-def test_all_three_parts_are_needed(position, value) -> None:
+def test_credentials_need_all_three_parts(position, value) -> None:
     parts: list[object] = ["org_1", "key_1", "secret_1"]
     parts[position] = value
     with pytest.raises(MissingApiKeyError, match=("org_id", "api_key", "api_secret")[position]) as caught:
@@ -51,29 +51,29 @@ def test_all_three_parts_are_needed(position, value) -> None:
 
 
 @pytest.mark.parametrize("swapped", ["SCOPE_ORG_ID", "SCOPE_API_KEY"])
-def test_a_secret_where_a_public_value_belongs_is_refused_and_not_shown(swapped) -> None:
+def test_credentials_refuse_a_secret_in_a_public_field_without_showing_it(swapped) -> None:
     values = VARIABLES | {swapped: "secret_1", "SCOPE_API_SECRET": "key_1"}
     with pytest.raises(ConfigurationError, match="holds an API secret") as caught:
         ApiKeyCredentials.from_env(values)
     assert "secret_1" not in str(caught.value)
 
 
-def test_the_environment_is_read() -> None:
+def test_from_env_reads_the_variables() -> None:
     assert ApiKeyCredentials.from_env(VARIABLES) == CREDENTIALS
 
 
-def test_the_other_names_are_read_too() -> None:
+def test_from_env_reads_the_other_spellings() -> None:
     environ = {"SCOPE_ORG_ID": "org_1", "SCOPE_CLIENT_ID": "key_1", "SCOPE_CLIENT_SECRET": "secret_1"}
     assert ApiKeyCredentials.from_env(environ) == CREDENTIALS
 
 
-def test_all_that_is_missing_is_named_at_once() -> None:
+def test_from_env_names_all_missing_variables() -> None:
     with pytest.raises(MissingApiKeyError) as caught:
         ApiKeyCredentials.from_env({})
     assert all(name in str(caught.value) for name in VARIABLES)
 
 
-def test_two_secrets_that_differ_are_not_shown() -> None:
+def test_from_env_does_not_show_two_secrets_that_differ() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ApiKeyCredentials.from_env(VARIABLES | {"SCOPE_CLIENT_SECRET": "secret_2"})
     assert "SCOPE_API_SECRET and SCOPE_CLIENT_SECRET" in str(caught.value)
@@ -81,7 +81,7 @@ def test_two_secrets_that_differ_are_not_shown() -> None:
     assert "secret_2" not in str(caught.value)
 
 
-async def test_the_environment_is_read_anew_each_time(monkeypatch) -> None:
+async def test_env_credentials_are_read_anew_each_time(monkeypatch) -> None:
     provider = EnvCredentials()
     for secret in ("secret_1", "secret_2"):
         for name, value in (VARIABLES | {"SCOPE_API_SECRET": secret}).items():
@@ -102,16 +102,16 @@ async def test_the_environment_is_read_anew_each_time(monkeypatch) -> None:
         json.dumps({"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1", "note": "x"}),
     ],
 )
-def test_every_form_of_a_file_is_read(text) -> None:
+def test_file_is_read_in_every_form(text) -> None:
     assert ApiKeyCredentials.from_env(parse_credentials(text)) == CREDENTIALS
 
 
-def test_a_secret_may_hold_what_separates() -> None:
+def test_file_value_may_hold_an_equals_sign() -> None:
     text = LINES.replace("secret_1", "a=b#c'd")
     assert ApiKeyCredentials.from_env(parse_credentials(text)).api_secret == "a=b#c'd"
 
 
-async def test_a_file_is_read_anew_each_time(tmp_path) -> None:
+async def test_file_credentials_are_read_anew_each_time(tmp_path) -> None:
     file = tmp_path / "credentials"
     provider = FileCredentials(file)
     for secret in ("secret_1", "secret_2"):
@@ -133,7 +133,7 @@ async def test_a_file_is_read_anew_each_time(tmp_path) -> None:
     ],
     ids=range(8),
 )
-async def test_a_file_that_cannot_be_used_names_itself_and_no_secret(tmp_path, content) -> None:
+async def test_file_that_cannot_be_used_is_named_without_its_secret(tmp_path, content) -> None:
     file = tmp_path / "credentials"
     file.write_bytes(content)
     with pytest.raises(ConfigurationError, match="credentials") as caught:
@@ -144,14 +144,14 @@ async def test_a_file_that_cannot_be_used_names_itself_and_no_secret(tmp_path, c
     assert caught.value.__cause__ is None
 
 
-async def test_no_local_of_an_error_holds_a_secret_from_the_environment(monkeypatch) -> None:
+async def test_error_has_no_local_that_holds_a_secret_of_the_environment(monkeypatch) -> None:
     monkeypatch.setenv("SCOPE_API_SECRET", "secret_1")
     with pytest.raises(MissingApiKeyError) as caught:
         await EnvCredentials()()
     assert "secret_1" not in everything_shown(caught.value)
 
 
-async def test_a_file_that_hangs_can_be_given_up(tmp_path) -> None:
+async def test_file_that_hangs_can_be_cancelled(tmp_path) -> None:
     pipe = tmp_path / "credentials"
     os.mkfifo(pipe)
     try:
@@ -162,12 +162,12 @@ async def test_a_file_that_hangs_can_be_given_up(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("path", ["absent", "", "a\0b"])
-async def test_a_file_that_cannot_be_read_names_itself(tmp_path, path) -> None:
+async def test_file_that_cannot_be_read_is_named(tmp_path, path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         await FileCredentials(f"{tmp_path}/{path}")()
 
 
-async def test_a_chain_asks_until_one_has_credentials(tmp_path) -> None:
+async def test_chain_asks_until_one_has_credentials(tmp_path) -> None:
     asked = []
 
     async def later() -> ApiKeyCredentials:
@@ -181,7 +181,7 @@ async def test_a_chain_asks_until_one_has_credentials(tmp_path) -> None:
     assert not asked
 
 
-async def test_a_chain_without_credentials_names_every_reason(tmp_path) -> None:
+async def test_chain_without_credentials_names_every_reason(tmp_path) -> None:
     async def nothing() -> ApiKeyCredentials:
         raise MissingApiKeyError("the vault is empty")
 
@@ -198,18 +198,18 @@ async def test_a_chain_without_credentials_names_every_reason(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [EnvCredentials, ("org_1", "key_1", "secret_1"), None])
-def test_a_chain_refuses_at_once_what_is_no_provider(wrong) -> None:
+def test_chain_refuses_what_is_no_provider(wrong) -> None:
     with pytest.raises(TypeError, match="credentials") as told:
         ChainCredentials(EnvCredentials(), wrong)
     assert "secret_1" not in str(told.value)
 
 
-async def test_an_empty_chain_says_so() -> None:
+async def test_chain_that_is_empty_says_so() -> None:
     with pytest.raises(MissingApiKeyError, match="none was given"):
         await ChainCredentials()()
 
 
-async def test_a_failure_of_another_kind_is_not_taken_for_absence() -> None:
+async def test_chain_raises_an_error_that_is_not_about_configuration() -> None:
     async def broken() -> ApiKeyCredentials:
         raise RuntimeError("a mistake in the user's code")
 
@@ -217,7 +217,7 @@ async def test_a_failure_of_another_kind_is_not_taken_for_absence() -> None:
         await ChainCredentials(broken, StaticCredentials(CREDENTIALS))()
 
 
-def test_functions_and_objects_are_providers() -> None:
+def test_as_provider_accepts_functions_and_objects() -> None:
     async def function() -> ApiKeyCredentials:
         return CREDENTIALS
 

@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 from scope_async import errors
+from scope_async.errors import NoProductionVersionError, RateLimitError, ServerError, TokenRefreshError
 
 EVERY_ERROR = [
     kind
@@ -39,13 +40,13 @@ TREE = {
 }
 
 
-def test_the_tree_is_that_of_the_contract() -> None:
+def test_errors_form_the_tree_of_the_contract() -> None:
     parents = {kind.__name__: kind.__bases__[0].__name__ for kind in EVERY_ERROR}
     assert parents.pop("ScopeError") == "Exception"
     assert parents == TREE
 
 
-def test_network_errors_are_also_the_builtin_ones() -> None:
+def test_network_errors_are_builtin_ones_too() -> None:
     assert issubclass(errors.ConnectionError, builtins.ConnectionError)
     assert issubclass(errors.TimeoutError, builtins.TimeoutError)
     assert issubclass(errors.TimeoutError, builtins.ConnectionError)
@@ -54,7 +55,7 @@ def test_network_errors_are_also_the_builtin_ones() -> None:
 
 @pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("duplicate", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
-def test_every_error_survives_a_process_border(kind, duplicate) -> None:
+def test_errors_can_be_pickled(kind, duplicate) -> None:
     original = kind("what happened")
     for name, value in {"http_status": 503, "request_id": "r-1", "missing_variables": ("a",)}.items():
         if hasattr(original, name):
@@ -66,11 +67,11 @@ def test_every_error_survives_a_process_border(kind, duplicate) -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
-def test_every_error_says_its_message(kind) -> None:
+def test_errors_say_their_message(kind) -> None:
     assert str(kind("what happened")) == "what happened"
 
 
-def test_an_api_error_ends_with_the_facts_to_quote() -> None:
+def test_api_error_ends_with_status_code_and_request_id() -> None:
     error = errors.NotFoundError(
         "no such prompt", http_status=404, error_code="prompt_not_found", request_id="r-1"
     )
@@ -78,8 +79,38 @@ def test_an_api_error_ends_with_the_facts_to_quote() -> None:
     assert error.message == "no such prompt"
 
 
-def test_the_body_is_cut_and_not_in_the_message() -> None:
+def test_api_error_cuts_the_body_and_keeps_it_out_of_the_message() -> None:
     error = errors.ServerError("broken", http_body="x" * 10_000)
     assert error.http_body is not None
     assert len(error.http_body) == 2000
     assert "x" * 10 not in f"{error} {error!r}"
+
+
+def test_replace_returns_a_copy_with_other_attributes_and_without_traceback_or_notes() -> None:
+    error = RateLimitError(
+        "slow", http_status=429, error_code="c", request_id="r", http_body="b", retry_after=1
+    )
+    error.add_note("seen by one caller")
+    replaced = error.replace(retry_after=5)
+    assert type(replaced) is RateLimitError
+    assert vars(replaced) == {**vars(RateLimitError("slow")), "http_status": 429, "error_code": "c"} | {
+        "request_id": "r",
+        "http_body": "b",
+        "retry_after": 5,
+    }
+    assert (replaced.__traceback__, replaced.__cause__) == (None, None)
+    assert str(replaced) == str(error)
+
+
+def test_replace_returns_an_error_of_another_class() -> None:
+    error = ServerError("down", http_status=503, request_id="r").replace(
+        TokenRefreshError, message="no token"
+    )
+    assert type(error) is TokenRefreshError
+    assert str(error) == "no token (HTTP 503, request id r)"
+
+
+def test_replace_keeps_what_a_subclass_has_besides() -> None:
+    error = NoProductionVersionError("none", http_status=404)
+    error.name = "greeting"
+    assert error.replace(message="still none").name == "greeting"

@@ -40,9 +40,7 @@ def client_of(local: LocalScope, **options: Any) -> ScopeClient:
     return ScopeClient(options.pop("credentials", None) or local.credentials, **options)
 
 
-async def test_from_an_api_key_to_a_rendered_prompt(
-    local: LocalScope, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_api_key_to_a_rendered_prompt(local: LocalScope, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = local.credentials
     monkeypatch.setenv("SCOPE_ORG_ID", credentials.org_id)
     monkeypatch.setenv("SCOPE_API_KEY", credentials.api_key)
@@ -58,7 +56,7 @@ async def test_from_an_api_key_to_a_rendered_prompt(
         assert by_id.content == version.content
 
 
-async def test_a_cold_start_of_ten_thousand_makes_one_exchange_and_one_request(local: LocalScope) -> None:
+async def test_cold_start_of_ten_thousand_makes_one_exchange_and_one_request(local: LocalScope) -> None:
     async with client_of(local) as scope:
         answers = await asyncio.gather(*(scope.get_prompt_version("greeting") for _ in range(10_000)))
     assert len(answers) == 10_000
@@ -67,7 +65,7 @@ async def test_a_cold_start_of_ten_thousand_makes_one_exchange_and_one_request(l
     assert local.journal.count("prompt") == 1
 
 
-async def test_no_request_waits_for_a_token_over_three_slow_renewals() -> None:
+async def test_slow_renewals_delay_no_request() -> None:
     async with LocalScope(token_ttl=5) as local:
         await local.add_prompt("greeting", "Hello")
         waits: list[TokenWaited] = []
@@ -99,7 +97,7 @@ BAD_BODIES = ["html", "empty", "list", "missing", "error", "truncated", "binary"
 
 
 @pytest.mark.parametrize("body", BAD_BODIES)
-async def test_a_success_that_is_not_what_the_contract_says(local: LocalScope, body: str) -> None:
+async def test_success_that_breaks_the_contract_is_a_server_error(local: LocalScope, body: str) -> None:
     local.faults.malformed("prompt", body)
     async with client_of(local) as scope:
         with pytest.raises(ServerError) as raised:
@@ -122,7 +120,7 @@ async def test_a_success_that_is_not_what_the_contract_says(local: LocalScope, b
         (503, ServerError, 4),
     ],
 )
-async def test_every_status_has_its_error(
+async def test_status_has_its_error(
     local: LocalScope, status: int, kind: type[ScopeError], attempts: int
 ) -> None:
     local.faults.status("prompt", status)
@@ -133,7 +131,7 @@ async def test_every_status_has_its_error(
     assert local.journal.count("prompt") == attempts
 
 
-async def test_five_and_eleven_megabytes_of_garbage(local: LocalScope) -> None:
+async def test_reply_of_five_and_eleven_megabytes_of_garbage(local: LocalScope) -> None:
     async with client_of(local, max_retries=0) as scope:
         for size in (5 * 2**20, 11 * 2**20):
             with local.faults.oversized("prompt", size), pytest.raises(ServerError):
@@ -141,7 +139,7 @@ async def test_five_and_eleven_megabytes_of_garbage(local: LocalScope) -> None:
 
 
 @pytest.mark.parametrize("at", ["before", "middle"])
-async def test_a_cut_connection_is_retried_and_then_told(local: LocalScope, at: str) -> None:
+async def test_cut_connection_is_retried_and_then_raised(local: LocalScope, at: str) -> None:
     async with client_of(local) as scope:
         with local.faults.drop("prompt", at, times=2):
             assert await scope.get_prompt_version("greeting")
@@ -150,7 +148,7 @@ async def test_a_cut_connection_is_retried_and_then_told(local: LocalScope, at: 
             await scope.get_prompt_version("greeting")
 
 
-async def test_a_reset_connection_and_a_service_that_is_not_there(local: LocalScope) -> None:
+async def test_reset_connection_and_absent_service_are_connection_errors(local: LocalScope) -> None:
     async with client_of(local) as scope:
         with local.faults.reset("prompt"), pytest.raises(ConnectionError):
             await scope.get_prompt_version("greeting")
@@ -160,21 +158,21 @@ async def test_a_reset_connection_and_a_service_that_is_not_there(local: LocalSc
             await scope.get_prompt_version("greeting")
 
 
-async def test_a_service_that_never_answers_ends_at_the_deadline(local: LocalScope) -> None:
+async def test_timeout_ends_a_call_that_is_never_answered(local: LocalScope) -> None:
     local.faults.hang("prompt")
     async with client_of(local, timeout=0.3) as scope:
         with pytest.raises(TimeoutError, match=r"0\.3 s"):
             await scope.get_prompt_version("greeting")
 
 
-async def test_one_deadline_covers_waiting_for_a_token(local: LocalScope) -> None:
+async def test_timeout_covers_the_wait_for_a_token(local: LocalScope) -> None:
     local.faults.hang("exchange")
     async with client_of(local, timeout=0.3) as scope:
         with pytest.raises((TimeoutError, AuthenticationError)):
             await scope.get_prompt_version("greeting")
 
 
-async def test_who_has_a_copy_does_not_wait_for_the_retries(local: LocalScope) -> None:
+async def test_stale_copy_is_served_before_the_retries(local: LocalScope) -> None:
     async with client_of(local, clock=local.clock, retry_base_delay=10.0) as scope:
         await scope.get_prompt_version("greeting")
         local.clock.advance(400)  # past cache_ttl and stale_while_revalidate
@@ -187,7 +185,7 @@ async def test_who_has_a_copy_does_not_wait_for_the_retries(local: LocalScope) -
         assert len([entry for entry in local.journal.entries if entry.operation == "prompt"]) == 3
 
 
-async def test_the_request_id_is_the_same_over_all_attempts(local: LocalScope) -> None:
+async def test_request_id_is_the_same_over_all_attempts(local: LocalScope) -> None:
     local.faults.status("prompt", 503, times=2)
     async with client_of(local) as scope:
         await scope.get_prompt_version("greeting")
@@ -196,7 +194,7 @@ async def test_the_request_id_is_the_same_over_all_attempts(local: LocalScope) -
     assert len(set(ids)) == 1
 
 
-async def test_a_revoked_key_is_refused_at_the_very_next_request(local: LocalScope) -> None:
+async def test_revoked_key_is_refused_at_the_next_request(local: LocalScope) -> None:
     credentials = await local.create_key("short-lived")
     async with client_of(local, credentials=credentials) as scope:
         assert await scope.get_prompt_version("greeting", cache=False)
@@ -205,7 +203,7 @@ async def test_a_revoked_key_is_refused_at_the_very_next_request(local: LocalSco
             await scope.get_prompt_version("greeting", cache=False)
 
 
-async def test_slow_requests_that_fill_the_pool_do_not_delay_a_token(local: LocalScope) -> None:
+async def test_full_connection_pool_does_not_delay_a_token(local: LocalScope) -> None:
     async with client_of(local, max_connections=10) as scope:
         first = await scope.tokens.get()
         local.faults.hang("prompt")
@@ -218,7 +216,7 @@ async def test_slow_requests_that_fill_the_pool_do_not_delay_a_token(local: Loca
         await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_turns_at_the_connections_are_taken_in_order_of_arrival(local: LocalScope) -> None:
+async def test_connections_are_given_in_order_of_arrival(local: LocalScope) -> None:
     async with client_of(local, max_connections=2) as scope:
         await scope.tokens.get()
         made = [0] * 20
@@ -232,7 +230,7 @@ async def test_turns_at_the_connections_are_taken_in_order_of_arrival(local: Loc
     assert min(made) >= 9
 
 
-async def test_a_call_that_waits_too_long_for_its_turn_times_out(local: LocalScope) -> None:
+async def test_timeout_covers_the_wait_for_a_connection(local: LocalScope) -> None:
     async with client_of(local, max_connections=1, timeout=0.2) as scope:
         await scope.tokens.get()
         with local.faults.hang("prompt"):
@@ -258,13 +256,13 @@ async def test_bad_arguments_are_refused_before_any_request(local: LocalScope) -
 
 
 @pytest.mark.parametrize("name", ["../../admin", "a/b", "a?x=1", "a#f", "%2e%2e", "grüße 👋", "a b", "a%2Fb"])
-async def test_every_name_reaches_the_service_as_one_segment(local: LocalScope, name: str) -> None:
+async def test_name_reaches_the_service_as_one_segment(local: LocalScope, name: str) -> None:
     await local.add_prompt(name, f"This is {name.replace('{', '')}")
     async with client_of(local) as scope:
         assert (await scope.get_prompt_version(name)).name == name
 
 
-async def test_what_is_not_found_says_what_was_looked_for(local: LocalScope) -> None:
+async def test_not_found_says_what_was_asked_for(local: LocalScope) -> None:
     await local.add_prompt("draft-only", "Not yet", publish=False)
     async with client_of(local) as scope:
         for name in ("unknown", "draft-only"):
@@ -278,7 +276,7 @@ async def test_what_is_not_found_says_what_was_looked_for(local: LocalScope) -> 
         assert not isinstance(missing.value, NoProductionVersionError)
 
 
-async def test_ping_tells_whether_both_services_accept_us(local: LocalScope) -> None:
+async def test_ping_fails_unless_both_services_accept_us(local: LocalScope) -> None:
     async with client_of(local, max_retries=0) as scope:
         await scope.ping()
         local.faults.status("prompt", 503, times=1)
@@ -292,7 +290,7 @@ async def test_plain_http_to_another_machine_is_refused(local: LocalScope) -> No
 
 
 @pytest.mark.parametrize("dialect", ["login", "sdk-token"])
-async def test_the_calls_of_the_official_sdk(local: LocalScope, dialect: str) -> None:
+async def test_calls_of_the_official_sdk(local: LocalScope, dialect: str) -> None:
     """The bodies and spellings that the synchronous SDK sends and reads, made by hand."""
     credentials = local.credentials
     path, key, secret = {

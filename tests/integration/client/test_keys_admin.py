@@ -41,7 +41,7 @@ def _client(local, key) -> ScopeClient:
     return ScopeClient(key.credentials(), base_url=local.url, auth_api_url=local.url, max_retries=0)
 
 
-async def test_a_new_key_goes_straight_into_a_client(local, admin):
+async def test_create_returns_credentials_for_a_client(local, admin):
     key = await admin.create("billing-service-prod", environment="staging", expires_in=3600)
     assert key.org_id == local.org_id
     assert (key.expires_at - key.created_at).total_seconds() == pytest.approx(3600, abs=0.01)
@@ -63,7 +63,7 @@ async def test_list_goes_through_all_pages_and_filters(admin):
     assert [key.name async for key in admin.list(environment="production")] == ["default"]
 
 
-async def test_revoking_is_immediate_final_and_idempotent(local, admin):
+async def test_revoke_is_immediate_final_and_idempotent(local, admin):
     key = await admin.create("billing")
     async with _client(local, key) as scope:
         await scope.get_prompt_version("greeting", cache=False)
@@ -78,7 +78,7 @@ async def test_revoking_is_immediate_final_and_idempotent(local, admin):
         await admin.rotate(key.api_key)
 
 
-async def test_no_request_with_the_token_of_a_revoked_key_is_answered(local, admin):
+async def test_revoke_refuses_every_request_with_a_token_of_the_key(local, admin):
     key = await admin.create("billing")
     async with _client(local, key) as scope:
         token = await scope.tokens.get()
@@ -105,7 +105,7 @@ async def test_no_request_with_the_token_of_a_revoked_key_is_answered(local, adm
     assert set(late) == {401}
 
 
-async def test_a_rotated_key_goes_on_for_the_overlap(local, admin):
+async def test_rotate_keeps_the_old_key_for_the_overlap(local, admin):
     old = await admin.create("billing", environment="staging")
     new = await admin.rotate(old.api_key, overlap=60)
     assert (new.name, new.environment) == (old.name, old.environment)
@@ -122,7 +122,7 @@ async def test_a_rotated_key_goes_on_for_the_overlap(local, admin):
         await scope.ping()
 
 
-async def test_the_audit_trail_tells_a_key_s_life(local, admin):
+async def test_events_are_the_audit_trail_of_a_key(local, admin):
     key = await admin.create("billing")
     async with _client(local, key) as scope:
         await scope.ping()
@@ -134,14 +134,14 @@ async def test_the_audit_trail_tells_a_key_s_life(local, admin):
     assert all(event.at.tzinfo is not None for event in events)
 
 
-async def test_a_reply_that_is_lost_does_not_make_a_second_key(local, admin):
+async def test_create_whose_reply_is_lost_makes_one_key(local, admin):
     before = len([key async for key in admin.list()])
     local.faults.drop("keys", "before", times=1)  # the reply, not the request
     await admin.create("billing")
     assert len([key async for key in admin.list()]) == before + 1
 
 
-async def test_only_an_administrator_manages_keys(local):
+async def test_admin_token_is_required(local):
     async with ScopeClient(local.credentials, base_url=local.url, auth_api_url=local.url) as scope:
         token = await scope.tokens.get()
     async with ApiKeyAdmin(local.url, token.value) as service:
@@ -157,7 +157,7 @@ async def test_only_an_administrator_manages_keys(local):
     assert "admin_wrong" not in str(caught.value)
 
 
-async def test_errors_are_the_package_s(admin):
+async def test_errors_are_those_of_the_package(admin):
     with pytest.raises(NotFoundError):
         await admin.get("key_none")
     with pytest.raises(NotFoundError):
@@ -170,7 +170,7 @@ async def test_errors_are_the_package_s(admin):
         await admin.get("..")
 
 
-async def test_it_opens_and_closes_in_any_order(local):
+async def test_start_and_aclose_in_any_order(local):
     admin = ApiKeyAdmin(local.url, local.admin_token)
     await admin.aclose()
     await admin.start()
@@ -181,7 +181,7 @@ async def test_it_opens_and_closes_in_any_order(local):
         await admin.create("billing")
 
 
-async def test_a_service_under_load_survives_a_rotation(local, admin):
+async def test_rotate_under_load_fails_no_call(local, admin):
     """New credentials where the client finds them, the old key revoked: no request fails."""
     first = await admin.create("billing")
     current = first.credentials()

@@ -47,18 +47,18 @@ async def opened_in_a_fixture(local: LocalScope) -> AsyncIterator[ScopeClient]:
         yield scope
 
 
-async def test_in_a_pytest_fixture(opened_in_a_fixture: ScopeClient) -> None:
+async def test_client_in_a_pytest_fixture(opened_in_a_fixture: ScopeClient) -> None:
     assert await opened_in_a_fixture.render_prompt("greeting", {"name": "Ada"}) == "Hello, Ada!"
 
 
-async def test_opened_in_one_task_and_closed_in_another(local: LocalScope) -> None:
+async def test_aclose_in_another_task_than_start(local: LocalScope) -> None:
     scope = client_of(local)
     await asyncio.create_task(scope.start())
     assert await asyncio.create_task(scope.get_prompt_version("greeting"))
     await asyncio.create_task(scope.aclose())
 
 
-async def test_closed_twice_and_at_once(local: LocalScope) -> None:
+async def test_aclose_twice_and_concurrently(local: LocalScope) -> None:
     scope = client_of(local)
     await scope.start()
     await scope.start()
@@ -68,11 +68,11 @@ async def test_closed_twice_and_at_once(local: LocalScope) -> None:
         await scope.get_prompt_version("greeting")
 
 
-async def test_closed_without_ever_being_started(local: LocalScope) -> None:
+async def test_aclose_without_start(local: LocalScope) -> None:
     await client_of(local).aclose()
 
 
-async def test_used_again_after_it_was_closed(local: LocalScope) -> None:
+async def test_start_works_again_after_aclose(local: LocalScope) -> None:
     scope = client_of(local)
     for _ in range(3):
         async with scope:
@@ -80,7 +80,7 @@ async def test_used_again_after_it_was_closed(local: LocalScope) -> None:
     assert local.journal.count("exchange") == 3
 
 
-async def test_started_again_while_it_is_being_closed(local: LocalScope) -> None:
+async def test_start_during_aclose(local: LocalScope) -> None:
     asked = 0
 
     async def slow_to_end() -> ApiKeyCredentials:
@@ -106,7 +106,7 @@ async def test_started_again_while_it_is_being_closed(local: LocalScope) -> None
         await scope.get_prompt_version("greeting")
 
 
-async def test_two_clients_closed_first_in_first_out(local: LocalScope) -> None:
+async def test_aclose_of_two_clients_first_in_first_out(local: LocalScope) -> None:
     first, second = client_of(local), client_of(local)
     await first.start()
     await second.start()
@@ -116,7 +116,7 @@ async def test_two_clients_closed_first_in_first_out(local: LocalScope) -> None:
     await second.aclose()
 
 
-async def test_in_an_exit_stack(local: LocalScope) -> None:
+async def test_client_in_an_exit_stack(local: LocalScope) -> None:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(client_of(local)) for _ in range(3)]
         for scope in clients:
@@ -124,7 +124,7 @@ async def test_in_an_exit_stack(local: LocalScope) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), asyncio.CancelledError()])
-async def test_an_exception_in_the_body_comes_out_as_itself(local: LocalScope, error: BaseException) -> None:
+async def test_exception_in_the_body_is_raised_as_it_is(local: LocalScope, error: BaseException) -> None:
     async def body() -> None:
         async with client_of(local) as scope:
             await scope.get_prompt_version("greeting")
@@ -135,14 +135,14 @@ async def test_an_exception_in_the_body_comes_out_as_itself(local: LocalScope, e
     assert raised.value is error
 
 
-async def test_start_under_a_time_limit(local: LocalScope) -> None:
+async def test_start_under_a_timeout(local: LocalScope) -> None:
     scope = client_of(local)
     await asyncio.wait_for(scope.start(), 5)
     assert await scope.get_prompt_version("greeting")
     await asyncio.wait_for(scope.aclose(), 5)
 
 
-async def test_close_that_is_cancelled_raises_it_and_can_be_finished(local: LocalScope) -> None:
+async def test_cancelled_aclose_raises_and_can_be_finished(local: LocalScope) -> None:
     scope = client_of(local)
     await scope.start()
     await scope.get_prompt_version("greeting")
@@ -154,7 +154,7 @@ async def test_close_that_is_cancelled_raises_it_and_can_be_finished(local: Loca
     await scope.aclose()
 
 
-async def test_closing_ends_calls_that_are_under_way(local: LocalScope) -> None:
+async def test_aclose_ends_calls_in_flight(local: LocalScope) -> None:
     local.faults.hang("prompt")
     scope = client_of(local)
     await scope.start()
@@ -167,7 +167,7 @@ async def test_closing_ends_calls_that_are_under_way(local: LocalScope) -> None:
     assert {type(answer) for answer in answers} == {ClientClosedError}
 
 
-async def test_a_killed_refresher_is_restarted_by_the_next_reader(local: LocalScope) -> None:
+async def test_cancelled_refresh_loop_is_restarted_by_the_next_reader(local: LocalScope) -> None:
     async with client_of(local) as scope:
         first = await scope.tokens.get()
         mine = asyncio.current_task()
@@ -180,7 +180,7 @@ async def test_a_killed_refresher_is_restarted_by_the_next_reader(local: LocalSc
         assert await scope.get_prompt_version("greeting")
 
 
-async def test_in_an_aiohttp_application(local: LocalScope) -> None:
+async def test_client_in_an_aiohttp_application(local: LocalScope) -> None:
     key = web.AppKey("scope", ScopeClient)
 
     async def scope_context(app: web.Application) -> AsyncIterator[None]:
@@ -197,7 +197,7 @@ async def test_in_an_aiohttp_application(local: LocalScope) -> None:
         assert await (await client.get("/")).text() == "Hello, aiohttp!"
 
 
-async def test_in_aiohttp_start_up_and_cleanup_hooks(local: LocalScope) -> None:
+async def test_client_in_aiohttp_startup_and_cleanup_hooks(local: LocalScope) -> None:
     scope = client_of(local)
 
     async def handler(_: web.Request) -> web.Response:
@@ -217,7 +217,7 @@ async def test_in_aiohttp_start_up_and_cleanup_hooks(local: LocalScope) -> None:
         assert await (await client.get("/")).text() == "Hello, hooks!"
 
 
-async def test_in_a_fastapi_lifespan_under_uvicorn(local: LocalScope) -> None:
+async def test_client_in_a_fastapi_lifespan_under_uvicorn(local: LocalScope) -> None:
     @asynccontextmanager
     async def lifespan(app: fastapi.FastAPI) -> AsyncIterator[None]:
         async with client_of(local) as app.state.scope:
@@ -241,7 +241,7 @@ async def test_in_a_fastapi_lifespan_under_uvicorn(local: LocalScope) -> None:
     await prompt_service
 
 
-def test_a_second_event_loop_keeps_the_token_and_drops_the_rest(new_loop: LoopFactory) -> None:
+def test_second_event_loop_keeps_the_token_and_drops_the_rest(new_loop: LoopFactory) -> None:
     async def first() -> tuple[ScopeClient, int]:
         async with greeting_service() as local:
             scope = client_of(local)
@@ -270,7 +270,7 @@ def test_a_second_event_loop_keeps_the_token_and_drops_the_rest(new_loop: LoopFa
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_a_forked_child_keeps_the_token_and_makes_connections_of_its_own(new_loop: LoopFactory) -> None:
+def test_forked_child_keeps_the_token_and_makes_connections_of_its_own(new_loop: LoopFactory) -> None:
     async def main() -> None:
         async with greeting_service() as local, client_of(local) as scope:
             await scope.get_prompt_version("greeting")
@@ -290,7 +290,7 @@ def test_a_forked_child_keeps_the_token_and_makes_connections_of_its_own(new_loo
             runner.run(main())
 
 
-def test_a_source_that_was_never_closed_warns(new_loop: LoopFactory) -> None:
+def test_token_source_that_was_never_closed_warns(new_loop: LoopFactory) -> None:
     async def main() -> None:
         async with greeting_service() as local:
             scope = client_of(local)
@@ -305,9 +305,7 @@ def test_a_source_that_was_never_closed_warns(new_loop: LoopFactory) -> None:
     assert any("TokenSource" in str(warning.message) for warning in told)
 
 
-async def test_nothing_is_logged_when_all_goes_well(
-    local: LocalScope, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_log_is_empty_without_failures(local: LocalScope, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         async with client_of(local) as scope:
             await scope.get_prompt_version("greeting")

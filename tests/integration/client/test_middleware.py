@@ -70,14 +70,14 @@ async def session(tokens: TokenSource) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def test_every_request_carries_the_token(service: Service, session: aiohttp.ClientSession) -> None:
+async def test_request_carries_the_token(service: Service, session: aiohttp.ClientSession) -> None:
     for _ in range(3):
         async with session.get(f"{service.url}/a") as response:
             assert response.status == 200
     assert service.seen == ["Bearer token-1"] * 3
 
 
-async def test_a_refused_token_is_replaced_and_the_request_replayed_once(
+async def test_401_replaces_the_token_and_replays_the_request_once(
     service: Service, session: aiohttp.ClientSession
 ) -> None:
     service.accepts = lambda header: header != "Bearer token-1"
@@ -87,7 +87,7 @@ async def test_a_refused_token_is_replaced_and_the_request_replayed_once(
     assert service.bodies == [b'{"x": 1}'] * 2
 
 
-async def test_a_service_that_refuses_every_token_gets_one_replay_and_no_storm(
+async def test_401_to_every_token_gets_one_replay_and_no_storm(
     service: Service, session: aiohttp.ClientSession, auth: FakeAuth
 ) -> None:
     service.accepts = lambda _: False
@@ -98,7 +98,7 @@ async def test_a_service_that_refuses_every_token_gets_one_replay_and_no_storm(
     assert len(service.seen) <= 20 + 3
 
 
-async def test_a_thousand_late_refusals_make_one_exchange(
+async def test_401_to_a_thousand_requests_makes_one_exchange(
     service: Service, session: aiohttp.ClientSession, auth: FakeAuth
 ) -> None:
     service.accepts = lambda header: header != "Bearer token-1"
@@ -111,7 +111,7 @@ async def test_a_thousand_late_refusals_make_one_exchange(
     assert len(auth.asked) == 2
 
 
-async def test_changed_credentials_get_a_second_replay(service: Service, auth: FakeAuth) -> None:
+async def test_401_after_changed_credentials_gets_a_second_replay(service: Service, auth: FakeAuth) -> None:
     keys = iter(["key_1", "key_1", "key_2"])
     last = "key_2"
 
@@ -128,7 +128,7 @@ async def test_changed_credentials_get_a_second_replay(service: Service, auth: F
     assert auth.asked == ["key_1", "key_1", "key_2"]
 
 
-async def test_a_body_that_cannot_be_sent_twice_is_not_replayed_but_the_token_is_dropped(
+async def test_401_to_a_body_that_cannot_be_sent_twice_invalidates_without_a_replay(
     service: Service, session: aiohttp.ClientSession, tokens: TokenSource
 ) -> None:
     service.accepts = lambda header: header != "Bearer token-1"
@@ -142,7 +142,7 @@ async def test_a_body_that_cannot_be_sent_twice_is_not_replayed_but_the_token_is
     assert (await tokens.get()).generation == 2
 
 
-async def test_a_redirect_to_another_origin_does_not_carry_the_token_away(
+async def test_redirect_to_another_origin_does_not_carry_the_token(
     service: Service, session: aiohttp.ClientSession
 ) -> None:
     foreign = Service()
@@ -156,7 +156,7 @@ async def test_a_redirect_to_another_origin_does_not_carry_the_token_away(
     assert foreign.seen == [None, None]
 
 
-async def test_a_closed_source_refuses_the_request_before_it_is_sent(
+async def test_closed_source_refuses_the_request_before_it_is_sent(
     service: Service, session: aiohttp.ClientSession, tokens: TokenSource
 ) -> None:
     await tokens.aclose()
@@ -165,7 +165,7 @@ async def test_a_closed_source_refuses_the_request_before_it_is_sent(
     assert service.seen == []
 
 
-async def test_cancelling_a_request_that_waits_for_a_token_leaves_the_exchange_alone(
+async def test_cancelled_request_leaves_the_exchange_alone(
     service: Service, session: aiohttp.ClientSession, auth: FakeAuth, tokens: TokenSource
 ) -> None:
     tokens.invalidate(await tokens.get())

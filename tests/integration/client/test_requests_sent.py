@@ -120,7 +120,7 @@ class Hook:
 
 @pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize("kind", ["our own", "passed in"])
-async def test_every_call_carries_the_contracts_headers(scope: Scope, kind: str, hooked: bool) -> None:
+async def test_call_carries_the_headers_of_the_contract(scope: Scope, kind: str, hooked: bool) -> None:
     hooks = [Hook()] if hooked else []
     async with session_of(kind) as session, client_of(scope, session=session, hooks=hooks) as client:
         await client.get_prompt_version("greeting")
@@ -136,7 +136,7 @@ async def test_every_call_carries_the_contracts_headers(scope: Scope, kind: str,
 
 
 @pytest.mark.parametrize("kind", ["our own", "passed in"])
-async def test_key_management_carries_them_too(scope: Scope, kind: str) -> None:
+async def test_key_management_carries_the_headers_of_the_contract(scope: Scope, kind: str) -> None:
     async with session_of(kind) as session:
         admin = ApiKeyAdmin(scope.url, "admin-token", session=session, environment="staging")
         async with admin:
@@ -145,7 +145,7 @@ async def test_key_management_carries_them_too(scope: Scope, kind: str) -> None:
     assert asked.items() >= {**COMMON, "Authorization": "Bearer admin-token"}.items()
 
 
-async def test_a_session_that_is_passed_in_is_used_and_never_closed() -> None:
+async def test_given_session_is_used_and_never_closed() -> None:
     async with LocalScope() as local, aiohttp.ClientSession() as session:
         await local.add_prompt("greeting", "Hello")
         for _ in range(2):
@@ -172,7 +172,7 @@ async def another_token(request: ClientRequest, handler: ClientHandlerType) -> C
     ids=["middleware", "auth", "default header", "netrc"],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of BasicAuth, from aiohttp 3.14 on
-async def test_a_session_that_is_passed_in_never_puts_another_token_in_place_of_ours(
+async def test_given_session_never_replaces_our_token(
     scope: Scope, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -201,7 +201,7 @@ async def test_a_session_that_is_passed_in_never_puts_another_token_in_place_of_
 
 
 @pytest.mark.parametrize("kind", ["our own", "passed in"])
-async def test_a_refused_token_is_replaced_and_the_replay_is_an_attempt(scope: Scope, kind: str) -> None:
+async def test_401_replaces_the_token_and_the_replay_is_an_attempt(scope: Scope, kind: str) -> None:
     hook, scope.refusals = Hook(), 1
     async with session_of(kind) as session, client_of(scope, session=session, hooks=[hook]) as client:
         assert await client.get_prompt_version("greeting")
@@ -214,7 +214,7 @@ async def test_a_refused_token_is_replaced_and_the_replay_is_an_attempt(scope: S
     assert (answered.operation, answered.status, answered.attempts) == ("prompts.get", 200, 2)
 
 
-async def test_a_service_that_refuses_every_token_is_asked_twice(scope: Scope) -> None:
+async def test_401_to_every_token_is_replayed_once(scope: Scope) -> None:
     scope.refusals = 100
     async with client_of(scope) as client:
         with pytest.raises(AuthenticationError) as caught:
@@ -250,7 +250,7 @@ def chunked() -> web.Response:
     ids=["json", "gzip", "chunked", "204", "304", "404", "a long 500"],
 )
 @pytest.mark.parametrize("kind", ["our own", "passed in"])
-async def test_one_connection_serves_call_after_call(scope: Scope, kind: str, answer) -> None:
+async def test_connection_is_reused(scope: Scope, kind: str, answer) -> None:
     scope.answer = answer
     async with session_of(kind) as session, client_of(scope, session=session, max_retries=0) as client:
         for _ in range(5):
@@ -285,7 +285,7 @@ async def stalled(request: web.Request) -> web.StreamResponse:
 
 
 @pytest.mark.parametrize("refusal", [cut_off, no_gzip, too_large, stalled])
-async def test_a_refusal_counts_whatever_its_body_is(
+async def test_401_counts_whatever_its_body_is(
     scope: Scope, refusal: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch
 ) -> None:
     monkeypatch.setattr("scope_async.http.session._UNAUTHORIZED_BODY_TIMEOUT", 0.05)
@@ -307,7 +307,7 @@ async def test_attempts_are_counted_over_replays_and_retries(scope: Scope) -> No
     assert answered.attempts == len(scope.of("/prompts/")) == 4
 
 
-async def test_an_error_repeats_no_token_that_its_call_was_sent_with(scope: Scope) -> None:
+async def test_error_repeats_no_token_of_its_call(scope: Scope) -> None:
     scope.refusals = 1
     scope.answer = lambda: web.json_response({"message": "not token-1 and not token-3"}, status=403)
     async with client_of(scope) as client:
@@ -319,7 +319,7 @@ async def test_an_error_repeats_no_token_that_its_call_was_sent_with(scope: Scop
 
 @pytest.mark.parametrize("how", ["cancelled", "too large"])
 @pytest.mark.parametrize("kind", ["our own", "passed in"])
-async def test_no_frame_of_a_failed_call_has_the_token(scope: Scope, kind: str, how: str) -> None:
+async def test_error_has_no_frame_with_the_token(scope: Scope, kind: str, how: str) -> None:
     if how == "cancelled":
         scope.refusals, scope.refusal = 1, forever
     else:

@@ -15,12 +15,15 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from scope_async import (
+    AccessToken,
     ApiKeyCredentials,
     FileCredentials,
     InvalidCredentialsError,
+    ScopeClient,
     TokenRefreshError,
     TokenSource,
 )
+from scope_async.auth.exchange import ExchangeResponse
 from scope_async.local import LocalScope
 
 
@@ -39,7 +42,7 @@ def tokens_of(local: LocalScope, **options: Any) -> TokenSource:
     )
 
 
-async def test_a_token_comes_with_its_claims_and_its_lifetime(local: LocalScope) -> None:
+async def test_token_has_claims_and_lifetime(local: LocalScope) -> None:
     async with tokens_of(local) as tokens:
         token = await tokens.get()
         assert token.claims["key_id"] == local.credentials.api_key
@@ -48,7 +51,7 @@ async def test_a_token_comes_with_its_claims_and_its_lifetime(local: LocalScope)
 
 
 @pytest.mark.parametrize("dialect", ["login", "sdk-token"])
-async def test_either_dialect_can_be_asked_for(local: LocalScope, dialect: str) -> None:
+async def test_dialect_can_be_chosen(local: LocalScope, dialect: str) -> None:
     async with tokens_of(local, auth_dialect=dialect) as tokens:
         assert await tokens.get()
     assert [entry.path.rsplit("/", 1)[-1] for entry in local.journal.entries] == [
@@ -56,7 +59,7 @@ async def test_either_dialect_can_be_asked_for(local: LocalScope, dialect: str) 
     ]
 
 
-async def test_auto_finds_the_dialect_that_answers_and_remembers_it(local: LocalScope) -> None:
+async def test_dialect_auto_finds_the_one_that_answers_and_remembers_it(local: LocalScope) -> None:
     local.faults.dialect("login")
     async with tokens_of(local) as tokens:
         for _ in range(3):
@@ -66,14 +69,14 @@ async def test_auto_finds_the_dialect_that_answers_and_remembers_it(local: Local
     assert paths == ["login", "sdk-token", "sdk-token", "sdk-token", "sdk-token"]
 
 
-async def test_where_there_is_no_auth_api_the_error_says_so(local: LocalScope) -> None:
+async def test_exchange_without_an_auth_api_says_so(local: LocalScope) -> None:
     local.faults.status("exchange", 404)
     async with tokens_of(local) as tokens:
         with pytest.raises(TokenRefreshError, match="no token exchange at auth_api_url"):
             await tokens.get()
 
 
-async def test_a_wrong_secret_is_refused_and_shown_nowhere(
+async def test_secret_that_is_wrong_is_refused_and_shown_nowhere(
     local: LocalScope, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = ApiKeyCredentials(local.org_id, local.credentials.api_key, "secret_wrong_wrong_wrong")
@@ -86,7 +89,7 @@ async def test_a_wrong_secret_is_refused_and_shown_nowhere(
     assert "secret_wrong" not in f"{refused.value!r} {refused.value} {refused.value.http_body} {caplog.text}"
 
 
-async def test_a_reply_that_repeats_the_secret_does_not_leak_it() -> None:
+async def test_secret_repeated_in_a_reply_does_not_leak() -> None:
     async def echo(request: web.Request) -> web.Response:
         data = await request.json()
         return web.json_response({"code": "bad", "message": f"got {data}"}, status=401)
@@ -103,7 +106,7 @@ async def test_a_reply_that_repeats_the_secret_does_not_leak_it() -> None:
 
 
 @pytest.mark.parametrize("before", [1900, 1985, 1995, 2100])
-async def test_a_secret_that_is_cut_off_with_the_body_does_not_leak_either(before: int) -> None:
+async def test_secret_cut_off_with_the_body_does_not_leak(before: int) -> None:
     async def echo(request: web.Request) -> web.Response:
         data = await request.json()
         return web.Response(status=401, text="x" * before + data["client_secret"])
@@ -116,7 +119,7 @@ async def test_a_secret_that_is_cut_off_with_the_body_does_not_leak_either(befor
     assert "secr" not in (refused.value.http_body or "").replace("[api secret]", "")
 
 
-async def test_a_broken_success_does_not_leak_the_token() -> None:
+async def test_token_in_a_broken_success_does_not_leak() -> None:
     async def broken(_: web.Request) -> web.Response:
         return web.json_response({"access_token": "the-token-itself", "expires_in": "soon"})
 
@@ -132,7 +135,7 @@ async def test_a_broken_success_does_not_leak_the_token() -> None:
 
 
 @pytest.mark.parametrize("body", ["html", "empty", "list", "missing", "error", "truncated", "binary"])
-async def test_a_malformed_reply_is_a_passing_failure(local: LocalScope, body: str) -> None:
+async def test_malformed_reply_is_a_transient_failure(local: LocalScope, body: str) -> None:
     with local.faults.malformed("exchange", body):
         async with tokens_of(local) as tokens:
             with pytest.raises(TokenRefreshError):
@@ -140,7 +143,7 @@ async def test_a_malformed_reply_is_a_passing_failure(local: LocalScope, body: s
     assert tokens.status().failures == 1
 
 
-async def test_network_faults_are_passing_failures(local: LocalScope) -> None:
+async def test_network_faults_are_transient_failures(local: LocalScope) -> None:
     for fault in (
         local.faults.reset("exchange"),
         local.faults.drop("exchange", "before"),
@@ -155,14 +158,16 @@ async def test_network_faults_are_passing_failures(local: LocalScope) -> None:
                     await tokens.get()
 
 
-async def test_an_exchange_that_is_never_answered_ends_at_its_own_limit(local: LocalScope) -> None:
+async def test_exchange_without_an_answer_ends_at_its_timeout(local: LocalScope) -> None:
     local.faults.hang("exchange")
     async with tokens_of(local, timeout=0.2) as tokens:
         with pytest.raises(TokenRefreshError, match=r"0\.2 s"):
             await tokens.get()
 
 
-async def test_a_revoked_key_heals_through_the_credentials_file(local: LocalScope, tmp_path: Path) -> None:
+async def test_revoked_key_is_replaced_through_the_credentials_file(
+    local: LocalScope, tmp_path: Path
+) -> None:
     file = tmp_path / "scope.json"
     old = await local.create_key("service-old")
     _write(file, old)
@@ -176,7 +181,7 @@ async def test_a_revoked_key_heals_through_the_credentials_file(local: LocalScop
     assert (first.api_key, second.api_key) == (old.api_key, new.api_key)
 
 
-async def test_ten_thousand_cold_readers_make_one_exchange(local: LocalScope) -> None:
+async def test_get_by_ten_thousand_readers_makes_one_exchange(local: LocalScope) -> None:
     async with tokens_of(local) as tokens:
         await asyncio.gather(*(tokens.get() for _ in range(10_000)))
     assert local.journal.count("exchange") == 1
@@ -200,3 +205,33 @@ async def _server(handler: Any) -> AsyncIterator[str]:
     app.router.add_route("*", "/{path:.*}", handler)
     async with TestServer(app) as server:
         yield str(server.make_url("")).rstrip("/")
+
+
+class SharedTokens:
+    """An exchange that hands out a token that several processes share, until it is rejected."""
+
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+        self.rejected: list[AccessToken | None] = []
+
+    async def __call__(
+        self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
+    ) -> ExchangeResponse:
+        self.rejected.append(rejected)
+        if rejected is None:
+            return ExchangeResponse("expired-elsewhere", 3600)
+        return ExchangeResponse((await self._tokens.get()).value, 3600)
+
+
+async def test_exchange_of_a_client_is_told_of_the_token_that_the_service_rejected(local: LocalScope) -> None:
+    await local.add_prompt("greeting", "Hello!")
+    async with tokens_of(local) as tokens:
+        exchange = SharedTokens(tokens)
+        async with ScopeClient(
+            local.credentials, exchange=exchange, base_url=local.url, auth_api_url=local.url
+        ) as scope:
+            assert await scope.render_prompt("greeting") == "Hello!"
+    first, second = exchange.rejected
+    assert first is None
+    assert second is not None
+    assert second.value == "expired-elsewhere"

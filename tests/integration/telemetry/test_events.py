@@ -85,7 +85,7 @@ async def everything(local: LocalScope, *hooks: Any) -> list[str]:
     return secrets
 
 
-async def test_every_event_happens_and_none_shows_what_it_must_not(
+async def test_events_all_happen_and_show_no_secret(
     local: LocalScope, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Event] = []
@@ -110,7 +110,7 @@ async def test_every_event_happens_and_none_shows_what_it_must_not(
             assert secret not in text, f"{place} show {secret!r}"
 
 
-async def test_every_call_and_every_wait_ends_once(local: LocalScope) -> None:
+async def test_events_end_every_call_and_every_wait_once(local: LocalScope) -> None:
     seen: list[Event] = []
     await everything(local, seen.append)
     started = Counter(event.request_id for event in seen if isinstance(event, RequestStarted))
@@ -124,7 +124,7 @@ async def test_every_call_and_every_wait_ends_once(local: LocalScope) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_event_and_every_field_is_in_the_readme(kind) -> None:
+def test_events_and_their_fields_are_in_the_readme(kind) -> None:
     (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*\|(.*)\|$", README, re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == [field.name for field in attrs.fields(kind)]
 
@@ -138,7 +138,7 @@ def test_every_event_and_every_field_is_in_the_readme(kind) -> None:
         (("malformed",), "ServerError", 200),
     ],
 )
-async def test_a_failed_call_is_told(local: LocalScope, fault, error, status) -> None:
+async def test_failed_call_is_reported(local: LocalScope, fault, error, status) -> None:
     seen: list[Event] = []
     async with client_of(local, seen.append, max_retries=0) as scope:
         getattr(local.faults, fault[0])("prompt", *fault[1:])
@@ -149,7 +149,7 @@ async def test_a_failed_call_is_told(local: LocalScope, fault, error, status) ->
     assert failure.attempts == 1
 
 
-async def test_a_failed_login_is_told(local: LocalScope) -> None:
+async def test_failed_exchange_is_reported(local: LocalScope) -> None:
     seen: list[Event] = []
     wrong = attrs.evolve(local.credentials, api_secret="wrong")
     async with client_of(local, seen.append, credentials=wrong) as scope:
@@ -159,7 +159,7 @@ async def test_a_failed_login_is_told(local: LocalScope) -> None:
     assert ("exchange", 401) in {(failure.operation, failure.status) for failure in failures}
 
 
-async def test_a_cancelled_call_is_told(local: LocalScope) -> None:
+async def test_cancelled_call_is_reported(local: LocalScope) -> None:
     seen: list[Event] = []
     async with client_of(local, seen.append) as scope:
         await scope.tokens.get()
@@ -172,7 +172,7 @@ async def test_a_cancelled_call_is_told(local: LocalScope) -> None:
     assert (failure.error, failure.status) == ("CancelledError", None)
 
 
-async def test_a_hook_that_never_returns_delays_neither_a_call_nor_others(local: LocalScope) -> None:
+async def test_hook_that_never_returns_delays_neither_a_call_nor_other_hooks(local: LocalScope) -> None:
     forever = asyncio.Event()
     seen: list[Event] = []
 
@@ -186,7 +186,7 @@ async def test_a_hook_that_never_returns_delays_neither_a_call_nor_others(local:
     assert seen
 
 
-async def test_an_async_hook_gets_the_last_event(local: LocalScope) -> None:
+async def test_async_hook_gets_the_last_event(local: LocalScope) -> None:
     seen: list[Event] = []
 
     async def hook(event: Event) -> None:
@@ -198,9 +198,7 @@ async def test_an_async_hook_gets_the_last_event(local: LocalScope) -> None:
     assert isinstance(seen[-1], ClientClosed)
 
 
-async def test_without_telemetry_no_hook_is_called_and_no_call_makes_an_event(
-    local: LocalScope, monkeypatch
-) -> None:
+async def test_telemetry_disabled_calls_no_hook_and_makes_no_event(local: LocalScope, monkeypatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("an event was made")
 

@@ -21,7 +21,7 @@ def reads(traced: Traced) -> dict[str, int]:
     return {point.attributes["scope.cache.result"]: point.value for point in points}
 
 
-async def test_each_read_of_the_cache_has_one_result(local: LocalScope) -> None:
+async def test_cache_read_has_one_result(local: LocalScope) -> None:
     async with tracing(local, max_retries=0) as traced:
         scope = traced.scope
         await scope.get_prompt_version("greeting")
@@ -39,7 +39,7 @@ async def test_each_read_of_the_cache_has_one_result(local: LocalScope) -> None:
         assert reads(traced) == {"miss": 2, "hit": 1, "fallback": 1, "stale": 1}
 
 
-async def test_every_call_is_measured_with_its_outcome(local: LocalScope) -> None:
+async def test_call_is_measured_with_its_outcome(local: LocalScope) -> None:
     async with tracing(local, max_retries=0) as traced:
         await traced.scope.get_prompt_version("greeting", cache=False)
         local.faults.status("prompt", 500, times=1)
@@ -64,7 +64,7 @@ async def test_every_call_is_measured_with_its_outcome(local: LocalScope) -> Non
     assert points[0].explicit_bounds[0] == 0.005
 
 
-async def test_exchanges_their_failures_and_the_wait_for_a_token(local: LocalScope) -> None:
+async def test_exchanges_failures_and_waits_are_measured(local: LocalScope) -> None:
     local.faults.status("exchange", 401)
     traced = Traced(local)
     async with traced.scope:
@@ -79,7 +79,7 @@ async def test_exchanges_their_failures_and_the_wait_for_a_token(local: LocalSco
     assert "scope.token.expires_in" not in points
 
 
-def test_the_gauge_says_the_life_left_until_the_client_closes() -> None:
+def test_gauge_is_the_life_left_until_the_client_closes() -> None:
     reader, now = InMemoryMetricReader(), 0.0
     metrics = Metrics(MeterProvider([reader]).get_meter("test"), monotonic=lambda: now)
 
@@ -101,12 +101,12 @@ def test_the_gauge_says_the_life_left_until_the_client_closes() -> None:
     assert gauge() == []
 
 
-async def test_the_hook_observes_the_token_of_a_real_client(local: LocalScope) -> None:
+async def test_gauge_observes_the_token_of_a_real_client(local: LocalScope) -> None:
     async with tracing(local) as traced:
         (life,) = traced.points()["scope.token.expires_in"]
         assert 3000 < life.value <= 3600
     assert "scope.token.expires_in" not in traced.points()
 
 
-def test_without_providers_the_hook_does_nothing() -> None:
+def test_hook_without_providers_does_nothing() -> None:
     OpenTelemetryHook()(ClientClosed())

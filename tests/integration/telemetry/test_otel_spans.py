@@ -32,7 +32,7 @@ async def traced(local: LocalScope) -> AsyncIterator[Traced]:
         yield traced
 
 
-async def test_a_miss_is_a_child_of_the_current_span_and_the_fetch_its_child(traced: Traced) -> None:
+async def test_miss_is_a_child_of_the_current_span_and_the_fetch_its_child(traced: Traced) -> None:
     with traced.tracer.start_as_current_span("handler") as handler:
         await traced.scope.get_prompt_version("greeting")
     wait, fetch = traced.one(WAIT), traced.one(GET)
@@ -48,7 +48,7 @@ async def test_a_miss_is_a_child_of_the_current_span_and_the_fetch_its_child(tra
     assert {wait.status.status_code, fetch.status.status_code} == {StatusCode.UNSET}
 
 
-async def test_a_call_has_the_attributes_of_the_http_conventions(traced: Traced, local: LocalScope) -> None:
+async def test_call_has_the_attributes_of_the_http_conventions(traced: Traced, local: LocalScope) -> None:
     await traced.scope.get_prompt_version("greeting", cache=False)
     fetch = traced.one(GET)
     (request,) = (entry for entry in local.journal.entries if entry.operation == "prompt")
@@ -74,12 +74,12 @@ async def test_a_call_has_the_attributes_of_the_http_conventions(traced: Traced,
         ({"version": "nobody"}, "GET /api/v1/prompts/{name}/versions/{version_id}"),
     ],
 )
-async def test_the_name_of_a_span_has_nothing_that_varies(traced: Traced, options, name) -> None:
+async def test_span_name_has_nothing_that_varies(traced: Traced, options, name) -> None:
     await asyncio.gather(traced.scope.get_prompt_version("greeting", **options), return_exceptions=True)
     assert len(traced.named(name)) == 1
 
 
-async def test_a_call_in_the_callers_own_task_is_its_child(traced: Traced) -> None:
+async def test_call_in_the_callers_own_task_is_its_child(traced: Traced) -> None:
     with traced.tracer.start_as_current_span("handler") as handler:
         await traced.scope.get_prompt_version("greeting", cache=False)
         await traced.scope.ping()
@@ -90,7 +90,7 @@ async def test_a_call_in_the_callers_own_task_is_its_child(traced: Traced) -> No
 
 
 @pytest.mark.parametrize("prompts", [1, 1000])
-async def test_a_thousand_concurrent_calls_have_the_right_parents(local: LocalScope, prompts: int) -> None:
+async def test_concurrent_calls_have_the_right_parents(local: LocalScope, prompts: int) -> None:
     for number in range(prompts):
         await local.add_prompt(f"p{number}", f"{number}")
 
@@ -136,7 +136,7 @@ async def test_retries_are_events_of_one_span(traced: Traced, local: LocalScope)
     ]
 
 
-async def test_an_error_ends_both_spans_with_its_type(local: LocalScope) -> None:
+async def test_error_ends_both_spans_with_its_type(local: LocalScope) -> None:
     async with tracing(local, max_retries=0) as traced:
         local.faults.status("prompt", 500)
         with pytest.raises(ServerError):
@@ -149,7 +149,7 @@ async def test_an_error_ends_both_spans_with_its_type(local: LocalScope) -> None
     assert facts(fetch)["http.response.status_code"] == 500
 
 
-async def test_a_network_failure_ends_a_span_with_its_class(local: LocalScope) -> None:
+async def test_network_failure_ends_a_span_with_its_class(local: LocalScope) -> None:
     async with tracing(local, max_retries=0) as traced:
         local.faults.drop("prompt")
         with pytest.raises(ConnectionError):
@@ -159,7 +159,7 @@ async def test_a_network_failure_ends_a_span_with_its_class(local: LocalScope) -
     assert "http.response.status_code" not in facts(fetch)
 
 
-async def test_a_cancelled_caller_ends_its_own_span_and_not_the_fetch(
+async def test_cancelled_caller_ends_its_own_span_and_not_the_fetch(
     traced: Traced, local: LocalScope
 ) -> None:
     local.faults.latency("prompt", HELD)
@@ -180,7 +180,7 @@ async def test_a_cancelled_caller_ends_its_own_span_and_not_the_fetch(
     assert links_of(traced.named(WAIT)[1]) == [fetch.context.span_id]
 
 
-async def test_a_cancelled_call_of_ones_own_ends_its_span(traced: Traced, local: LocalScope) -> None:
+async def test_cancelled_call_ends_its_span(traced: Traced, local: LocalScope) -> None:
     local.faults.latency("prompt", HELD)
     task = asyncio.create_task(traced.scope.get_prompt_version("greeting", cache=False))
     await local.journal.wait_for_arrival("prompt")
@@ -190,7 +190,7 @@ async def test_a_cancelled_call_of_ones_own_ends_its_span(traced: Traced, local:
     assert facts(traced.one(GET))["error.type"] == "CancelledError"
 
 
-async def test_a_renewal_in_the_background_is_a_root_with_a_link(traced: Traced, local: LocalScope) -> None:
+async def test_renewal_in_the_background_is_a_root_with_a_link(traced: Traced, local: LocalScope) -> None:
     await traced.scope.get_prompt_version("greeting")
     local.clock.advance(310)  # past cache_ttl, within stale_while_revalidate
     with traced.tracer.start_as_current_span("handler") as handler:
@@ -203,7 +203,7 @@ async def test_a_renewal_in_the_background_is_a_root_with_a_link(traced: Traced,
     assert renewal.context.trace_id != handler.get_span_context().trace_id
 
 
-async def test_an_exchange_is_a_root_and_those_who_wait_link_to_it(local: LocalScope) -> None:
+async def test_exchange_is_a_root_and_its_waiters_link_to_it(local: LocalScope) -> None:
     traced = Traced(local)
     local.faults.latency("exchange", HELD)
     async with traced.scope:
@@ -218,7 +218,7 @@ async def test_an_exchange_is_a_root_and_those_who_wait_link_to_it(local: LocalS
     assert [event.name for event in fetch.events] == ["scope.token.waited"]
 
 
-async def test_a_token_renewal_is_a_root_with_a_link_to_the_exchange_before(local: LocalScope) -> None:
+async def test_token_renewal_is_a_root_with_a_link_to_the_exchange_before(local: LocalScope) -> None:
     async with tracing(local) as traced:
         with traced.tracer.start_as_current_span("handler"):
             local.clock.advance(3590)
@@ -233,7 +233,7 @@ async def test_a_token_renewal_is_a_root_with_a_link_to_the_exchange_before(loca
 
 
 @pytest.mark.parametrize("propagate", [True, False])
-async def test_traceparent_goes_along_without_baggage(local: LocalScope, propagate: bool) -> None:
+async def test_traceparent_is_sent_without_baggage(local: LocalScope, propagate: bool) -> None:
     sent: list[Mapping[str, str]] = []
 
     async def note(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:

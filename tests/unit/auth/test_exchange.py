@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import jwt
 import pytest
 
 from scope_async import ApiError, RateLimitError, ServerError
-from scope_async.auth.exchange import DEFAULT_LIFETIME, read_exchange_response
+from scope_async.auth.exchange import DEFAULT_LIFETIME, DIALECTS, read_exchange_response
+from scope_async.config import AuthDialect
 from scope_async.http.messages import Reply
 
 
@@ -30,7 +31,7 @@ def test_expires_in_is_the_lifetime() -> None:
 
 
 @pytest.mark.parametrize("expires_in", [{}, {"expires_in": None}])
-def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(
+def test_lifetime_is_exp_minus_iat_without_expires_in(
     expires_in: dict[str, None],
 ) -> None:
     assert (
@@ -50,7 +51,7 @@ def test_without_expires_in_the_claims_tell_the_lifetime_whatever_the_time(
         "a.b.c",
     ],
 )
-def test_when_nothing_tells_the_lifetime_it_is_300_seconds(token: str) -> None:
+def test_lifetime_is_300_seconds_without_expires_in_and_claims(token: str) -> None:
     assert read_exchange_response(reply({"access_token": token})).lifetime == DEFAULT_LIFETIME
 
 
@@ -85,7 +86,7 @@ def test_when_nothing_tells_the_lifetime_it_is_300_seconds(token: str) -> None:
         b"[" * 100_000,
     ],
 )
-def test_a_broken_reply_is_a_server_error(data: Any) -> None:
+def test_broken_reply_is_a_server_error(data: Any) -> None:
     with pytest.raises(ServerError):
         read_exchange_response(reply(data))
 
@@ -95,8 +96,12 @@ def test_token_type_is_not_case_sensitive(kind: str | None) -> None:
     assert read_exchange_response(reply({"access_token": "t", "token_type": kind})).value == "t"
 
 
-def test_errors_keep_what_the_auth_api_said() -> None:
+def test_error_keeps_the_message_of_the_auth_api() -> None:
     with pytest.raises(ApiError, match="who are you"):
         read_exchange_response(reply({"code": "unauthorized", "message": "who are you"}, 401))
     with pytest.raises(RateLimitError):
         read_exchange_response(reply(b"", 429))
+
+
+def test_dialects_are_those_of_the_option() -> None:
+    assert ["auto", *DIALECTS] == list(get_args(AuthDialect))

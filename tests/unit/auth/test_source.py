@@ -24,7 +24,7 @@ from scope_async.telemetry import events
 from tests.fakes.exchange import ADDRESSES, CREDENTIALS, FakeAuth, settle, source, travel
 
 
-async def test_nothing_is_there_before_the_first_exchange() -> None:
+async def test_peek_returns_none_before_the_first_exchange() -> None:
     tokens = source(FakeAuth())
     assert tokens.peek() is None
     assert tokens.status().state == "empty"
@@ -40,7 +40,7 @@ async def test_get_exchanges_once_and_then_never_suspends() -> None:
         assert auth.asked == ["key_1"]
 
 
-async def test_start_warms_up_without_waiting() -> None:
+async def test_start_begins_an_exchange_without_waiting() -> None:
     auth = FakeAuth()
     auth.hold()
     async with source(auth) as tokens:
@@ -52,7 +52,7 @@ async def test_start_warms_up_without_waiting() -> None:
         assert tokens.peek() is not None
 
 
-async def test_ten_thousand_readers_share_one_exchange() -> None:
+async def test_get_by_ten_thousand_readers_makes_one_exchange() -> None:
     auth = FakeAuth()
     async with source(auth) as tokens:
         answers = await asyncio.gather(*(tokens.get() for _ in range(10_000)))
@@ -60,7 +60,7 @@ async def test_ten_thousand_readers_share_one_exchange() -> None:
     assert auth.asked == ["key_1"]
 
 
-async def test_ten_thousand_readers_of_a_dead_auth_api_make_one_exchange() -> None:
+async def test_get_by_ten_thousand_readers_makes_one_exchange_that_fails() -> None:
     auth = FakeAuth()
     auth.error = ServerError("down", http_status=503)
     async with source(auth) as tokens:
@@ -73,7 +73,7 @@ async def test_ten_thousand_readers_of_a_dead_auth_api_make_one_exchange() -> No
     assert len(causes) == 1
 
 
-async def test_the_callers_are_told_when_trying_again_may_help() -> None:
+async def test_error_has_retry_after() -> None:
     auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.error = RateLimitError("slow down", http_status=429, retry_after=7)
     async with source(auth, clock) as tokens:
@@ -91,7 +91,7 @@ async def test_the_callers_are_told_when_trying_again_may_help() -> None:
         assert await tokens.get()
 
 
-async def test_a_token_is_renewed_in_the_background_before_it_expires() -> None:
+async def test_token_is_renewed_in_the_background_before_it_expires() -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
@@ -108,7 +108,7 @@ async def test_a_token_is_renewed_in_the_background_before_it_expires() -> None:
         assert tokens.status().generation == 2
 
 
-async def test_a_short_token_and_a_long_buffer_make_one_exchange_for_20_000_reads() -> None:
+async def test_buffer_longer_than_the_lifetime_makes_one_exchange_for_20_000_reads() -> None:
     auth = FakeAuth(lifetime=60)
     async with source(auth, token_refresh_buffer=300) as tokens:
         for _ in range(20_000):
@@ -116,7 +116,7 @@ async def test_a_short_token_and_a_long_buffer_make_one_exchange_for_20_000_read
     assert len(auth.asked) == 1
 
 
-async def test_a_clamped_buffer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_buffer_that_is_clamped_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     auth, clock, seen = FakeAuth(lifetime=30), FakeClock(ticking=False), []
     with caplog.at_level(logging.WARNING, "scope_async.auth"):
         async with source(auth, clock, hooks=[seen.append]):
@@ -126,7 +126,7 @@ async def test_a_clamped_buffer_is_told_once(caplog: pytest.LogCaptureFixture) -
     assert caplog.text.count("token_refresh_buffer") == 1
 
 
-async def test_a_failed_renewal_never_displaces_a_valid_token() -> None:
+async def test_failed_renewal_leaves_a_valid_token_in_use() -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
@@ -142,7 +142,7 @@ async def test_a_failed_renewal_never_displaces_a_valid_token() -> None:
         assert tokens.peek() is not None
 
 
-async def test_an_outage_of_most_of_a_tokens_life_fails_no_reader() -> None:
+async def test_outage_of_most_of_a_lifetime_fails_no_reader() -> None:
     auth, clock = FakeAuth(lifetime=100), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
@@ -154,7 +154,7 @@ async def test_an_outage_of_most_of_a_tokens_life_fails_no_reader() -> None:
             assert await tokens.get()
 
 
-async def test_retry_after_is_honoured_but_never_past_the_tokens_life() -> None:
+async def test_retry_after_is_honoured_while_the_token_is_usable() -> None:
     auth, clock = FakeAuth(lifetime=1000), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
@@ -172,7 +172,7 @@ async def test_retry_after_is_honoured_but_never_past_the_tokens_life() -> None:
             assert await tokens.get()
 
 
-async def test_a_service_that_caches_its_token_is_not_asked_in_a_loop() -> None:
+async def test_cached_token_of_the_auth_api_causes_no_loop() -> None:
     auth, clock = FakeAuth(lifetime=1000), FakeClock(ticking=False)
     expiry = clock.monotonic() + 1000
 
@@ -224,7 +224,7 @@ async def test_refused_credentials_fail_every_caller_at_once_and_are_probed_slow
         assert tokens.status().last_error is None
 
 
-async def test_a_probe_that_fails_for_a_passing_reason_leaves_the_refusal_in_force() -> None:
+async def test_refused_credentials_stay_refused_after_a_probe_with_a_transient_failure() -> None:
     auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.refused.add("key_1")
     async with source(auth, clock) as tokens:
@@ -243,7 +243,7 @@ async def test_a_probe_that_fails_for_a_passing_reason_leaves_the_refusal_in_for
         assert await tokens.get()
 
 
-async def test_refused_credentials_leave_the_old_token_in_use_until_it_is_dead() -> None:
+async def test_refused_credentials_leave_the_old_token_in_use_until_it_expires() -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
@@ -255,7 +255,7 @@ async def test_refused_credentials_leave_the_old_token_in_use_until_it_is_dead()
             await tokens.get()
 
 
-async def test_when_credentials_are_refused_the_provider_is_asked_again_at_once() -> None:
+async def test_refused_credentials_are_reloaded_at_once() -> None:
     current = [CREDENTIALS]
     auth, seen = FakeAuth(), []
     auth.refused.add("key_1")
@@ -276,7 +276,7 @@ async def test_when_credentials_are_refused_the_provider_is_asked_again_at_once(
     ]
 
 
-async def test_a_provider_that_fails_later_leaves_the_known_credentials_in_use() -> None:
+async def test_provider_that_fails_later_leaves_the_last_credentials_in_use() -> None:
     auth, clock = FakeAuth(lifetime=100), FakeClock(ticking=False)
     broken = False
 
@@ -293,7 +293,7 @@ async def test_a_provider_that_fails_later_leaves_the_known_credentials_in_use()
         assert tokens.status().failures == 0
 
 
-async def test_a_provider_that_never_worked_is_told_to_the_callers() -> None:
+async def test_provider_that_fails_first_fails_the_callers() -> None:
     async def provider() -> ApiKeyCredentials:
         raise ConfigurationError("cannot read the credentials file")
 
@@ -303,7 +303,7 @@ async def test_a_provider_that_never_worked_is_told_to_the_callers() -> None:
         assert isinstance(told.value.__cause__, ConfigurationError)
 
 
-async def test_a_provider_that_raises_anything_or_returns_anything_gives_a_typed_error() -> None:
+async def test_provider_that_raises_or_returns_anything_gives_a_typed_error() -> None:
     async def raising() -> ApiKeyCredentials:
         raise KeyError("vault")
 
@@ -317,7 +317,7 @@ async def test_a_provider_that_raises_anything_or_returns_anything_gives_a_typed
             assert "secret_x" not in str(told.value)
 
 
-async def test_a_provider_that_never_returns_is_told_apart_from_one_whose_own_call_timed_out() -> None:
+async def test_provider_that_never_returns_differs_from_one_whose_own_call_timed_out() -> None:
     async def hanging() -> ApiKeyCredentials:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
@@ -334,7 +334,7 @@ async def test_a_provider_that_never_returns_is_told_apart_from_one_whose_own_ca
                 await tokens.get()
 
 
-async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
+async def test_provider_that_is_not_async_is_a_configuration_error() -> None:
     def plain() -> ApiKeyCredentials:
         return CREDENTIALS
 
@@ -343,7 +343,7 @@ async def test_a_provider_that_is_not_async_is_told_what_it_must_be() -> None:
             await tokens.get()
 
 
-async def test_that_renewals_succeed_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_renewal_that_succeeds_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     with caplog.at_level(logging.INFO, "scope_async.auth"):
         async with source(auth, clock) as tokens:
@@ -371,6 +371,28 @@ async def test_invalidate_drops_exactly_the_token_that_was_refused() -> None:
         assert len(auth.asked) == 2
 
 
+async def test_invalidate_has_the_exchange_told_of_the_rejected_token() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        tokens.invalidate(await tokens.get())
+        await tokens.get()
+        await travel(clock, 3600)
+        assert auth.rejected == [None, "token-1", None]
+
+
+async def test_invalidate_has_every_exchange_told_until_there_is_a_new_token() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        tokens.invalidate(await tokens.get())
+        auth.error = ServerError("busy", http_status=503)
+        with pytest.raises(TokenRefreshError):
+            await tokens.get()
+        auth.error = None
+        await travel(clock, 10)
+        assert tokens.peek() is not None
+        assert auth.rejected == [None, "token-1", "token-1"]
+
+
 async def test_forced_renewals_are_limited() -> None:
     auth, clock = FakeAuth(), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
@@ -383,7 +405,7 @@ async def test_forced_renewals_are_limited() -> None:
         assert len(auth.asked) == 5
 
 
-async def test_steps_of_the_wall_clock_cause_no_storm_and_no_outage() -> None:
+async def test_wall_clock_steps_cause_no_storm_and_no_outage() -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
@@ -394,7 +416,7 @@ async def test_steps_of_the_wall_clock_cause_no_storm_and_no_outage() -> None:
         assert len(auth.asked) == 1
 
 
-async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
+async def test_suspension_renews_the_token_as_soon_as_it_is_noticed() -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         first = await tokens.get()
@@ -409,7 +431,7 @@ async def test_a_suspended_machine_renews_as_soon_as_it_notices() -> None:
         assert len(auth.asked) < 10
 
 
-async def test_a_wall_clock_that_was_set_back_hides_no_suspension() -> None:
+async def test_suspension_is_noticed_after_the_wall_clock_was_set_back() -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     async with source(auth, clock) as tokens:
         await tokens.get()
@@ -421,7 +443,7 @@ async def test_a_wall_clock_that_was_set_back_hides_no_suspension() -> None:
         assert tokens.status().generation == 2
 
 
-async def test_a_token_that_was_asked_for_before_a_suspension_is_renewed_at_once() -> None:
+async def test_suspension_during_an_exchange_renews_its_token_at_once() -> None:
     for reads in (True, False):
         auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
         async with source(auth, clock) as tokens:
@@ -444,7 +466,7 @@ async def test_a_token_that_was_asked_for_before_a_suspension_is_renewed_at_once
             assert tokens.status().generation == 3
 
 
-async def test_a_provider_whose_own_task_was_cancelled_is_a_failure_like_any_other() -> None:
+async def test_provider_whose_own_task_was_cancelled_is_a_failure_like_any_other() -> None:
     calls = 0
 
     async def provider() -> ApiKeyCredentials:
@@ -478,7 +500,7 @@ async def test_cancelled_readers_change_nothing_for_the_others() -> None:
     assert auth.asked == ["key_1"]
 
 
-async def test_the_exchange_outlives_all_its_readers() -> None:
+async def test_exchange_goes_on_when_all_readers_are_cancelled() -> None:
     auth = FakeAuth()
     auth.hold()
     async with source(auth) as tokens:
@@ -493,7 +515,7 @@ async def test_the_exchange_outlives_all_its_readers() -> None:
         assert tokens.peek() is not None
 
 
-async def test_closing_wakes_the_readers_that_wait() -> None:
+async def test_aclose_wakes_the_readers_that_wait() -> None:
     auth = FakeAuth()
     auth.hold()
     tokens = source(auth)
@@ -508,7 +530,7 @@ async def test_closing_wakes_the_readers_that_wait() -> None:
         await tokens.get()
 
 
-async def test_a_closed_source_can_be_started_again() -> None:
+async def test_start_works_again_after_aclose() -> None:
     auth = FakeAuth()
     tokens = source(auth)
     for _ in range(3):
@@ -527,7 +549,7 @@ async def test_peek_can_be_called_from_any_thread() -> None:
         assert seen == [token]
 
 
-async def test_nothing_shows_the_token_or_the_secret(caplog: pytest.LogCaptureFixture) -> None:
+async def test_repr_events_and_log_show_no_token_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     auth, seen = FakeAuth(), []
     with caplog.at_level(logging.DEBUG):
         async with source(auth, hooks=[seen.append]) as tokens:
@@ -538,7 +560,7 @@ async def test_nothing_shows_the_token_or_the_secret(caplog: pytest.LogCaptureFi
     assert token.authorization == "Bearer token-1"
 
 
-def test_what_is_wrong_is_told_before_anything_is_opened() -> None:
+def test_wrong_arguments_are_refused_before_anything_is_opened() -> None:
     with pytest.raises(ConfigurationError, match="token_refresh_buffer"):
         TokenSource(CREDENTIALS, token_refresh_buffer=-1, **ADDRESSES)
     with pytest.raises(TypeError, match="refresh_bufer"):

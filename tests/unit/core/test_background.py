@@ -46,7 +46,7 @@ def host_task() -> asyncio.Task[None]:
     return task
 
 
-async def test_starting_twice_is_starting_once(background) -> None:
+async def test_start_is_idempotent(background) -> None:
     resident = Resident()
     background.add_service(resident)
     background.start()
@@ -56,7 +56,7 @@ async def test_starting_twice_is_starting_once(background) -> None:
     assert background.running
 
 
-async def test_residents_end_with_it_and_start_again_with_it(background) -> None:
+async def test_services_end_at_aclose_and_run_again_after_start(background) -> None:
     resident = Resident()
     background.add_service(resident)
     for times in (1, 2):
@@ -67,12 +67,12 @@ async def test_residents_end_with_it_and_start_again_with_it(background) -> None
         assert (resident.starts, resident.ends) == (times, times)
 
 
-async def test_closing_what_never_started_does_nothing(background) -> None:
+async def test_aclose_without_start_does_nothing(background) -> None:
     await background.aclose()
     assert not background.running
 
 
-async def test_closing_before_the_first_step(background) -> None:
+async def test_aclose_before_the_first_step(background) -> None:
     resident = Resident()
     background.add_service(resident)
     background.start()
@@ -81,7 +81,7 @@ async def test_closing_before_the_first_step(background) -> None:
     assert resident.starts == resident.ends
 
 
-async def test_closing_twice_and_at_once(background) -> None:
+async def test_aclose_twice_and_concurrently(background) -> None:
     resident = Resident()
     background.add_service(resident)
     background.start()
@@ -91,7 +91,7 @@ async def test_closing_twice_and_at_once(background) -> None:
     assert resident.ends == 1
 
 
-async def test_opening_in_one_task_and_closing_in_another(background) -> None:
+async def test_aclose_in_another_task_than_start(background) -> None:
     resident = Resident()
     background.add_service(resident)
 
@@ -105,7 +105,7 @@ async def test_opening_in_one_task_and_closing_in_another(background) -> None:
     assert resident.ends == 1
 
 
-async def test_first_opened_first_closed() -> None:
+async def test_aclose_in_the_order_of_start() -> None:
     first, second = Background(), Background()
     first.start()
     second.start()
@@ -114,7 +114,7 @@ async def test_first_opened_first_closed() -> None:
     await second.aclose()
 
 
-async def test_a_cancelled_close_leaves_the_rest_to_the_next_one(background) -> None:
+async def test_cancelled_aclose_leaves_the_rest_to_the_next_one(background) -> None:
     release = asyncio.Event()
     ended = asyncio.Event()
 
@@ -139,7 +139,7 @@ async def test_a_cancelled_close_leaves_the_rest_to_the_next_one(background) -> 
     assert not background.running
 
 
-async def test_a_task_that_does_not_end_is_given_up_with_a_warning(background, caplog) -> None:
+async def test_aclose_gives_up_a_task_that_does_not_end_with_a_warning(background, caplog) -> None:
     release = asyncio.Event()
 
     async def stubborn() -> None:
@@ -160,7 +160,7 @@ async def test_a_task_that_does_not_end_is_given_up_with_a_warning(background, c
     await asyncio.wait({host})
 
 
-async def test_spawning_starts_it(background) -> None:
+async def test_spawn_starts_it(background) -> None:
     done = asyncio.Event()
 
     async def work(word: str) -> None:
@@ -173,7 +173,7 @@ async def test_spawning_starts_it(background) -> None:
 
 
 @pytest.mark.parametrize("started", [False, True])
-async def test_work_inherits_nothing_from_who_asked_for_it(background, started) -> None:
+async def test_spawn_runs_in_an_empty_context(background, started) -> None:
     request_id.set("r-1")
     seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -188,7 +188,7 @@ async def test_work_inherits_nothing_from_who_asked_for_it(background, started) 
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5])
-async def test_a_killed_task_is_noticed_and_the_next_start_is_anew(background, steps) -> None:
+async def test_cancelled_task_is_noticed_and_started_anew(background, steps) -> None:
     ends: list[str] = []
     resident = Resident()
     background.add_service(resident)
@@ -208,7 +208,7 @@ async def test_a_killed_task_is_noticed_and_the_next_start_is_anew(background, s
     assert ends == ["ended"] * 2
 
 
-async def test_starting_anew_at_once_after_the_kill(background) -> None:
+async def test_start_right_after_a_cancellation(background) -> None:
     resident = Resident()
     background.add_service(resident)
     background.start()
@@ -224,7 +224,7 @@ async def test_starting_anew_at_once_after_the_kill(background) -> None:
     assert resident.starts == resident.ends
 
 
-async def test_a_failing_task_is_logged_and_the_next_start_is_anew(background, caplog) -> None:
+async def test_failing_task_is_logged_and_started_anew(background, caplog) -> None:
     async def fail() -> None:
         raise RuntimeError("a mistake")
 
@@ -245,7 +245,7 @@ async def test_a_failing_task_is_logged_and_the_next_start_is_anew(background, c
     await done.wait()
 
 
-async def test_the_end_is_told_once(background) -> None:
+async def test_on_stopped_calls_back_once(background) -> None:
     ends: list[str] = []
     background.on_stopped(lambda: ends.append("ended"))
     background.start()
@@ -255,7 +255,7 @@ async def test_the_end_is_told_once(background) -> None:
     assert ends == ["ended"]
 
 
-async def test_a_task_of_its_own_may_close_it(background) -> None:
+async def test_aclose_may_be_called_by_a_task_of_its_own(background) -> None:
     async def close() -> None:
         await background.aclose()
 
@@ -264,7 +264,7 @@ async def test_a_task_of_its_own_may_close_it(background) -> None:
     assert not background.running
 
 
-def test_a_second_event_loop_starts_anew(new_loop) -> None:
+def test_ensure_starts_anew_in_another_event_loop(new_loop) -> None:
     background = Background()
     starts = []
 
@@ -285,7 +285,7 @@ def test_a_second_event_loop_starts_anew(new_loop) -> None:
     assert len(set(starts)) == 2
 
 
-def test_closing_in_another_event_loop_does_not_wait_for_the_first(new_loop) -> None:
+def test_aclose_in_another_event_loop_does_not_wait_for_the_first(new_loop) -> None:
     background = Background()
 
     async def start() -> None:
@@ -296,7 +296,7 @@ def test_closing_in_another_event_loop_does_not_wait_for_the_first(new_loop) -> 
             runner.run(step())
 
 
-def test_the_child_of_a_fork_starts_anew() -> None:
+def test_ensure_starts_anew_in_a_forked_child() -> None:
     # In a process of its own: forking one with threads, as a test worker has, is not safe.
     script = """
         import asyncio, gc, os

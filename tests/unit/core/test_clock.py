@@ -25,20 +25,20 @@ class Machine:
         return SystemClock(monotonic=lambda: self.monotonic, wall=lambda: self.wall, sleep=self.sleep)
 
 
-async def test_a_long_sleep_goes_in_slices() -> None:
+async def test_system_clock_sleeps_in_slices() -> None:
     machine = Machine()
     await machine.clock().sleep(70.0)
     assert machine.slices == [SLICE, SLICE, 10.0]
 
 
-async def test_a_sleep_ends_in_the_slice_in_which_the_machine_was_suspended() -> None:
+async def test_system_clock_ends_a_sleep_in_the_slice_of_a_suspension() -> None:
     machine = Machine()
     machine.suspensions[2] = 3600.0
     await machine.clock().sleep(1000.0)
     assert machine.slices == [SLICE, SLICE]
 
 
-async def test_a_wall_clock_stepped_back_does_not_end_or_lengthen_a_sleep() -> None:
+async def test_system_clock_sleeps_on_when_the_wall_clock_is_stepped_back() -> None:
     machine = Machine()
     machine.suspensions[1] = -86400.0
     await machine.clock().sleep(50.0)
@@ -46,20 +46,20 @@ async def test_a_wall_clock_stepped_back_does_not_end_or_lengthen_a_sleep() -> N
 
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
-async def test_no_time_is_one_turn_of_the_loop(seconds) -> None:
+async def test_sleep_of_no_time_yields_once(seconds) -> None:
     machine = Machine()
     await machine.clock().sleep(seconds)
     assert machine.slices == [0.0]
 
 
-async def test_a_standing_clock_stands() -> None:
+async def test_fake_clock_stands_still_without_ticking() -> None:
     clock = FakeClock(ticking=False)
     before = clock.monotonic(), clock.time()
     await asyncio.sleep(0)
     assert (clock.monotonic(), clock.time()) == before
 
 
-async def test_advance_wakes_what_is_due_and_nothing_else() -> None:
+async def test_advance_wakes_only_the_sleeps_that_are_due() -> None:
     clock = FakeClock(ticking=False)
     short, long = (asyncio.create_task(clock.sleep(seconds)) for seconds in (10.0, 20.0))
     await asyncio.sleep(0)
@@ -70,14 +70,14 @@ async def test_advance_wakes_what_is_due_and_nothing_else() -> None:
     await long
 
 
-async def test_a_ticking_clock_needs_nobody_to_advance_it() -> None:
+async def test_fake_clock_ticks_by_itself() -> None:
     clock = FakeClock()
     before = clock.monotonic()
     await asyncio.gather(*(clock.sleep(seconds / 1000) for seconds in range(20)))
     assert clock.monotonic() >= before + 0.018
 
 
-async def test_a_timer_that_fires_early_ends_its_sleep_all_the_same(monkeypatch) -> None:
+async def test_fake_clock_ends_a_sleep_whose_timer_fires_early(monkeypatch) -> None:
     clock = FakeClock()
     loop = asyncio.get_running_loop()
     # As coarse as a loop's clock can be. uvloop's own methods cannot be replaced.
@@ -90,7 +90,7 @@ async def test_a_timer_that_fires_early_ends_its_sleep_all_the_same(monkeypatch)
     await asyncio.wait_for(clock.sleep(3600.0), 10)
 
 
-async def test_a_cancelled_sleep_is_cancelled_and_later_moves_do_not_mind() -> None:
+async def test_fake_clock_forgets_a_cancelled_sleep() -> None:
     clock = FakeClock(ticking=False)
     sleep = asyncio.create_task(clock.sleep(10.0))
     await asyncio.sleep(0)
@@ -100,12 +100,12 @@ async def test_a_cancelled_sleep_is_cancelled_and_later_moves_do_not_mind() -> N
     clock.advance(10.0)
 
 
-def test_time_does_not_go_back() -> None:
+def test_advance_refuses_negative_seconds() -> None:
     with pytest.raises(ValueError, match="forward"):
         FakeClock().advance(-1.0)
 
 
-async def test_suspension_moves_the_wall_clock_alone_and_ends_sleeps() -> None:
+async def test_suspend_moves_the_wall_clock_alone_and_ends_sleeps() -> None:
     clock = FakeClock(ticking=False)
     monotonic, wall = clock.monotonic(), clock.time()
     sleep = asyncio.create_task(clock.sleep(1000.0))
@@ -116,7 +116,7 @@ async def test_suspension_moves_the_wall_clock_alone_and_ends_sleeps() -> None:
     assert clock.time() == wall + 60.0
 
 
-def test_stepping_the_wall_clock_leaves_the_monotonic_one_alone() -> None:
+def test_step_wall_leaves_the_monotonic_clock_alone() -> None:
     clock = FakeClock(ticking=False)
     monotonic, wall = clock.monotonic(), clock.time()
     clock.step_wall(-3600.0)

@@ -65,7 +65,7 @@ def host_task() -> asyncio.Task[None]:
     return task
 
 
-async def test_all_who_ask_meanwhile_share_one_call(flights, service) -> None:
+async def test_join_shares_one_call_between_concurrent_callers(flights, service) -> None:
     callers = [asyncio.create_task(ask(flights, service)) for _ in range(1000)]
     await settle()
     assert flights.in_flight("greeting")
@@ -75,14 +75,14 @@ async def test_all_who_ask_meanwhile_share_one_call(flights, service) -> None:
     assert not flights.in_flight("greeting")
 
 
-async def test_who_asks_later_gets_a_call_of_their_own(flights, service) -> None:
+async def test_join_starts_a_new_call_after_the_end_of_the_last(flights, service) -> None:
     service.answer.set_result("hello")
     assert await ask(flights, service) == "hello"
     assert await ask(flights, service) == "hello"
     assert service.calls == 2
 
 
-async def test_keys_do_not_wait_for_each_other(flights, service) -> None:
+async def test_join_runs_calls_of_different_keys_concurrently(flights, service) -> None:
     slow = asyncio.create_task(ask(flights, service, "slow"))
     quick = Service()
     quick.answer.set_result("hello")
@@ -93,7 +93,7 @@ async def test_keys_do_not_wait_for_each_other(flights, service) -> None:
 
 
 @pytest.mark.parametrize("position", ["first", "middle", "last"])
-async def test_a_cancelled_caller_changes_nothing_for_the_others(flights, service, position) -> None:
+async def test_cancelled_caller_leaves_the_call_to_the_others(flights, service, position) -> None:
     callers = [asyncio.create_task(ask(flights, service)) for _ in range(5)]
     await settle()
     cancelled = callers.pop({"first": 0, "middle": 2, "last": 4}[position])
@@ -105,7 +105,7 @@ async def test_a_cancelled_caller_changes_nothing_for_the_others(flights, servic
     assert (service.calls, service.cancelled) == (1, 0)
 
 
-async def test_the_call_goes_on_when_every_caller_has_gone(flights, service) -> None:
+async def test_call_goes_on_when_every_caller_is_cancelled(flights, service) -> None:
     callers = [asyncio.create_task(ask(flights, service)) for _ in range(3)]
     await settle()
     for caller in callers:
@@ -119,7 +119,7 @@ async def test_the_call_goes_on_when_every_caller_has_gone(flights, service) -> 
     assert (service.calls, service.cancelled) == (1, 0)
 
 
-async def test_the_one_who_started_it_may_go_before_its_first_step(flights, service) -> None:
+async def test_caller_that_started_the_call_may_be_cancelled_before_its_first_step(flights, service) -> None:
     starter = asyncio.create_task(ask(flights, service))
     await asyncio.sleep(0)
     starter.cancel()
@@ -129,7 +129,7 @@ async def test_the_one_who_started_it_may_go_before_its_first_step(flights, serv
     assert service.calls == 1
 
 
-async def test_a_failure_reaches_everybody_and_is_forgotten(flights, service) -> None:
+async def test_error_reaches_every_caller_and_is_not_kept(flights, service) -> None:
     callers = [asyncio.create_task(ask(flights, service)) for _ in range(3)]
     await settle()
     service.answer.set_exception(RuntimeError("refused"))
@@ -140,7 +140,7 @@ async def test_a_failure_reaches_everybody_and_is_forgotten(flights, service) ->
     assert await ask(flights, service) == "hello"
 
 
-async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) -> None:
+async def test_first_error_wakes_the_early_waiters_only(flights, service) -> None:
     flight = flights.join("greeting", service)
     early_waiters, patient = flight.wait(until_first_error=True), flight.wait()
     await settle()
@@ -156,7 +156,7 @@ async def test_trouble_wakes_those_in_haste_and_nobody_else(flights, service) ->
     assert flight.result == "hello"
 
 
-async def test_the_end_wakes_those_in_haste_too(flights, service) -> None:
+async def test_end_wakes_the_early_waiters_too(flights, service) -> None:
     flight = flights.join("greeting", service)
     early_waiters = flight.wait(until_first_error=True)
     service.answer.set_result("hello")
@@ -165,7 +165,7 @@ async def test_the_end_wakes_those_in_haste_too(flights, service) -> None:
     assert (flight.result, flight.first_error) == ("hello", None)
 
 
-async def test_a_failure_does_not_touch_the_other_flights(flights, service) -> None:
+async def test_error_leaves_calls_of_other_keys_alone(flights, service) -> None:
     other = Service()
     waiting = asyncio.create_task(ask(flights, other, "other"))
     await settle()
@@ -177,7 +177,7 @@ async def test_a_failure_does_not_touch_the_other_flights(flights, service) -> N
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 10])
-async def test_a_killed_call_wakes_everybody(flights, service, steps) -> None:
+async def test_cancelled_call_wakes_every_caller(flights, service, steps) -> None:
     joined = [flights.join("greeting", service) for _ in range(3)]
     waiters = [asyncio.ensure_future(flight.wait()) for flight in joined]
     for _ in range(steps):
@@ -188,7 +188,7 @@ async def test_a_killed_call_wakes_everybody(flights, service, steps) -> None:
     assert not flights.in_flight("greeting")
 
 
-async def test_after_a_kill_the_next_caller_starts_anew(flights, service) -> None:
+async def test_join_starts_a_new_call_after_a_cancelled_one(flights, service) -> None:
     first = flights.join("greeting", service)
     await settle()
     host_task().cancel()
@@ -202,7 +202,7 @@ async def test_after_a_kill_the_next_caller_starts_anew(flights, service) -> Non
     assert not first.completed
 
 
-async def test_the_end_of_a_killed_call_leaves_its_successor_alone(flights, service) -> None:
+async def test_end_of_a_cancelled_call_leaves_its_successor_alone(flights, service) -> None:
     flights.join("greeting", service)
     await settle()
     host_task().cancel()
@@ -215,7 +215,7 @@ async def test_the_end_of_a_killed_call_leaves_its_successor_alone(flights, serv
 
 
 @pytest.mark.parametrize("steps", [0, 10])
-async def test_closing_wakes_everybody(flights, service, background, steps) -> None:
+async def test_aclose_wakes_every_caller(flights, service, background, steps) -> None:
     flight = flights.join("greeting", service)
     waiter = asyncio.ensure_future(flight.wait())
     for _ in range(steps):
@@ -225,7 +225,7 @@ async def test_closing_wakes_everybody(flights, service, background, steps) -> N
     assert not flight.completed
 
 
-async def test_closing_wakes_everybody_also_when_the_call_does_not_end(flights, background) -> None:
+async def test_aclose_wakes_every_caller_of_a_call_that_does_not_end(flights, background) -> None:
     release = asyncio.Event()
 
     async def stubborn() -> str:
@@ -245,7 +245,7 @@ async def test_closing_wakes_everybody_also_when_the_call_does_not_end(flights, 
     await asyncio.wait({host})
 
 
-def test_a_second_event_loop_asks_anew(new_loop) -> None:
+def test_join_starts_a_new_call_in_another_event_loop(new_loop) -> None:
     background = Background()
     flights: SingleFlight[str, str] = SingleFlight(background)
 
@@ -266,7 +266,7 @@ def test_a_second_event_loop_asks_anew(new_loop) -> None:
         assert runner.run(asked_again()) == "hello"
 
 
-async def test_a_flight_that_was_given_up_has_one_outcome(flights, service) -> None:
+async def test_call_that_was_given_up_has_one_outcome(flights, service) -> None:
     flight: InFlightCall[str] = flights.join("greeting", service)
     flights.cancel_all()
     await flight.wait()

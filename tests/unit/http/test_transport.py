@@ -74,7 +74,7 @@ def sent(service) -> list[Any]:
     return [call for calls in service.requests.values() for call in calls]
 
 
-async def test_a_success_takes_one_attempt_and_no_sleep(transport, service, instant_clock, events) -> None:
+async def test_success_takes_one_attempt_and_no_sleep(transport, service, instant_clock, events) -> None:
     service.get(ADDRESS, payload={"id": "v1"})
     assert await transport.call(request(), read_json) == {"id": "v1"}
     assert len(sent(service)) == 1
@@ -82,7 +82,7 @@ async def test_a_success_takes_one_attempt_and_no_sleep(transport, service, inst
     assert [type(event) for event in events] == [RequestStarted, ResponseReceived]
 
 
-async def test_the_request_is_sent_as_it_was_built(transport, service) -> None:
+async def test_request_is_sent_as_it_was_built(transport, service) -> None:
     service.post(ADDRESS, payload={})
     built = request("POST", b'{"a":1}')
     await transport.call(built, read_json)
@@ -91,7 +91,7 @@ async def test_the_request_is_sent_as_it_was_built(transport, service) -> None:
     assert call.kwargs["data"] == b'{"a":1}'
 
 
-async def test_reading_gets_status_headers_and_body(transport, service) -> None:
+async def test_read_gets_status_headers_and_body(transport, service) -> None:
     service.get(ADDRESS, body=b"abc", headers={"x-request-id": "r-1"})
     reply = await transport.call(request(), lambda reply: reply)
     assert isinstance(reply, Reply)
@@ -99,7 +99,7 @@ async def test_reading_gets_status_headers_and_body(transport, service) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-async def test_what_passes_is_tried_again(transport, service, instant_clock, status) -> None:
+async def test_transient_status_is_retried(transport, service, instant_clock, status) -> None:
     service.get(ADDRESS, status=status, repeat=2)
     service.get(ADDRESS, payload={"id": "v1"})
     assert await transport.call(request(), read_json) == {"id": "v1"}
@@ -107,14 +107,14 @@ async def test_what_passes_is_tried_again(transport, service, instant_clock, sta
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1", b"\xff"], ids=["empty", "html", "cut", "not text"])
-async def test_a_broken_success_is_tried_again(transport, service, body) -> None:
+async def test_broken_success_is_retried(transport, service, body) -> None:
     service.get(ADDRESS, body=body)
     service.get(ADDRESS, payload={})
     assert await transport.call(request(), read_json) == {}
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 409, 422, 501])
-async def test_what_stays_is_not_tried_again(transport, service, instant_clock, status) -> None:
+async def test_definitive_status_is_not_retried(transport, service, instant_clock, status) -> None:
     service.get(ADDRESS, status=status, repeat=True, headers={"Location": "https://elsewhere.example"})
     with pytest.raises(ApiError) as caught:
         await transport.call(request(), read_json)
@@ -123,7 +123,7 @@ async def test_what_stays_is_not_tried_again(transport, service, instant_clock, 
     assert not instant_clock.slept
 
 
-async def test_a_redirect_is_not_followed(transport, service) -> None:
+async def test_redirect_is_not_followed(transport, service) -> None:
     service.get(ADDRESS, status=302, headers={"Location": "https://elsewhere.example"})
     with pytest.raises(ServerError, match="redirect"):
         await transport.call(request(), read_json)
@@ -131,7 +131,7 @@ async def test_a_redirect_is_not_followed(transport, service) -> None:
     assert sent(service)[0].kwargs["allow_redirects"] is False
 
 
-async def test_the_last_failure_is_what_comes_out(transport, service, instant_clock) -> None:
+async def test_last_failure_is_raised(transport, service, instant_clock) -> None:
     service.get(ADDRESS, status=503, repeat=3)
     service.get(ADDRESS, status=500, payload={"code": "c", "message": "the last one"})
     with pytest.raises(ServerError, match="the last one"):
@@ -140,28 +140,28 @@ async def test_the_last_failure_is_what_comes_out(transport, service, instant_cl
     assert len(sent(service)) == 4
 
 
-async def test_a_failure_that_stays_ends_the_retries(transport, service) -> None:
+async def test_definitive_failure_ends_the_retries(transport, service) -> None:
     service.get(ADDRESS, status=503)
     service.get(ADDRESS, status=404)
     with pytest.raises(NotFoundError):
         await transport.call(request(), read_json)
 
 
-async def test_a_call_may_forbid_retries(transport, service) -> None:
+async def test_max_retries_of_a_call_may_be_zero(transport, service) -> None:
     service.post(ADDRESS, status=503, repeat=True)
     with pytest.raises(ServerError):
         await transport.call(request("POST"), read_json, max_retries=0)
     assert len(sent(service)) == 1
 
 
-async def test_the_request_id_is_the_same_over_the_retries(transport, service) -> None:
+async def test_request_id_is_the_same_over_the_retries(transport, service) -> None:
     service.get(ADDRESS, status=503, repeat=2)
     service.get(ADDRESS, payload={})
     await transport.call(request(), read_json)
     assert len({call.kwargs["headers"]["X-Request-ID"] for call in sent(service)}) == 1
 
 
-async def test_every_retry_is_an_event_without_a_secret(transport, service, events) -> None:
+async def test_retry_is_an_event_without_a_secret(transport, service, events) -> None:
     service.get(ADDRESS, status=503, body=SECRET, repeat=2)
     service.get(ADDRESS, payload={})
     built = request()
@@ -211,7 +211,7 @@ async def test_retry_after_is_capped(service, instant_clock, retry_after) -> Non
     await transport.aclose()
 
 
-async def test_a_wait_beyond_the_deadline_is_not_begun(transport, service, instant_clock) -> None:
+async def test_retry_beyond_the_deadline_is_not_waited_for(transport, service, instant_clock) -> None:
     service.get(ADDRESS, status=429, headers={"Retry-After": "3600"})
     with pytest.raises(RateLimitError) as caught:  # 30 s capped wait, 30 s timeout
         await transport.call(request(), read_json)
@@ -219,7 +219,7 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(transport, service, insta
     assert not instant_clock.slept
 
 
-async def test_the_deadline_holds_over_all_attempts(transport, service, instant_clock) -> None:
+async def test_timeout_covers_all_attempts(transport, service, instant_clock) -> None:
     service.get(ADDRESS, status=503, headers={"Retry-After": "12"}, repeat=True)
     with pytest.raises(ServerError):
         await transport.call(request(), read_json)
@@ -228,7 +228,7 @@ async def test_the_deadline_holds_over_all_attempts(transport, service, instant_
     assert totals == [30.0, 18.0, 6.0]
 
 
-async def test_a_call_whose_time_is_up_is_not_tried_again(transport, service, instant_clock) -> None:
+async def test_timeout_is_not_retried(transport, service, instant_clock) -> None:
     """Also where the timer was early, as uvloop's is, or the clocks disagree about what is left."""
     service.get(ADDRESS, status=503, headers={"Retry-After": "12"})
     service.get(ADDRESS, exception=builtins.TimeoutError())
@@ -237,7 +237,7 @@ async def test_a_call_whose_time_is_up_is_not_tried_again(transport, service, in
     assert instant_clock.slept == [12.0]
 
 
-async def test_a_request_is_told_of_each_attempt_that_another_one_follows(transport, service) -> None:
+async def test_on_retry_gets_the_error_of_each_attempt_but_the_last(transport, service) -> None:
     service.get(ADDRESS, status=503)
     service.get(ADDRESS, exception=ConnectionResetError("reset"))
     service.get(ADDRESS, payload={})
@@ -284,7 +284,7 @@ FAILURES = [*NO_TIME_LEFT, *NETWORK, *NO_HTTP]
 
 
 @pytest.mark.parametrize(("kind", "message", "error"), FAILURES, ids=lambda value: type(value).__name__)
-async def test_every_exception_is_mapped(transport, service, kind, message, error) -> None:
+async def test_exception_is_mapped(transport, service, kind, message, error) -> None:
     service.get(ADDRESS, exception=error, repeat=True)
     with pytest.raises(ScopeError, match=message) as caught:
         await transport.call(request(), read_json, max_retries=0)
@@ -293,20 +293,20 @@ async def test_every_exception_is_mapped(transport, service, kind, message, erro
 
 
 @pytest.mark.parametrize("error", [failure for _, _, failure in NETWORK], ids=lambda e: type(e).__name__)
-async def test_network_failures_are_tried_again(transport, service, error) -> None:
+async def test_network_failure_is_retried(transport, service, error) -> None:
     service.get(ADDRESS, exception=error)
     service.get(ADDRESS, payload={})
     assert await transport.call(request(), read_json) == {}
 
 
-async def test_cancellation_is_not_an_error_of_the_service(transport, service) -> None:
+async def test_cancellation_is_raised_as_it_is(transport, service) -> None:
     service.get(ADDRESS, exception=asyncio.CancelledError(), repeat=True)
     with pytest.raises(asyncio.CancelledError):
         await transport.call(request(), read_json)
     assert len(sent(service)) == 1
 
 
-async def test_a_wait_can_be_cancelled(transport, service) -> None:
+async def test_retry_wait_can_be_cancelled(transport, service) -> None:
     waiting = asyncio.Event()
 
     class Forever:
@@ -327,26 +327,26 @@ async def test_a_wait_can_be_cancelled(transport, service) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": str(MAX_REPLY_BYTES + 1)}])
-async def test_a_reply_beyond_the_cap_is_refused(transport, service, headers) -> None:
+async def test_reply_beyond_the_cap_is_a_server_error(transport, service, headers) -> None:
     service.get(ADDRESS, body=b" " * (MAX_REPLY_BYTES + 1), headers={"X-Request-ID": "r-1"} | headers)
     with pytest.raises(ServerError, match="larger than 10485760 bytes") as caught:
         await transport.call(request(), read_json, max_retries=0)
     assert (caught.value.http_status, caught.value.request_id) == (200, "r-1")
 
 
-async def test_a_reply_at_the_cap_is_read(transport, service) -> None:
+async def test_reply_at_the_cap_is_read(transport, service) -> None:
     service.get(ADDRESS, body=b" " * (MAX_REPLY_BYTES - 2) + b"{}")
     assert await transport.call(request(), read_json) == {}
 
 
-async def test_an_error_beyond_the_cap_keeps_its_status(transport, service) -> None:
+async def test_error_beyond_the_cap_keeps_its_status(transport, service) -> None:
     service.get(ADDRESS, status=404, body=b" " * (MAX_REPLY_BYTES + 1))
     with pytest.raises(ServerError) as caught:
         await transport.call(request(), read_json)
     assert caught.value.http_status == 404
 
 
-async def test_a_session_that_was_passed_in_is_used_and_never_closed(service, instant_clock) -> None:
+async def test_given_session_is_used_and_never_closed(service, instant_clock) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         transport = Transport(
@@ -361,9 +361,7 @@ async def test_a_session_that_was_passed_in_is_used_and_never_closed(service, in
             await transport.call(request(), read_json)
 
 
-async def test_a_session_that_was_passed_in_does_not_change_how_replies_are_read(
-    service, instant_clock
-) -> None:
+async def test_given_session_does_not_change_how_replies_are_read(service, instant_clock) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
     async with aiohttp.ClientSession(raise_for_status=True, auto_decompress=False) as session:
         transport = Transport(
@@ -375,7 +373,7 @@ async def test_a_session_that_was_passed_in_does_not_change_how_replies_are_read
         assert sent(service)[0].kwargs["auto_decompress"] is True
 
 
-async def test_a_passed_in_session_that_is_closed_is_said_to_be(instant_clock) -> None:
+async def test_given_session_that_is_closed_is_a_client_closed_error(instant_clock) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
     session = aiohttp.ClientSession()
     await session.close()
@@ -386,7 +384,7 @@ async def test_a_passed_in_session_that_is_closed_is_said_to_be(instant_clock) -
         await transport.call(request(), read_json)
 
 
-async def test_after_closing_every_call_says_so_until_it_is_opened_again(transport, service) -> None:
+async def test_call_after_aclose_fails_until_open(transport, service) -> None:
     service.get(ADDRESS, payload={}, repeat=True)
     await transport.call(request(), read_json)
     first = transport._sessions.current().session
@@ -400,7 +398,7 @@ async def test_after_closing_every_call_says_so_until_it_is_opened_again(transpo
     assert transport._sessions.current().session is not first
 
 
-async def test_closing_during_a_call_is_what_the_call_ends_with(transport, service) -> None:
+async def test_aclose_during_a_call_ends_it_with_client_closed(transport, service) -> None:
     async def closed_meanwhile(*_: object, **__: object) -> None:
         await transport.aclose()
         raise aiohttp.ClientConnectionError("Connector is closed.")
@@ -411,7 +409,7 @@ async def test_closing_during_a_call_is_what_the_call_ends_with(transport, servi
     assert len(sent(service)) == 1
 
 
-async def test_closing_during_a_wait_ends_the_call(transport, service, instant_clock) -> None:
+async def test_aclose_during_a_retry_wait_ends_the_call(transport, service, instant_clock) -> None:
     async def close_and_sleep(seconds: float) -> None:
         await transport.aclose()
 
@@ -422,7 +420,7 @@ async def test_closing_during_a_wait_ends_the_call(transport, service, instant_c
     assert len(sent(service)) == 1
 
 
-async def test_closing_wakes_a_call_that_waits_to_try_again(service) -> None:
+async def test_aclose_wakes_a_call_that_waits_before_a_retry(service) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
     transport = Transport(config, clock=FakeClock(ticking=False), max_connections=1)
     service.get(ADDRESS, status=503, repeat=True, headers={"Retry-After": "20"})
@@ -435,7 +433,7 @@ async def test_closing_wakes_a_call_that_waits_to_try_again(service) -> None:
     assert len(sent(service)) == 1
 
 
-async def test_all_calls_share_one_session_without_cookies(transport, service) -> None:
+async def test_session_is_shared_and_keeps_no_cookies(transport, service) -> None:
     service.get(ADDRESS, payload={}, repeat=True, headers={"Set-Cookie": "tenant=other"})
     await transport.call(request(), read_json)
     session = transport._sessions.current().session
@@ -444,7 +442,7 @@ async def test_all_calls_share_one_session_without_cookies(transport, service) -
     assert isinstance(session.cookie_jar, aiohttp.DummyCookieJar)
 
 
-def test_each_event_loop_gets_a_session_of_its_own(service, instant_clock, new_loop) -> None:
+def test_session_is_opened_for_each_event_loop(service, instant_clock, new_loop) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example")
     transport = Transport(config, clock=instant_clock, emit=lambda _: None, max_connections=1)
     service.get(ADDRESS, payload={}, repeat=True)
@@ -464,20 +462,20 @@ def test_each_event_loop_gets_a_session_of_its_own(service, instant_clock, new_l
     assert all(session.closed for session in sessions)
 
 
-async def test_a_proxy_is_given_to_each_request(transport, service, monkeypatch) -> None:
+async def test_proxy_is_given_to_each_request(transport, service, monkeypatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     service.get(ADDRESS, payload={})
     await transport.call(request(), read_json)
     assert sent(service)[0].kwargs["proxy"] == URL("http://proxy.example:3128")
 
 
-async def test_netrc_is_not_looked_at(transport, service) -> None:
+async def test_netrc_is_not_read(transport, service) -> None:
     service.get(ADDRESS, payload={})
     await transport.call(request(), read_json)
     assert transport._sessions.current().session.trust_env is False
 
 
-async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
+async def test_error_has_no_frame_that_holds_the_request(transport) -> None:
     config = Config(base_url="http://127.0.0.1:1", auth_api_url="http://127.0.0.1:1")
     direct = Transport(config, clock=transport._clock, max_connections=1)
     sent = attrs.evolve(
@@ -494,7 +492,7 @@ async def test_no_frame_of_an_error_holds_what_was_sent(transport) -> None:
         error = error.__cause__ or error.__context__
 
 
-async def test_waiting_for_a_turn_is_part_of_the_timeout(service) -> None:
+async def test_timeout_covers_the_wait_for_a_connection(service) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
     transport = Transport(config, clock=FakeClock(), max_connections=1)
     assert transport._sessions.current().semaphore.acquire_nowait()
@@ -521,7 +519,7 @@ class NeverComes:
 
 
 @pytest.mark.parametrize("first", [None, "Bearer refused"])
-async def test_waiting_for_a_token_is_part_of_the_timeout(service, first) -> None:
+async def test_timeout_covers_the_wait_for_a_token(service, first) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
     transport = Transport(config, clock=FakeClock(), max_connections=1)
     service.get(ADDRESS, status=401, repeat=True)

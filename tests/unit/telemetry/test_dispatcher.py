@@ -14,7 +14,7 @@ from tests.fakes.exchange import settle
 EVENT = TokenWaited(duration_ms=1.0)
 
 
-async def test_a_hook_that_raises_is_logged_once_and_called_further(caplog: pytest.LogCaptureFixture) -> None:
+async def test_hook_that_raises_is_logged_once_and_called_further(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[Event] = []
 
     def broken(event: Event, /) -> None:
@@ -28,7 +28,7 @@ async def test_a_hook_that_raises_is_logged_once_and_called_further(caplog: pyte
     assert len([record for record in caplog.records if record.name == "scope_async.telemetry"]) == 1
 
 
-async def test_an_async_hook_runs_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
+async def test_async_hook_runs_in_the_background(caplog: pytest.LogCaptureFixture) -> None:
     background, seen, gate = Background(), [], asyncio.Event()
 
     async def slow(event: Event, /) -> None:
@@ -48,7 +48,7 @@ async def test_an_async_hook_runs_in_the_background(caplog: pytest.LogCaptureFix
     await background.aclose()
 
 
-async def test_after_the_close_an_async_hook_is_dropped_without_a_warning() -> None:
+async def test_async_hook_after_aclose_is_dropped_without_a_warning() -> None:
     background = Background()
     background.start()
     await background.aclose()
@@ -75,7 +75,7 @@ class Adds:
             raise self.error
 
 
-def test_hooks_that_can_add_headers(caplog: pytest.LogCaptureFixture) -> None:
+def test_inject_calls_the_propagators(caplog: pytest.LogCaptureFixture) -> None:
     headers: dict[str, str] = {}
     dispatch = Dispatcher([Adds("a", ValueError("mine")), lambda _: None, Adds("b")], Background())
     Dispatcher([dispatch], Background()).inject("r", headers)
@@ -84,7 +84,7 @@ def test_hooks_that_can_add_headers(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
 
 
-async def test_a_hook_that_falls_too_far_behind_misses_events(
+async def test_async_hook_that_falls_behind_misses_events(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scope_async.telemetry.dispatcher._MAX_PENDING", 2)
@@ -108,7 +108,7 @@ async def test_a_hook_that_falls_too_far_behind_misses_events(
     await background.aclose()
 
 
-async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_emit_final_waits_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scope_async.telemetry.dispatcher._FINAL_TIMEOUT", 0.0)
     background, seen = Background(), []
 
@@ -125,19 +125,19 @@ async def test_the_last_event_is_waited_for_but_not_for_ever(monkeypatch: pytest
     assert EVENT in seen
 
 
-def test_without_an_event_loop_an_async_hook_is_dropped_without_a_warning() -> None:
+def test_async_hook_without_an_event_loop_is_dropped_without_a_warning() -> None:
     async def hook(_: Event, /) -> None:
         raise AssertionError("never runs")
 
     Dispatcher([hook], Background())(EVENT)
 
 
-def test_without_hooks_nobody_listens() -> None:
+def test_has_hooks_is_false_without_hooks() -> None:
     assert not Dispatcher([], Background()).has_hooks
 
 
 @pytest.mark.parametrize("awaited", [True, False])
-async def test_a_hook_whose_own_work_was_cancelled_ends_nothing_else(awaited: bool) -> None:
+async def test_async_hook_whose_own_work_was_cancelled_ends_nothing_else(awaited: bool) -> None:
     background = Background()
     background.start()
 

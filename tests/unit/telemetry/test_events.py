@@ -10,7 +10,7 @@ EVENTS = [kind for kind in vars(events).values() if isinstance(kind, type) and i
 
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
-def test_every_event_is_a_frozen_value(kind) -> None:
+def test_event_is_a_frozen_value(kind) -> None:
     values = {field.name: "x" for field in attrs.fields(kind)}
     event = kind(**values)
     assert event == kind(**values)
@@ -23,13 +23,13 @@ def test_every_event_is_a_frozen_value(kind) -> None:
             setattr(event, name, "y")
 
 
-def test_events_of_two_kinds_are_never_equal() -> None:
+def test_event_never_equals_one_of_another_class() -> None:
     class Other(TokenWaited):
         pass
 
     assert TokenWaited(duration_ms=1.0) != Other(duration_ms=1.0)
 
 
-def test_an_event_shows_what_it_is() -> None:
+def test_event_repr_shows_its_fields() -> None:
     event = RenewalFailed(error="ServerError", failures=2, retry_in_ms=500.0, request_id="r")
     assert repr(event) == "RenewalFailed(error='ServerError', failures=2, retry_in_ms=500.0, request_id='r')"

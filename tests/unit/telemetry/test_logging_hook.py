@@ -54,11 +54,11 @@ asyncio.run(main())
 """
 
 
-def test_nothing_is_printed_unless_it_is_asked_for() -> None:
+def test_log_is_silent_by_default() -> None:
     assert run(CALL) == ""
 
 
-def test_one_variable_shows_the_log() -> None:
+def test_scope_log_writes_the_log_to_stderr() -> None:
     warnings = run(CALL, SCOPE_LOG="warning")
     assert "WARNING scope_async.prompts prompt:greeting:production cannot be fetched" in warnings
     assert "CacheMiss" not in warnings
@@ -67,14 +67,14 @@ def test_one_variable_shows_the_log() -> None:
     assert "secret_1" not in everything
 
 
-def test_the_variable_must_name_a_level(monkeypatch) -> None:
+def test_scope_log_must_name_a_level(monkeypatch) -> None:
     monkeypatch.setenv("SCOPE_LOG", "loud")
     for build in (ScopeClient, TokenSource):
         with pytest.raises(ConfigurationError, match="SCOPE_LOG must be one of debug, info, warning, error"):
             build(CREDENTIALS, **ADDRESSES)
 
 
-def test_there_is_one_handler_however_many_clients(monkeypatch, root: logging.Logger) -> None:
+def test_scope_log_adds_one_handler_for_many_clients(monkeypatch, root: logging.Logger) -> None:
     monkeypatch.setenv("SCOPE_LOG", "info")
     before = len(root.handlers)
     for _ in range(3):
@@ -84,7 +84,7 @@ def test_there_is_one_handler_however_many_clients(monkeypatch, root: logging.Lo
     assert root.level == logging.INFO
 
 
-def test_an_event_is_one_line_and_carries_its_facts(caplog: pytest.LogCaptureFixture) -> None:
+def test_event_is_one_line_with_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "scope_async"):
         LoggingHook()(RETRIED)
     (record,) = caplog.records
@@ -97,19 +97,19 @@ def test_an_event_is_one_line_and_carries_its_facts(caplog: pytest.LogCaptureFix
     assert vars(record)["scope_facts"]["status"] == 503
 
 
-def test_no_name_can_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_event_with_line_breaks_stays_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "scope_async"):
         LoggingHook()(CacheHit(prompt="a\nERROR b=c", selector="two words", fresh=True))
     assert caplog.messages == [r"CacheHit prompt='a\nERROR b=c' selector='two words' fresh=True"]
 
 
-def test_what_has_a_line_of_its_own_is_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
+def test_event_with_a_log_line_of_its_own_is_not_logged_twice(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "scope_async"):
         LoggingHook()(StaleServed(prompt="p", selector="latest", age_ms=1.0, error="ServerError"))
     assert not caplog.records
 
 
-def test_a_logger_of_ones_own(caplog: pytest.LogCaptureFixture) -> None:
+def test_logging_hook_takes_a_logger(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "mine"):
         LoggingHook(logging.getLogger("mine"))(RETRIED)
         LoggingHook(logging.getLogger("mine"))(CacheHit(prompt="p", selector="latest", fresh=True))
