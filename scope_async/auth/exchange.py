@@ -93,7 +93,7 @@ class HttpExchange:
         credentials: ApiKeyCredentials,
         /,
         *,
-        rejected: AccessToken | None = None,  # noqa: ARG002 - the auth API cannot be told
+        rejected: AccessToken | None = None,  # noqa: ARG002 - the auth API has no field for it
     ) -> ExchangeResponse:
         last: ApiError | None = None
         for name in tuple(self._names):

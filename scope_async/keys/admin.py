@@ -105,7 +105,7 @@ class ApiKeyAdmin:
     async def create(
         self, name: str, *, environment: str = "production", expires_in: float | None = None
     ) -> NewApiKey:
-        """Make an API key; its secret is in what this returns, and nobody can read it again.
+        """Make an API key; its secret is in the result, and can be read only there.
 
         A retry after a cut connection never makes a second key. Cancelled, or failed with a
         `ConnectionError` after all retries, it may have made one: look for it with `list`.

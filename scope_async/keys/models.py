@@ -14,7 +14,7 @@ from scope_async.errors import ConfigurationError
 
 @attrs.frozen(kw_only=True)
 class ApiKey:
-    """What the service tells about a key; never its secret.
+    """A key without its secret.
 
     Attributes:
         api_key: the public identifier.
@@ -51,7 +51,7 @@ class ApiKey:
 
 @attrs.frozen(kw_only=True)
 class NewApiKey(ApiKey):
-    """A key just created, with the only copy of its secret that will ever be told.
+    """A key just created, with the only copy of its secret.
 
     Attributes:
         api_secret: store it now; neither `repr` nor `str` shows it.
@@ -89,8 +89,8 @@ class KeyEvent:
     Attributes:
         event: `created`, `used`, `rotated`, `revoked`, `expired` or `refused`.
         actor: who did it.
-        address: where the request came from; None for what nobody did.
-        reason: in the words of whoever did it, or why it was refused.
+        address: where the request came from; None where there was no request.
+        reason: in the words of the actor, or why it was refused.
         count: how many equal events of that moment this line stands for.
     """
 

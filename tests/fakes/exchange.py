@@ -15,7 +15,7 @@ ADDRESSES = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1
 
 
 class FakeAuth:
-    """The auth API as a function: gives tokens of `lifetime` seconds until told otherwise."""
+    """The auth API as a function: gives tokens of `lifetime` seconds until a test changes that."""
 
     def __init__(self, lifetime: float = 3600.0) -> None:
         self.lifetime = lifetime
@@ -24,7 +24,7 @@ class FakeAuth:
         self.asked: list[str] = []
         self.rejected: list[str | None] = []
         self.in_flight = 0
-        self.most_under_way = 0
+        self.most_in_flight = 0
         self.before_answer: Callable[[], Any] | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -42,7 +42,7 @@ class FakeAuth:
         self.asked.append(credentials.api_key)
         number = len(self.asked)
         self.in_flight += 1
-        self.most_under_way = max(self.most_under_way, self.in_flight)
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._open.wait()
             if self.before_answer is not None:

@@ -21,13 +21,13 @@ def usable_until(asked_at: float, lifetime: float) -> float:
     return asked_at + lifetime - min(5.0, 0.02 * lifetime)
 
 
-class AuthWorld:
+class AuthModel:
     """The credentials, the auth API, and when the next exchange may begin.
 
     Attributes:
         tokens: the source that asks; set it before the first exchange.
         expiry: when the auth API stops accepting a token, by its value; monotonic seconds.
-        valid_until: when the token in use dies, unless it is refused before.
+        valid_until: when the current token expires, unless it is refused before.
         excused: something has happened since the last exchange that calls for another at once.
         next_from: when the next exchange may begin, without such an excuse.
         answered_at: when the last exchange ended.
@@ -56,7 +56,7 @@ class AuthWorld:
         self.granted = False
         self.excused = False
         self.forced = 0
-        self.most_under_way = 0
+        self.most_in_flight = 0
         self.change_credentials()
 
     def change_credentials(self) -> None:
@@ -81,7 +81,7 @@ class AuthWorld:
         self._answer = answer = asyncio.get_running_loop().create_future()
         self._asked_at, self._asked_with = self._clock.monotonic(), credentials
         self._under_way += 1
-        self.most_under_way = max(self.most_under_way, self._under_way)
+        self.most_in_flight = max(self.most_in_flight, self._under_way)
         try:
             return await answer
         finally:
@@ -145,7 +145,7 @@ class AuthWorld:
         self.next_from = next_from
 
     def _end_failed(self, retry_after: float | None) -> None:
-        """Note a failure, which rests at least 0.5 s, 1 s without a token, or as long as it was told.
+        """Note a failure, which rests at least 0.5 s, 1 s without a token, or `Retry-After`.
 
         The death of the token in use is a new reason to ask; shortly before it there is a last call.
         """

@@ -26,7 +26,7 @@ from scope_async import (
     RateLimitError,
     ServerError,
 )
-from tests.properties.token_rig import TokenStage
+from tests.properties.token_rig import TokenRig
 
 EXAMPLES = int(os.environ.get("SCOPE_TEST_EXAMPLES", "200"))
 
@@ -53,8 +53,8 @@ provider_errors = st.sampled_from(
 )
 
 
-class TokenMachine(TokenStage, RuleBasedStateMachine):
-    """What the outside world does to a source: readers, the auth API, clocks, whoever kills tasks."""
+class TokenMachine(TokenRig, RuleBasedStateMachine):
+    """What the outside world does to a source: readers, the auth API, clocks, cancelled tasks."""
 
     @initialize(
         buffer=st.sampled_from([0.0, 60.0, 300.0, 7200.0]), seed=st.integers(0, 2**16), lifetime=lifetimes
@@ -67,7 +67,7 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def read(self, count: int) -> None:
         if count and self.tokens.peek() is None:
-            self.killed = False
+            self.cancelled = False
         self.readers += [self.loop.create_task(self.tokens.get()) for _ in range(count)]
         self.run()
 
@@ -76,55 +76,55 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
     def cancel_a_reader(self, data: st.DataObject) -> None:
         data.draw(st.sampled_from(self.readers)).cancel()
         self.run()
-        assert self.world.asked, "the exchange went with its reader"
+        assert self.model.asked, "the exchange went with its reader"
 
-    @precondition(lambda self: self.world.asked)
+    @precondition(lambda self: self.model.asked)
     @rule(lifetime=lifetimes)
     def grant(self, lifetime: float) -> None:
-        self.world.grant(lifetime)
+        self.model.grant(lifetime)
         self.answered()
 
-    @precondition(lambda self: self.world.asked and self.world.can_grant_again)
+    @precondition(lambda self: self.model.asked and self.model.can_grant_again)
     @rule()
     def grant_again(self) -> None:
-        self.world.grant_again()
+        self.model.grant_again()
         self.answered()
 
-    @precondition(lambda self: self.world.asked)
+    @precondition(lambda self: self.model.asked)
     @rule(failure=failures)
     def fail(self, failure: Callable[[], BaseException]) -> None:
         with self.token_kept():
-            self.world.fail(failure())
+            self.model.fail(failure())
             self.run()
 
-    @precondition(lambda self: self.world.asked)
+    @precondition(lambda self: self.model.asked)
     @rule()
     def refuse(self) -> None:
         with self.token_kept():
-            self.world.refuse()
+            self.model.refuse()
             self.run()
 
     @rule(change=st.booleans(), error=st.none() | provider_errors)
     def change_the_provider(self, change: bool, error: Callable[[], BaseException] | None) -> None:
         if change:
-            self.world.change_credentials()
-        self.world.provider_error = error
+            self.model.change_credentials()
+        self.model.provider_error = error
 
     @rule(seconds=spans)
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.run()
 
-    @precondition(lambda self: self.clock.monotonic() < self.world.valid_until)
+    @precondition(lambda self: self.clock.monotonic() < self.model.valid_until)
     @rule(share=st.floats(0.0, 1.0) | st.just(1.001))
     def advance_within_the_life_of_the_token(self, share: float) -> None:
-        self.clock.advance(share * (self.world.valid_until - self.clock.monotonic()))
+        self.clock.advance(share * (self.model.valid_until - self.clock.monotonic()))
         self.run()
 
-    @precondition(lambda self: self.clock.monotonic() < self.world.next_from)
+    @precondition(lambda self: self.clock.monotonic() < self.model.next_from)
     @rule(count=st.integers(0, 2))
     def read_until_just_before_the_next_exchange(self, count: int) -> None:
-        self.clock.advance(max(0.0, self.world.next_from - self.clock.monotonic() - 0.01))
+        self.clock.advance(max(0.0, self.model.next_from - self.clock.monotonic() - 0.01))
         self.read(count)
 
     @rule(seconds=spans, how=st.sampled_from(["suspend", "forward", "back"]))
@@ -144,7 +144,7 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
     @rule(count=st.integers(1, 6))
     def refuse_every_token(self, count: int) -> None:
         for _ in range(count):
-            if self.world.asked:
+            if self.model.asked:
                 self.grant(1000.0)
             if (token := self.tokens.peek()) is not None:
                 self.refuse_token(token)
@@ -154,7 +154,7 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
     def kill_a_task(self, expire: bool, read: bool, wait: int, data: st.DataObject) -> None:
         """Cancel a task of the background, its host included, perhaps before its first step."""
         if expire and self.tokens.peek() is not None:
-            self.clock.advance(self.world.valid_until - self.clock.monotonic() + 0.001)
+            self.clock.advance(self.model.valid_until - self.clock.monotonic() + 0.001)
         if read:
             self.readers.append(self.loop.create_task(self.tokens.get()))
         self.run(wait)
@@ -163,7 +163,7 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
         )
         if background:
             data.draw(st.sampled_from(background)).cancel()
-            self.world.excused = self.killed = True
+            self.model.excused = self.cancelled = True
         self.run()
 
     @rule(how=st.sampled_from(["start", "close", "restart"]), wait=rounds, cancel=st.booleans())
@@ -177,19 +177,19 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
 
     @invariant()
     def never_two_exchanges_at_once(self) -> None:
-        assert self.world.most_under_way <= 1
+        assert self.model.most_in_flight <= 1
 
     @invariant()
     def no_reader_hangs(self) -> None:
-        assert not self.readers or (self.world.asked and not self.closed)
+        assert not self.readers or (self.model.asked and not self.closed)
 
     @invariant()
     def a_valid_token_is_there_and_is_read_without_suspending(self) -> None:
         token = self.tokens.peek()
-        if self.clock.monotonic() < self.world.valid_until and not self.token_refused:
+        if self.clock.monotonic() < self.model.valid_until and not self.token_refused:
             assert token is not None, "a valid token was lost"
-        elif self.token_refused or self.clock.monotonic() > self.world.valid_until + 0.001:
-            assert token is None, "a token that is dead or was refused is handed out"
+        elif self.token_refused or self.clock.monotonic() > self.model.valid_until + 0.001:
+            assert token is None, "a token that expired or was refused is handed out"
         if token is not None:
             self._handed_out(token)
             with pytest.raises(StopIteration) as returned:
@@ -198,16 +198,16 @@ class TokenMachine(TokenStage, RuleBasedStateMachine):
 
     @invariant()
     def a_token_that_lived_its_life_is_renewed_in_the_background(self) -> None:
-        lived = self.clock.monotonic() >= max(self.world.valid_until, self.world.answered_at + 0.5)
-        if self.world.granted and lived and not self.closed and not self.killed:
-            assert self.world.asked or self.world.provider_error
+        lived = self.clock.monotonic() >= max(self.model.valid_until, self.model.answered_at + 0.5)
+        if self.model.granted and lived and not self.closed and not self.cancelled:
+            assert self.model.asked or self.model.provider_error
 
     @invariant()
     def exchanges_are_bounded(self) -> None:
-        """Renewals out of turn have a cause each, and there are three at once, then one in ten seconds."""
-        assert self.world.forced <= self.drifts
+        """Forced renewals have a cause each, and there are three at once, then one in ten seconds."""
+        assert self.model.forced <= self.drifts
         allowance = 3 * self.lives + self.clock.monotonic() / 10
-        assert self.world.forced + self.refusals <= allowance
+        assert self.model.forced + self.refusals <= allowance
 
 
 # A task that is cancelled before its first step never awaits what anyio wrapped in it.

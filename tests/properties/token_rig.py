@@ -17,10 +17,10 @@ from scope_async import (
 )
 from scope_async._core.clock import FakeClock
 from tests.fakes.exchange import ADDRESSES, settle
-from tests.properties.auth_model import AuthWorld
+from tests.properties.auth_model import AuthModel
 
 
-class TokenStage:
+class TokenRig:
     """Runs the source on an event loop of its own, which stands still between the steps.
 
     Attributes:
@@ -28,7 +28,7 @@ class TokenStage:
         refusals: tokens that the source gave up after a 401.
         drifts: disturbances of the clocks.
         lives: how often the source was opened.
-        killed: the background was killed, and nobody has asked for a token since.
+        cancelled: the background was cancelled, and no token was asked for since.
         token_refused: there is no token, or the source gave it up.
     """
 
@@ -38,7 +38,7 @@ class TokenStage:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = FakeClock(ticking=False)
-        self.world = AuthWorld(self.clock)
+        self.model = AuthModel(self.clock)
         self.readers: list[asyncio.Task[AccessToken]] = []
         self.errors: list[BaseException] = []
         self.tokens_seen: list[AccessToken] = []
@@ -46,14 +46,14 @@ class TokenStage:
         self.refusals = 0
         self.drifts = 0
         self.lives = 1
-        self.closed = self.killed = False
+        self.closed = self.cancelled = False
         self.token_refused = True
 
     def build(self, buffer: float, seed: int) -> None:
         options: dict[str, Any] = {**ADDRESSES, "token_refresh_buffer": buffer}
-        self.tokens = self.world.tokens = TokenSource(
-            self.world.provider,
-            exchange=self.world.exchange,
+        self.tokens = self.model.tokens = TokenSource(
+            self.model.provider,
+            exchange=self.model.exchange,
             clock=self.clock,
             rng=random.Random(seed).random,
             **options,
@@ -82,7 +82,7 @@ class TokenStage:
                 assert error.retry_after is None or error.retry_after >= 0
 
     def _handed_out(self, token: AccessToken) -> None:
-        assert self.clock.monotonic() < self.world.expiry[token.value], "a dead token was handed out"
+        assert self.clock.monotonic() < self.model.expiry[token.value], "an expired token was handed out"
         assert token.generation >= self.generation, "an older token was handed out after a newer one"
         if token.generation > self.generation:
             self.generation = token.generation
@@ -108,7 +108,7 @@ class TokenStage:
         self.loop.run_until_complete(self._invalidate(token))
         if had and self.tokens.peek() is None:
             assert token.generation == before, "a late 401 touched a newer token"
-            self.token_refused = self.world.excused = True
+            self.token_refused = self.model.excused = True
             self.refusals += 1
         self.run()
 
@@ -116,7 +116,7 @@ class TokenStage:
         self.tokens.invalidate(token)
 
     def start(self) -> None:
-        self.closed = self.killed = False
+        self.closed = self.cancelled = False
         self.loop.run_until_complete(self.tokens.start())
         self.run()
 
@@ -137,12 +137,12 @@ class TokenStage:
         self.loop.run_until_complete(asyncio.wait([closing]))
         assert closing.cancelled() or closing.exception() is None
         self.run()
-        self.closed = self.killed = False
-        assert self.world.asked or self.world.provider_error, "the source did not start again"
+        self.closed = self.cancelled = False
+        assert self.model.asked or self.model.provider_error, "the source did not start again"
 
     def _end_life(self) -> None:
         self.lives += 1
-        self.closed = self.token_refused = self.world.excused = True
+        self.closed = self.token_refused = self.model.excused = True
 
     def teardown(self) -> None:
         for reader in self.readers:

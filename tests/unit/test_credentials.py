@@ -199,9 +199,9 @@ async def test_chain_without_credentials_names_every_reason(tmp_path) -> None:
 
 @pytest.mark.parametrize("wrong", [EnvCredentials, ("org_1", "key_1", "secret_1"), None])
 def test_chain_refuses_what_is_no_provider(wrong) -> None:
-    with pytest.raises(TypeError, match="credentials") as told:
+    with pytest.raises(TypeError, match="credentials") as caught:
         ChainCredentials(EnvCredentials(), wrong)
-    assert "secret_1" not in str(told.value)
+    assert "secret_1" not in str(caught.value)
 
 
 async def test_chain_that_is_empty_says_so() -> None:

@@ -297,12 +297,12 @@ def test_token_source_that_was_never_closed_warns(new_loop: LoopFactory) -> None
             await scope.tokens.get()
             del scope
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(main())
         gc.collect()
-    assert any("TokenSource" in str(warning.message) for warning in told)
+    assert any("TokenSource" in str(warning.message) for warning in caught)
 
 
 async def test_log_is_empty_without_failures(local: LocalScope, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""`BearerAuth` on an ordinary aiohttp session: the token, the 401 rule, and nobody else's origin."""
+"""`BearerAuth` on an ordinary aiohttp session: the token, the rule for 401, and one origin alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fakes.exchange import CREDENTIALS, FakeAuth
 
 
 class Service:
-    """A service that accepts the tokens it was told to, and remembers what it was sent."""
+    """A service that accepts the tokens of a set, and remembers what it was sent."""
 
     def __init__(self) -> None:
         self.accepts: Callable[[str], bool] = lambda _: True

@@ -179,10 +179,10 @@ async def test_given_session_never_replaces_our_token(
     netrc.write_text("machine 127.0.0.1 login user password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    told: list[str | None] = []
+    seen: list[str | None] = []
 
     async def note(_: object, __: object, started: aiohttp.TraceRequestStartParams) -> None:
-        told.append(started.headers.get("Authorization"))
+        seen.append(started.headers.get("Authorization"))
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(note)
@@ -197,7 +197,7 @@ async def test_given_session_never_replaces_our_token(
         assert [key async for key in admin.list()] == []
     assert [asked["Authorization"] for asked in scope.of("/prompts/")] == ["Bearer token-1"]
     assert [asked["Authorization"] for asked in scope.of("/api-keys")] == ["Bearer admin-token"]
-    assert not any("token" in header for header in told if header and "another" not in header)
+    assert not any("token" in header for header in seen if header and "another" not in header)
 
 
 @pytest.mark.parametrize("kind", ["our own", "passed in"])

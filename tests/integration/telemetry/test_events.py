@@ -1,4 +1,4 @@
-"""What a hook of a real client is told: everything, once, and never a secret."""
+"""The events of a real client: all of them, once, without a secret."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ async def test_events_all_happen_and_show_no_secret(
     assert not missing
     metrics = reader.get_metrics_data()
     assert metrics is not None
-    told = {
+    shown = {
         "events": repr(seen),
         "spans": "".join(span.to_json() for span in exporter.get_finished_spans()),
         "metrics": metrics.to_json(),
         "log": "".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records),
     }
-    for place, text in told.items():
+    for place, text in shown.items():
         assert len(text) > 1000
         for secret in secrets:
             assert secret not in text, f"{place} show {secret!r}"
@@ -204,7 +204,7 @@ async def test_telemetry_disabled_calls_no_hook_and_makes_no_event(local: LocalS
 
     for kind in KINDS:
         monkeypatch.setattr(kind, "__init__", forbidden)
-    # One event per exchange is made for nobody: that is one in an hour.
+    # One event per exchange is made without a hook: that is one in an hour.
     monkeypatch.setattr("scope_async.auth.instrumentation.TokenInstrumentation.exchanged", lambda *_: None)
     async with client_of(local, forbidden, telemetry_enabled=False) as scope:
         await scope.get_prompt_version("greeting")

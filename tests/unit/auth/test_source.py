@@ -77,14 +77,14 @@ async def test_error_has_retry_after() -> None:
     auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.error = RateLimitError("slow down", http_status=429, retry_after=7)
     async with source(auth, clock) as tokens:
-        with pytest.raises(TokenRefreshError) as told:
+        with pytest.raises(TokenRefreshError) as caught:
             await tokens.get()
-        assert told.value.retry_after == 7
-        assert told.value.http_status == 429
+        assert caught.value.retry_after == 7
+        assert caught.value.http_status == 429
         clock.advance(3)
-        with pytest.raises(TokenRefreshError) as told:
+        with pytest.raises(TokenRefreshError) as caught:
             await tokens.get()
-        assert told.value.retry_after == pytest.approx(4)
+        assert caught.value.retry_after == pytest.approx(4)
         assert len(auth.asked) == 1
         auth.error = None
         clock.advance(4)
@@ -234,9 +234,9 @@ async def test_refused_credentials_stay_refused_after_a_probe_with_a_transient_f
         auth.error = ServerError("down", http_status=503)
         await travel(clock, 31)
         assert len(auth.asked) == 2
-        with pytest.raises(InvalidCredentialsError) as told:
+        with pytest.raises(InvalidCredentialsError) as caught:
             await tokens.get()
-        assert told.value.retry_after
+        assert caught.value.retry_after
         assert isinstance(tokens.status().last_error, ServerError)
         auth.error = None
         await travel(clock, 90, step=1)
@@ -298,9 +298,9 @@ async def test_provider_that_fails_first_fails_the_callers() -> None:
         raise ConfigurationError("cannot read the credentials file")
 
     async with source(FakeAuth(), credentials=provider) as tokens:
-        with pytest.raises(TokenRefreshError, match="cannot read the credentials file") as told:
+        with pytest.raises(TokenRefreshError, match="cannot read the credentials file") as caught:
             await tokens.get()
-        assert isinstance(told.value.__cause__, ConfigurationError)
+        assert isinstance(caught.value.__cause__, ConfigurationError)
 
 
 async def test_provider_that_raises_or_returns_anything_gives_a_typed_error() -> None:
@@ -312,9 +312,9 @@ async def test_provider_that_raises_or_returns_anything_gives_a_typed_error() ->
 
     for provider in (raising, returning):
         async with source(FakeAuth(), credentials=provider) as tokens:
-            with pytest.raises(TokenRefreshError) as told:
+            with pytest.raises(TokenRefreshError) as caught:
                 await tokens.get()
-            assert "secret_x" not in str(told.value)
+            assert "secret_x" not in str(caught.value)
 
 
 async def test_provider_that_never_returns_differs_from_one_whose_own_call_timed_out() -> None:
@@ -325,12 +325,12 @@ async def test_provider_that_never_returns_differs_from_one_whose_own_call_timed
     async def timing_out() -> ApiKeyCredentials:
         raise TimeoutError
 
-    for provider, told in (
+    for provider, message in (
         (hanging, r"no token within 0\.05 s"),
         (timing_out, "the credential provider failed with TimeoutError"),
     ):
         async with source(FakeAuth(), credentials=provider, timeout=0.05) as tokens:
-            with pytest.raises(TokenRefreshError, match=told):
+            with pytest.raises(TokenRefreshError, match=message):
                 await tokens.get()
 
 
@@ -566,6 +566,6 @@ def test_wrong_arguments_are_refused_before_anything_is_opened() -> None:
     with pytest.raises(TypeError, match="refresh_bufer"):
         TokenSource(CREDENTIALS, refresh_bufer=1, **ADDRESSES)
     for wrong in (("org_1", "key_1", "secret_1"), ApiKeyCredentials):
-        with pytest.raises(TypeError, match="credentials") as told:
+        with pytest.raises(TypeError, match="credentials") as caught:
             TokenSource(wrong, **ADDRESSES)
-        assert "secret_1" not in str(told.value)
+        assert "secret_1" not in str(caught.value)

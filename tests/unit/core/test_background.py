@@ -40,7 +40,7 @@ class Resident:
             self.ends += 1
 
 
-def host_task() -> asyncio.Task[None]:
+def runner_task() -> asyncio.Task[None]:
     """Return the task that a leak-hunting application may find and kill."""
     (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "scope-async")
     return task
@@ -151,13 +151,13 @@ async def test_aclose_gives_up_a_task_that_does_not_end_with_a_warning(backgroun
 
     background.spawn(stubborn)
     await asyncio.sleep(0.01)
-    host = host_task()
+    runner = runner_task()
     with caplog.at_level(logging.WARNING):
         await background.aclose(grace=0.01)
     assert "did not end within" in caplog.text
     assert not background.running
     release.set()
-    await asyncio.wait({host})
+    await asyncio.wait({runner})
 
 
 async def test_spawn_starts_it(background) -> None:
@@ -196,10 +196,10 @@ async def test_cancelled_task_is_noticed_and_started_anew(background, steps) -> 
     background.start()
     for _ in range(steps):
         await asyncio.sleep(0)
-    killed = host_task()
-    killed.cancel()
+    cancelled = runner_task()
+    cancelled.cancel()
     assert not background.running
-    await asyncio.wait({killed})
+    await asyncio.wait({cancelled})
     assert ends == ["ended"]
     background.start()
     await resident.running.wait()
@@ -213,11 +213,11 @@ async def test_start_right_after_a_cancellation(background) -> None:
     background.add_service(resident)
     background.start()
     await resident.running.wait()
-    killed = host_task()
-    killed.cancel()
+    cancelled = runner_task()
+    cancelled.cancel()
     background.start()
     assert background.running
-    await asyncio.wait({killed})
+    await asyncio.wait({cancelled})
     # The end of the old task must not take the new one with it.
     assert background.running
     await background.aclose()
@@ -231,7 +231,7 @@ async def test_failing_task_is_logged_and_started_anew(background, caplog) -> No
     ends: list[str] = []
     background.on_stopped(lambda: ends.append("ended"))
     background.spawn(fail)
-    failed = host_task()
+    failed = runner_task()
     await asyncio.wait({failed})
     await asyncio.sleep(0)
     assert ends == ["ended"]
@@ -260,7 +260,7 @@ async def test_aclose_may_be_called_by_a_task_of_its_own(background) -> None:
         await background.aclose()
 
     background.spawn(close)
-    await asyncio.wait({host_task()})
+    await asyncio.wait({runner_task()})
     assert not background.running
 
 

@@ -9,7 +9,7 @@ from scope_async._core.clock import SLICE, FakeClock, SystemClock
 
 
 class Machine:
-    """A machine whose clocks move only while somebody sleeps, or when it is suspended."""
+    """A machine whose clocks move only during a sleep, or when it is suspended."""
 
     def __init__(self) -> None:
         self.monotonic, self.wall = 100.0, 1_000_000.0

@@ -88,7 +88,7 @@ def test_read_json_returns_the_json_of_a_success() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"", "an empty body"),
         (b" \n", "an empty body"),
@@ -98,8 +98,8 @@ def test_read_json_returns_the_json_of_a_success() -> None:
         (b"1" * 10_000, "not JSON"),
     ],
 )
-def test_read_json_of_a_success_without_json_is_a_server_error(body, told) -> None:
-    with pytest.raises(ServerError, match=told) as caught:
+def test_read_json_of_a_success_without_json_is_a_server_error(body, message) -> None:
+    with pytest.raises(ServerError, match=message) as caught:
         read_json(reply(200, body))
     assert caught.value.http_status == 200
     # A decoder's error carries the whole document.

@@ -241,11 +241,11 @@ async def test_on_retry_gets_the_error_of_each_attempt_but_the_last(transport, s
     service.get(ADDRESS, status=503)
     service.get(ADDRESS, exception=ConnectionResetError("reset"))
     service.get(ADDRESS, payload={})
-    told: list[ScopeError] = []
+    reported: list[ScopeError] = []
     sent_out = request()
-    sent_out.on_retry = told.append
+    sent_out.on_retry = reported.append
     await transport.call(sent_out, read_json)
-    assert [type(error) for error in told] == [ServerError, ConnectionError]
+    assert [type(error) for error in reported] == [ServerError, ConnectionError]
 
 
 NO_TIME_LEFT = [
@@ -525,5 +525,5 @@ async def test_timeout_covers_the_wait_for_a_token(service, first) -> None:
     service.get(ADDRESS, status=401, repeat=True)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
         await transport.call(request(), read_json, token_provider=NeverComes(first), max_retries=0)
-    assert transport._sessions.current().semaphore.acquire_nowait(), "the turn was given back"
+    assert transport._sessions.current().semaphore.acquire_nowait(), "the permit was released"
     await transport.aclose()

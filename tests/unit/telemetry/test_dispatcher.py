@@ -1,4 +1,4 @@
-"""Hooks never hurt, never delay, and are told of once when they raise."""
+"""A failing or slow hook never affects a request, and is logged once."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ def run(script: str, **variables: str) -> str:
 CALL = """
 import asyncio
 from scope_async import ApiKeyCredentials, ScopeClient
-nobody = ApiKeyCredentials(org_id="org_1", api_key="key_1", api_secret="secret_1")
+CREDENTIALS = ApiKeyCredentials(org_id="org_1", api_key="key_1", api_secret="secret_1")
 async def main():
     options = {"base_url": "http://127.0.0.1:9", "auth_api_url": "http://127.0.0.1:9", "max_retries": 0}
-    async with ScopeClient(nobody, **options) as scope:
+    async with ScopeClient(CREDENTIALS, **options) as scope:
         await scope.get_prompt_version("greeting", fallback="Hi")
 asyncio.run(main())
 """
