@@ -47,7 +47,7 @@ class VaultAddress:
             parts = urlsplit(self.url)
             fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
-            fine = False
+            parts, fine = urlsplit(""), False
         if not fine or parts.query or parts.fragment or not self.url.isprintable():
             raise ConfigurationError("address (VAULT_ADDR) must be a URL such as https://vault.example:8200")
         if parts.username is not None or parts.password is not None:

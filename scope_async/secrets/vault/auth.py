@@ -68,6 +68,7 @@ def read_word(path: str | os.PathLike[str], what: str) -> str:
     Raises:
         ConfigurationError: it cannot be read or holds no such thing.
     """
+    word, reason = "", ""
     try:
         word = Path(path).read_text(encoding="utf-8").strip()
         reason = "" if word and word.isprintable() and " " not in word else "it holds no token"
