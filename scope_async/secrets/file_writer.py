@@ -101,6 +101,8 @@ def _locked(path: Path) -> Iterator[_Stored | None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ConflictError("another writer is writing it; nothing was written") from None
+            except OSError:  # a file system without locks; the file's identity is compared in any case
+                pass
         yield _Stored(file.read(), os.fstat(file.fileno()))
 
 
@@ -149,7 +151,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _new_text(text: str, credentials: ApiKeyCredentials) -> str:
-    """Return the file's new text; it is read once more before anyone relies on it."""
+    """Return the file's new text."""
     body = text.removeprefix("\ufeff").strip()
     if body.startswith("{") or not body:
         document = parse_object(body or "{}")
@@ -158,9 +160,8 @@ def _new_text(text: str, credentials: ApiKeyCredentials) -> str:
         new = format_object(replace_credentials(document, credentials), like=text or "\n")
         if isinstance(new, ConfigurationError):
             raise new
-        new += "\n" if text.endswith("\n") or not body else ""
-    else:
-        new = _replace_lines(text, credentials)
+        return new + ("\n" if text.endswith("\n") or not body else "")
+    new = _replace_lines(text, credentials)
     if read_credentials(parse_credentials(new)) != credentials:
         raise ConfigurationError("its form cannot hold these values; make it a JSON object")
     return new

@@ -21,20 +21,20 @@ class Answer:
 
 
 class AnswerMemory:
-    """The last answer; fresh for 5 s unless its credentials are refused, known by version after that.
+    """The last answer: given again for 5 s unless its credentials are refused, known by version after that.
 
-    Every method is one assignment or one comparison, so that it may be used from any thread.
+    Every method may be called from any thread.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last: Answer | None = None
-        self._refused_at = float("-inf")
+        self._valid_after = float("-inf")
 
     def fresh(self) -> ApiKeyCredentials | None:
         """Return the credentials of the last 5 s, None when the manager has to be asked."""
         last = self._last
-        if last is None or last.asked_at <= self._refused_at:
+        if last is None or last.asked_at <= self._valid_after:
             return None
         return last.credentials if self._clock.monotonic() - last.asked_at < REMEMBERED_FOR else None
 
@@ -49,10 +49,11 @@ class AnswerMemory:
         self._last = answer
 
     def forget(self) -> None:
-        self._last = None
+        """Ask the manager again, which has just been given something else."""
+        self._last, self._valid_after = None, self._clock.monotonic()
 
     def refuse(self, credentials: ApiKeyCredentials) -> None:
         """Ask the manager again if these are the last ones; also for an answer already under way."""
         last = self._last
         if last is not None and last.credentials == credentials:
-            self._refused_at = self._clock.monotonic()
+            self._valid_after = self._clock.monotonic()
