@@ -52,6 +52,8 @@ class VaultAddress:
             raise ConfigurationError("address (VAULT_ADDR) must be a URL such as https://vault.example:8200")
         if parts.username is not None or parts.password is not None:
             raise ConfigurationError("address (VAULT_ADDR) must not carry a user name or a password")
+        if not (self.namespace or "").isprintable():
+            raise ConfigurationError("namespace (VAULT_NAMESPACE) must be one printable line")
         require_secure("address (VAULT_ADDR)", self.url, allow_insecure=self.allow_insecure)
 
     def __str__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
-import os
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,6 +13,7 @@ from scope_async._core.clock import Clock, SystemClock
 from scope_async.config import Environment
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
+from scope_async.http.messages import TOKEN
 from scope_async.secrets.document import check_storable, read_credentials, replace_credentials
 from scope_async.secrets.failures import named
 from scope_async.secrets.memory import Answer, AnswerMemory
@@ -96,6 +96,8 @@ class VaultCredentials:
             allow_insecure=allow_insecure or _allows_insecure(),
         )
         self._clock = clock or SystemClock()
+        if isinstance(auth, str) and not TOKEN.fullmatch(auth := auth.strip()):
+            raise ConfigurationError("auth is not a token of Vault")
         self._token = VaultToken(auth, self._clock)
         self._memory = AnswerMemory(self._clock)
         self._context = ssl
@@ -232,7 +234,7 @@ def _checked(path: str) -> str:
     return "/".join(steps)
 
 
-def _trusting(file: str | os.PathLike[str]) -> ssl.SSLContext:
+def _trusting(file: str) -> ssl.SSLContext:
     """Return a context that trusts the CAs in `file`. Blocks."""
     try:
         return ssl.create_default_context(cafile=file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import attrs
+
 from scope_async._core.clock import Clock
 from scope_async.config import Environment
 from scope_async.errors import ConfigurationError
@@ -51,9 +53,8 @@ class VaultToken:
         lease = self._lease
         if lease is None or lease.token != token:
             lease = await self._look_up(api, token)
-        elif self._clock.monotonic() >= lease.renew_at:
-            # Used to its end when it cannot be renewed: there is no other one.
-            lease = await self._renew(api, lease) or lease
+        elif lease.renewable and self._clock.monotonic() >= lease.renew_at:
+            lease = await self._renew(api, lease) or self._last_of(lease)
         self._lease = lease
         return token
 
@@ -67,6 +68,12 @@ class VaultToken:
             return False
         self._lease = None
         return isinstance(self._auth, AppRole | KubernetesAuth) and lease.since < before
+
+    def _last_of(self, lease: TokenLease) -> TokenLease:
+        """Return a lease that is used to its end, since neither it nor another one can be had again."""
+        left = max(0.0, lease.expires_at - self._clock.monotonic())
+        _logger.warning("Vault's token cannot be renewed any more and ends in %.0f s; replace it", left)
+        return attrs.evolve(lease, renewable=False)
 
     def renews_in(self) -> float | None:
         """Return the seconds until `get` will renew the token; None when it need not be or cannot be."""
@@ -85,7 +92,7 @@ class VaultToken:
             # A secret id may be good for one login alone.
             if lease is None or self._clock.monotonic() >= lease.expires_at:
                 raise
-            return lease
+            return self._last_of(lease)
 
     async def _log_in(self, api: VaultApi, auth: AppRole | KubernetesAuth) -> TokenLease:
         body = await run_in_thread(auth.login)
@@ -96,8 +103,7 @@ class VaultToken:
         token = granted.get("client_token")
         if reply.ok and isinstance(token, str) and token:
             return TokenLease.of(token, granted, since=since)
-        kind, said = type(auth).__name__, reply.said(hide=body.values())
-        body.clear()
+        kind, said = type(auth).__name__, reply.said(hide=[body.pop("secret_id", ""), body.pop("jwt", "")])
         raise ConfigurationError(f"the {kind} login at {path} was refused: {said}")
 
     async def _look_up(self, api: VaultApi, token: str) -> TokenLease:
@@ -117,8 +123,6 @@ class VaultToken:
         )
         if renewed is not None and renewed.expires_at > lease.expires_at + 1:
             return renewed
-        left = max(0.0, lease.expires_at - since)
-        _logger.info("Vault's token cannot be renewed any more and ends in %.0f s", left)
         return None
 
 

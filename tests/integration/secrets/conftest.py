@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,18 @@ def moto(_moto, monkeypatch) -> MotoServer:
     for name, value in _moto.variables.items():
         monkeypatch.setenv(name, value)
     return _moto
+
+
+@pytest.fixture
+def file_keyring(tmp_path) -> Iterator[Any]:
+    """A keyring in a file, in place of the machine's own."""
+    keyring = pytest.importorskip("keyring")
+    files = pytest.importorskip("keyrings.alt.file", reason="keyrings.alt is not installed")
+    before, backend = keyring.get_keyring(), files.PlaintextKeyring()
+    backend.file_path = str(tmp_path / "keyring.cfg")
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(before)
 
 
 @pytest.fixture

@@ -11,30 +11,17 @@ from scope_async.errors import ConfigurationError, ConflictError, MissingApiKeyE
 from scope_async.secrets import KeyringCredentials
 from scope_async.secrets.system_keyring import ENTRY
 
-keyring = pytest.importorskip("keyring")
-keyrings_file = pytest.importorskip("keyrings.alt.file", reason="keyrings.alt is not installed")
-
 FIRST = ApiKeyCredentials("org_1", "key_1", "secret_1")
 SECOND = ApiKeyCredentials("org_1", "key_2", "secret_2")
 VALUES = {"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1"}
 
 
-@pytest.fixture
-def backend(tmp_path):
-    before = keyring.get_keyring()
-    backend = keyrings_file.PlaintextKeyring()
-    backend.file_path = str(tmp_path / "keyring.cfg")
-    keyring.set_keyring(backend)
-    yield backend
-    keyring.set_keyring(before)
-
-
-async def test_reads_an_entry(backend) -> None:
-    backend.set_password("scope", ENTRY, json.dumps(VALUES))
+async def test_reads_an_entry(file_keyring) -> None:
+    file_keyring.set_password("scope", ENTRY, json.dumps(VALUES))
     assert await KeyringCredentials("scope")() == FIRST
 
 
-async def test_missing_entry_says_how_to_make_it(backend) -> None:
+async def test_missing_entry_says_how_to_make_it(file_keyring) -> None:
     with pytest.raises(ConfigurationError, match="make it with `keyring set scope credentials`"):
         await KeyringCredentials("scope")()
 
@@ -46,30 +33,32 @@ async def test_missing_entry_says_how_to_make_it(backend) -> None:
         ('{"org_id": "org_1", "api_secret": "secret_1"}', MissingApiKeyError, "it has no api_key"),
     ],
 )
-async def test_entry_without_the_values_says_what_is_wrong(backend, text, kind, said) -> None:
-    backend.set_password("scope", ENTRY, text)
+async def test_entry_without_the_values_says_what_is_wrong(file_keyring, text, kind, said) -> None:
+    file_keyring.set_password("scope", ENTRY, text)
     with pytest.raises(kind, match=said) as caught:
         await KeyringCredentials("scope")()
     assert str(caught.value).startswith("keyring entry 'scope' / 'credentials': ")
     assert "secret_1" not in repr(caught.value)
 
 
-async def test_asks_at_most_once_in_five_seconds_unless_refused(backend) -> None:
+async def test_asks_at_most_once_in_five_seconds_unless_refused(file_keyring) -> None:
     clock = FakeClock(ticking=False)
     provider = KeyringCredentials("scope", clock=clock)
-    backend.set_password("scope", ENTRY, json.dumps(VALUES))
+    file_keyring.set_password("scope", ENTRY, json.dumps(VALUES))
     assert await provider() == FIRST
-    backend.set_password("scope", ENTRY, json.dumps({**VALUES, "api_key": "key_2", "api_secret": "secret_2"}))
+    file_keyring.set_password(
+        "scope", ENTRY, json.dumps({**VALUES, "api_key": "key_2", "api_secret": "secret_2"})
+    )
     assert await provider() == FIRST
     provider.invalidate(FIRST)
     assert await provider() == SECOND
 
 
-async def test_store_keeps_the_other_values_and_the_spelling(backend) -> None:
-    backend.set_password("scope", ENTRY, '{"SCOPE_ORG_ID": "org_1", "SCOPE_CLIENT_ID": "a", "other": 1}')
+async def test_store_keeps_the_other_values_and_the_spelling(file_keyring) -> None:
+    file_keyring.set_password("scope", ENTRY, '{"SCOPE_ORG_ID": "org_1", "SCOPE_CLIENT_ID": "a", "other": 1}')
     provider = KeyringCredentials("scope")
     await provider.store(SECOND)
-    assert json.loads(backend.get_password("scope", ENTRY)) == {
+    assert json.loads(file_keyring.get_password("scope", ENTRY)) == {
         "SCOPE_ORG_ID": "org_1",
         "SCOPE_CLIENT_ID": "key_2",
         "SCOPE_API_SECRET": "secret_2",
@@ -78,21 +67,21 @@ async def test_store_keeps_the_other_values_and_the_spelling(backend) -> None:
     assert await provider() == SECOND
 
 
-async def test_store_makes_the_entry(backend) -> None:
+async def test_store_makes_the_entry(file_keyring) -> None:
     await KeyringCredentials("new").store(FIRST)
-    assert json.loads(backend.get_password("new", ENTRY)) == VALUES
+    assert json.loads(file_keyring.get_password("new", ENTRY)) == VALUES
 
 
-async def test_store_fails_on_a_concurrent_change(backend, monkeypatch) -> None:
+async def test_store_fails_on_a_concurrent_change(file_keyring, monkeypatch) -> None:
     texts = iter([json.dumps(VALUES), json.dumps({**VALUES, "by": "another"})])
-    monkeypatch.setattr(backend, "get_password", lambda *_: next(texts))
-    monkeypatch.setattr(backend, "set_password", lambda *_: pytest.fail("it was written"))
+    monkeypatch.setattr(file_keyring, "get_password", lambda *_: next(texts))
+    monkeypatch.setattr(file_keyring, "set_password", lambda *_: pytest.fail("it was written"))
     with pytest.raises(ConflictError, match="another writer"):
         await KeyringCredentials("scope").store(SECOND)
 
 
-async def test_store_refuses_a_secret_of_two_lines(backend, monkeypatch) -> None:
-    monkeypatch.setattr(backend, "get_password", lambda *_: pytest.fail("it was asked"))
+async def test_store_refuses_a_secret_of_two_lines(file_keyring, monkeypatch) -> None:
+    monkeypatch.setattr(file_keyring, "get_password", lambda *_: pytest.fail("it was asked"))
     with pytest.raises(ConfigurationError, match="api_secret must be one printable line"):
         await KeyringCredentials("scope").store(ApiKeyCredentials("org_1", "key_1", "two\nlines"))
 
@@ -105,17 +94,17 @@ async def test_store_refuses_a_secret_of_two_lines(backend, monkeypatch) -> None
         ("OtherError", "failed with OtherError"),
     ],
 )
-async def test_keyring_that_fails_is_named_without_its_words(backend, monkeypatch, name, said) -> None:
+async def test_keyring_that_fails_is_named_without_its_words(file_keyring, monkeypatch, name, said) -> None:
     def fail(*_: object) -> str:
         raise type(name, (RuntimeError,), {})("secret_1")
 
-    monkeypatch.setattr(backend, "get_password", fail)
+    monkeypatch.setattr(file_keyring, "get_password", fail)
     with pytest.raises(ConfigurationError, match=said) as caught:
         await KeyringCredentials("scope")()
     assert "secret_1" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
 
 
-async def test_keyring_that_hangs_is_a_timeout_and_holds_one_daemon_thread(backend, monkeypatch) -> None:
+async def test_keyring_that_hangs_is_a_timeout_and_holds_one_daemon_thread(file_keyring, monkeypatch) -> None:
     release, calls = threading.Event(), []
 
     def hang(*_: object) -> str:
@@ -123,7 +112,7 @@ async def test_keyring_that_hangs_is_a_timeout_and_holds_one_daemon_thread(backe
         release.wait(20)
         return json.dumps(VALUES)
 
-    monkeypatch.setattr(backend, "get_password", hang)
+    monkeypatch.setattr(file_keyring, "get_password", hang)
     provider = KeyringCredentials("scope", timeout=0.05)
     for _ in range(3):
         with pytest.raises(TimeoutError, match="is it waiting for a password"):

@@ -113,6 +113,17 @@ async def test_lease_is_used_to_its_end_when_the_login_works_only_once(leases, c
         await provider()
 
 
+async def test_given_token_is_used_to_its_end_when_it_cannot_be_renewed(leases, clock, caplog) -> None:
+    provider = VaultCredentials("secret/scope", address=leases.stub.url, auth="given", clock=clock)
+    await provider()
+    leases.renews = False
+    for _ in range(3):
+        clock.advance(61)
+        assert await provider() == CREDENTIALS
+    assert leases.count("auth/token/renew-self") == 1
+    assert "Vault's token cannot be renewed any more and ends in 29 s; replace it" in caplog.text
+
+
 async def test_given_token_is_renewed_too(leases, clock) -> None:
     provider = VaultCredentials("secret/scope", address=leases.stub.url, auth="given", clock=clock)
     await provider()
