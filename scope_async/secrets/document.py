@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scope_async.config import CREDENTIAL_VARIABLES
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.environment import CREDENTIAL_VARIABLES
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
 SPELLINGS = {field: (field, *names) for field, names in CREDENTIAL_VARIABLES.items()}

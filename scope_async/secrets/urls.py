@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import url2pathname
 
-from scope_async.config import Environment
 from scope_async.credentials import CredentialProvider, EnvCredentials, FileCredentials
+from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError
 from scope_async.secrets.aws import AwsSecretsManagerCredentials
 from scope_async.secrets.system_keyring import KeyringCredentials

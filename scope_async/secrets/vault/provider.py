@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from scope_async._core.clock import Clock, SystemClock
-from scope_async.config import Environment
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
 from scope_async.http.messages import TOKEN
 from scope_async.secrets.document import check_storable, read_credentials, replace_credentials
