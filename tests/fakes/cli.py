@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -14,6 +15,10 @@ from typer.testing import CliRunner, Result
 from scope_async.cli.app import app
 
 COMMAND = (sys.executable, "-m", "scope_async.cli")
+# Click 8.2 always captures stderr separately; before, its runner had to be asked to.
+SEPARATE_STDERR: dict[str, Any] = (
+    {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+)
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
@@ -80,7 +85,9 @@ class Shell:
         self.variables = variables
 
     def __call__(self, *arguments: str, stdin: str | None = None, **variables: str | None) -> Result:
-        result = CliRunner().invoke(app, arguments, input=stdin, env={**self.variables, **variables})
+        result = CliRunner(**SEPARATE_STDERR).invoke(
+            app, arguments, input=stdin, env={**self.variables, **variables}
+        )
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 
