@@ -13,7 +13,6 @@ import attrs
 from scope_async._core.frozen_json import freeze_mapping, thaw
 from scope_async.config import UnknownVariables
 from scope_async.prompts import validation
-from scope_async.rendering.compiler import Render
 from scope_async.rendering.renderers import ChatRenderer, Messages, TextRenderer
 
 PromptStatus = Literal["draft", "published", "archived"]
@@ -131,9 +130,8 @@ class PromptVersion:
         """Return one entry of `metadata`, or `default` when there is none."""
         return self.metadata.get(key, default)
 
-    @property
-    def render(self) -> Render:
-        """`render(variables=None, /, **kw) -> str`: the content with its variables replaced.
+    def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
+        """Return the content with its variables replaced; a keyword wins over `variables`.
 
         One pass: nothing in a value is replaced again. `None` counts as no value. A chat
         prompt gives the JSON of its rendered messages.
@@ -143,9 +141,8 @@ class PromptVersion:
             ValidationError: unknown variables, unless they are ignored, or a value that is
                 neither text, number, boolean, date, time, UUID, enum nor JSON.
         """
-        # A property, so that a version in frequent use calls the function made for it directly.
         renderer = self._renderer
-        return renderer.compiled or renderer.render
+        return (renderer.compiled or renderer.render)(variables, **kw)
 
     def render_messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
         """Return new `{"role", "content"}` dicts, as chat models' clients take them.

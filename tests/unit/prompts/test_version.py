@@ -1,7 +1,10 @@
 import copy
+import inspect
 import json
 import pickle
+import pydoc
 from datetime import UTC, datetime
+from unittest.mock import create_autospec
 
 import attrs
 import pytest
@@ -208,12 +211,33 @@ def test_evolving_renders_the_new_content():
     assert version.raw["colour"] == "blue"
 
 
+def test_render_has_one_signature_before_and_after_it_is_compiled():
+    version = read()
+
+    def seen():
+        return (
+            inspect.signature(version.render),
+            pydoc.render_doc(version.render),
+            inspect.signature(create_autospec(version).render),
+        )
+
+    before = seen()
+    for _ in range(3):
+        version.render(name="A")
+    assert version._renderer.compiled is not None
+    assert seen() == before
+    assert str(before[0]) == "(variables: 'Mapping[str, Any] | None' = None, /, **kw: 'Any') -> 'str'"
+    assert inspect.isfunction(PromptVersion.render)
+    with pytest.raises(TypeError):
+        create_autospec(version).render({}, {})
+
+
 def test_a_marked_copy_shares_what_was_compiled():
     version = read()
     stale = with_flags(version, is_stale=True)
     for _ in range(2):
         stale.render(name="A")
-    assert version.render == stale.render
+    assert version._renderer is stale._renderer
     assert (version.is_stale, stale.is_stale) == (False, True)
     assert version != stale
 
