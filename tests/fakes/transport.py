@@ -37,6 +37,7 @@ class FakeTransport:
         self.statuses: dict[str, int] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self._on_attempt_failed: Callable[[ScopeError], None] | None = None
         self.in_flight = 0
         self.most_at_once = 0
 
@@ -53,9 +54,8 @@ class FakeTransport:
 
     def fail_attempt(self, error: ScopeError) -> None:
         """Let the first attempt of the last call have failed, and a further one follow."""
-        on_retry = self.requests[-1].on_retry
-        assert on_retry is not None
-        on_retry(error)
+        assert self._on_attempt_failed is not None
+        self._on_attempt_failed(error)
 
     async def call(
         self,
@@ -64,7 +64,9 @@ class FakeTransport:
         *,
         token_provider: object = None,
         max_retries: int | None = None,
+        on_attempt_failed: Callable[[ScopeError], None] | None = None,
     ) -> Any:
+        self._on_attempt_failed = on_attempt_failed
         self.requests.append(request)
         self.retries.append(max_retries)
         number, failure, gate = self.number, self.failure, self.gate
@@ -106,7 +108,7 @@ class PromptServiceFixture:
         self.api = PromptService(
             self.config,
             transport=self.transport,
-            bearer=None,
+            token_provider=None,
             background=self.background,
             clock=self.clock,
             emit=self.events.append,

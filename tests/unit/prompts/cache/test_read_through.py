@@ -19,8 +19,6 @@ from scope_async.errors import (
     TokenRefreshError,
 )
 from scope_async.prompts.cache.backoff import FIRST_DELAY, LONGEST_DELAY
-from scope_async.prompts.cache.memory import Entry, PromptCache
-from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import (
     CacheHit,
     CacheMiss,
@@ -612,33 +610,3 @@ async def test_memory_stays_flat_with_many_names():
         tracemalloc.stop()
         # Fifty versions take some 150 kB, a thousand would take 3 MB.
         assert grown < 300_000
-
-
-def entry(name="p", *, stored_at=0.0, ttl=10.0, ticket=1):
-    return Entry(PromptVersion(name=name, content=""), stored_at, ttl, ticket)
-
-
-class Ticks:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-def test_the_least_recently_used_goes_first():
-    cache = PromptCache(max_entries=2, stale_while_revalidate=0, stale_if_error=0, monotonic=Ticks())
-    cache.put("a", entry())
-    cache.put("b", entry())
-    cache.fresh("a")
-    cache.put("c", entry())
-    assert [cache.find(key) is not None for key in "abc"] == [True, False, True]
-
-
-def test_dead_entries_are_dropped_also_when_nobody_asks_for_them():
-    ticks = Ticks()
-    cache = PromptCache(max_entries=100, stale_while_revalidate=5, stale_if_error=50, monotonic=ticks)
-    for index in range(10):
-        cache.put(f"p{index}", entry())
-    ticks.now = 60
-    cache.put("new", entry(stored_at=60))
-    assert len(cache) == 1
