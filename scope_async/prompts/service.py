@@ -14,7 +14,7 @@ from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
-from scope_async.prompts.batch import combine_errors, distinct_names, versions_of
+from scope_async.prompts.batch import combine_errors, distinct_names, fetch_all
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.policy import Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
@@ -135,7 +135,7 @@ class PromptService:
         distinct = distinct_names(names)
         for name in distinct:
             PromptRef.of(name, label)
-        found, failures = await versions_of(distinct, partial(self.get, label=label))
+        found, failures = await fetch_all(distinct, partial(self.get, label=label))
         if failures:
             raise combine_errors(failures)
         return found
@@ -150,7 +150,7 @@ class PromptService:
         for name in distinct:
             PromptRef.of(name)
         started = self._clock.monotonic()
-        _, failures = await versions_of(distinct, self.get)
+        _, failures = await fetch_all(distinct, self.get)
         if self._emit is not None:
             duration_ms = (self._clock.monotonic() - started) * 1000
             self._emit(PrefetchDone(prompts=len(distinct), failed=len(failures), duration_ms=duration_ms))
