@@ -33,7 +33,7 @@ _FLUSH_LIMIT = 5.0
 class PromptService:
     """Prompt versions from memory, from the service, or from what stands in for it.
 
-    Safe under cancellation: fetches that several callers wait for run in the tasks of
+    Cancelling a caller leaves a shared fetch to the others: it runs in the tasks of
     `background`. `emit` is None when there are no hooks.
     """
 
@@ -130,7 +130,7 @@ class PromptService:
         """Return a version of each prompt by its name; at most 10 are fetched at once.
 
         Raises:
-            ScopeError: one error that names every prompt that could not be had.
+            ScopeError: one error that names every prompt that failed.
         """
         distinct = distinct_names(names)
         for name in distinct:

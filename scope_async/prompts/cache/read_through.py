@@ -183,7 +183,11 @@ class ReadThroughCache:
                 call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known, max_retries=max_retries)
                 if wait is not None:
                     wait.begin(call.name, shared=shared)
-                version = await self._outcome(ref, call, ttl, fallback)
+                await call.wait(until_first_error=True)
+                if call.completed and call.error is None:
+                    version = call.result
+                else:
+                    version = await self._after_attempt(ref, call, ttl, fallback)
                 if version is not None:
                     return version
                 if closings != self._closings:
@@ -193,7 +197,7 @@ class ReadThroughCache:
             if wait is not None:
                 wait.end(version)
 
-    async def _outcome(
+    async def _after_attempt(
         self,
         ref: PromptRef,
         call: InFlightCall[PromptVersion],
@@ -202,9 +206,8 @@ class ReadThroughCache:
     ) -> PromptVersion | None:
         """Return the version, or what stands in; None if the task of the fetch was cancelled.
 
-        While a copy in memory may stand in, only the first attempt is waited for.
+        A copy in memory stands in after the first failed attempt, all else after the last one.
         """
-        await call.wait(until_first_error=True)
         if isinstance(call.first_error, ScopeError):
             entry, now = self._memory.get(ref.key), self._clock.monotonic()
             stand_in = decide_after_failure(entry, call.first_error, now, ttl, limits=self._limits)
