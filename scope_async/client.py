@@ -84,7 +84,7 @@ class ScopeClient:
         self._prompts = PromptService(
             self.config,
             transport=self._transport,
-            bearer=SourceTokenProvider(self.tokens),
+            token_provider=SourceTokenProvider(self.tokens),
             background=self._background,
             clock=clock,
             emit=emit,

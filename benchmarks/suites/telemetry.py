@@ -33,7 +33,7 @@ def ignore(_: Event) -> None:
 def without_telemetry(scope: ScopeClient) -> None:
     """Remove the checks for hooks from the path of a cache hit and of a fetch."""
     api, transport = scope._prompts, scope._transport  # noqa: SLF001 - it is what is measured
-    fresh = api._cache.fresh  # noqa: SLF001
+    fresh = api._memory.get_fresh  # noqa: SLF001
 
     def peek(name: str, label: str | None = None, version: str | None = None) -> PromptVersion | None:
         key = name if label is None and version is None else ""
@@ -43,8 +43,15 @@ def without_telemetry(scope: ScopeClient) -> None:
             return None
         return found
 
-    def call(request: Any, read: Any, *, token_provider: Any = None, max_retries: int | None = None) -> Any:
-        return transport._call(request, read, token_provider, max_retries)  # noqa: SLF001
+    def call(
+        request: Any,
+        read: Any,
+        *,
+        token_provider: Any = None,
+        max_retries: int | None = None,
+        on_attempt_failed: Any = None,
+    ) -> Any:
+        return transport._call(request, read, token_provider, max_retries, on_attempt_failed)  # noqa: SLF001
 
     vars(api)["peek"] = peek
     vars(transport)["call"] = call

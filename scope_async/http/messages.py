@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from os import urandom
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from scope_async._version import __version__
-from scope_async.errors import ScopeError, ValidationError
+from scope_async.errors import ValidationError
 
 USER_AGENT = f"scope-async/{__version__}"
 # RFC 6750 section 2.1, and anything else that is safe in a header.
@@ -31,8 +31,6 @@ class Request:
 
     For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
     asked for, `attempts` how often it has been sent, the current time included.
-    `on_retry` is called with the error of an attempt when another one follows; a replay with
-    another token does not count.
     """
 
     operation: str
@@ -43,7 +41,6 @@ class Request:
     template: str = ""
     prompt: str | None = None
     attempts: int = 1
-    on_retry: Callable[[ScopeError], None] | None = attrs.field(default=None, repr=False)
 
     @property
     def request_id(self) -> str:

@@ -68,29 +68,22 @@ class Transport:
         *,
         token_provider: TokenProvider[Any] | None = None,
         max_retries: int | None = None,
+        on_attempt_failed: Callable[[ScopeError], None] | None = None,
     ) -> Coroutine[Any, Any, Result]:
         """Send `request` until `read` accepts the reply, within `timeout` seconds in all.
+
+        `on_attempt_failed` is called with the error of each attempt that another one follows; a
+        replay with another token is no attempt.
 
         Raises (when awaited):
             ScopeError: what the last attempt failed with; nothing else.
         """
         # Not a coroutine itself, so that a call pays for its events only when there are hooks.
         if self._instrumentation is None:
-            return self._call(request, read, token_provider, max_retries)
-        return self._observed(
-            self._instrumentation.observe(request), request, read, token_provider, max_retries
-        )
-
-    async def _observed(
-        self,
-        observed: ObservedCall,
-        request: Request,
-        read: Callable[[Reply], Result],
-        token_provider: TokenProvider[Any] | None,
-        max_retries: int | None,
-    ) -> Result:
-        with observed:
-            return await self._call(request, observed.read_with(read), token_provider, max_retries)
+            return self._call(request, read, token_provider, max_retries, on_attempt_failed)
+        observed = self._instrumentation.observe(request)
+        read = observed.read_with(read)
+        return _observe(observed, self._call(request, read, token_provider, max_retries, on_attempt_failed))
 
     async def _call(
         self,
@@ -98,6 +91,7 @@ class Transport:
         read: Callable[[Reply], Result],
         token_provider: TokenProvider[Any] | None,
         max_retries: int | None,
+        on_attempt_failed: Callable[[ScopeError], None] | None = None,
     ) -> Result:
         """Make the first attempt bare; the loop of retries is entered only after a failure."""
         started = self._clock.monotonic()
@@ -110,7 +104,7 @@ class Transport:
             failure = error
         deadline = started + self._config.timeout
         for attempt in range(1, retries + 1):
-            await self._delay_retry(request, failure, attempt, deadline)
+            await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
                 return read(await self._attempt(request, self._limits(remaining), token_provider))
@@ -121,7 +115,12 @@ class Transport:
         raise AssertionError("the loop returns or raises")  # pragma: no cover
 
     async def _delay_retry(
-        self, request: Request, failure: ScopeError, attempt: int, deadline: float
+        self,
+        request: Request,
+        failure: ScopeError,
+        attempt: int,
+        deadline: float,
+        on_attempt_failed: Callable[[ScopeError], None] | None,
     ) -> None:
         """Wait before the next attempt; raise `failure` at once when the deadline comes first."""
         config = self._config
@@ -132,8 +131,8 @@ class Transport:
             raise failure
         if self._instrumentation is not None:
             self._instrumentation.retried(request, failure, delay)
-        if request.on_retry is not None:
-            request.on_retry(failure)
+        if on_attempt_failed is not None:
+            on_attempt_failed(failure)
         request.attempts += 1
         with anyio.CancelScope() as wait:
             self._retry_waits.add(wait)
@@ -235,3 +234,8 @@ class Transport:
         for wait in tuple(self._retry_waits):
             wait.cancel()
         await self._sessions.aclose()
+
+
+async def _observe(observed: ObservedCall, call: Coroutine[Any, Any, Result]) -> Result:
+    with observed:
+        return await call

@@ -1,4 +1,4 @@
-"""Many prompts at once, a few at a time, with one error for all that could not be had."""
+"""Many prompts concurrently, and one error for all that failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import anyio
 from scope_async.errors import ApiError, ClientClosedError, NotFoundError, ScopeError, ValidationError
 from scope_async.prompts.version import PromptVersion
 
-AT_ONCE = 10
+MAX_CONCURRENCY = 10
 
 
 def distinct_names(names: Iterable[str]) -> list[str]:
@@ -25,31 +25,31 @@ def distinct_names(names: Iterable[str]) -> list[str]:
     raise ValidationError(f"names must be several names, got a {type(names).__name__}")
 
 
-async def versions_of(
+async def fetch_all(
     names: list[str], get: Callable[[str], Awaitable[PromptVersion]]
 ) -> tuple[dict[str, PromptVersion], dict[str, ScopeError]]:
     """Return what `get` returned and what it raised, by name; at most 10 calls at once."""
     found: dict[str, PromptVersion] = {}
     failures: dict[str, ScopeError] = {}
-    left = iter(names)
+    queue = iter(names)
 
     async def work() -> None:
-        for name in left:
+        for name in queue:
             try:
                 found[name] = await get(name)
             except ScopeError as error:
                 failures[name] = error
 
     async with anyio.create_task_group() as group:
-        for _ in range(min(AT_ONCE, len(names))):
+        for _ in range(min(MAX_CONCURRENCY, len(names))):
             group.start_soon(work)
     return {name: found[name] for name in names if name in found}, failures
 
 
 def combine_errors(failures: dict[str, ScopeError]) -> ScopeError:
-    """Return one error that names every prompt that could not be had, and why.
+    """Return one error that names every prompt that failed, and why.
 
-    Its class is the one of all failures, or of the first that is not just a missing prompt.
+    Its class is that of the first failure other than a missing prompt, else `NotFoundError`.
     """
     if len(failures) == 1:
         (failure,) = failures.values()

@@ -14,11 +14,11 @@ from scope_async.prompts.version import PromptVersion
 
 
 def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVariables) -> PromptVersion:
-    """Return the prompt version in `reply`; `name` is the one asked for, if the reply has none.
+    """Return the prompt version in `reply`; `name` is its name if the reply has none.
 
     Raises:
         ApiError: of the kind that fits, when the reply reports an error.
-        ServerError: the reply is not a prompt version, whatever its status says.
+        ServerError: the reply is a success, and not a prompt version.
     """
     document = read_object(reply)
     try:
@@ -35,34 +35,34 @@ def read_document(
     Raises:
         ValidationError: a field is missing or of the wrong type.
     """
-    find: Callable[[str], Any] = document.get
+    get: Callable[[str], Any] = document.get
     return PromptVersion(
-        id=_spelled(document, "version_id", "id"),
-        prompt_id=_default(find("prompt_id"), ""),
-        name=_default(find("name"), name),
-        version_number=_spelled(document, "version", "version_number"),
-        content=_there(find("content"), "content"),
-        variables=find("variables"),
-        status=_there(find("status"), "status"),
-        is_production=_default(find("is_production"), False),
-        type=_default(find("prompt_type"), "text"),
-        metadata=find("metadata"),
-        tags=_default(find("tags"), ()),
-        created_at=_instant(find("created_at"), "created_at"),
-        updated_at=_instant(find("updated_at"), "updated_at"),
-        promoted_at=_instant(find("promoted_at"), "promoted_at"),
-        promoted_by=find("promoted_by"),
+        id=_either(document, "version_id", "id"),
+        prompt_id=_default(get("prompt_id"), ""),
+        name=_default(get("name"), name),
+        version_number=_either(document, "version", "version_number"),
+        content=_required(get("content"), "content"),
+        variables=get("variables"),
+        status=_required(get("status"), "status"),
+        is_production=_default(get("is_production"), False),
+        type=_default(get("prompt_type"), "text"),
+        metadata=get("metadata"),
+        tags=_default(get("tags"), ()),
+        created_at=_instant(get("created_at"), "created_at"),
+        updated_at=_instant(get("updated_at"), "updated_at"),
+        promoted_at=_instant(get("promoted_at"), "promoted_at"),
+        promoted_by=get("promoted_by"),
         raw=raw,
         unknown_variables=unknown_variables,
     )
 
 
-def _spelled(document: Mapping[str, Any], documented: str, seen: str) -> Any:
+def _either(document: Mapping[str, Any], documented: str, seen: str) -> Any:
     value = document.get(documented)
-    return _there(document.get(seen) if value is None else value, f"{documented} and no {seen}")
+    return _required(document.get(seen) if value is None else value, f"{documented} and no {seen}")
 
 
-def _there(value: Any, name: str) -> Any:
+def _required(value: Any, name: str) -> Any:
     if value is None:
         raise ValidationError(f"it has no {name}")
     return value

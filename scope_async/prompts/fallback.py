@@ -1,4 +1,4 @@
-"""What a caller gets when neither the service nor a stale copy can answer."""
+"""The caller's fallback, for when neither the service nor a copy can answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Fallback = (
 
 
 def check_fallback(fallback: Any) -> None:
-    """Refuse what cannot be a fallback, before it is needed.
+    """Raise if `fallback` cannot be one, before it is needed.
 
     Raises:
         ValidationError: neither a string, a `PromptVersion` nor a callable.
@@ -39,7 +39,7 @@ async def fallback_version(
 
     Raises:
         ValidationError: a callable returned something else.
-        Exception: whatever a callable raised, as it is.
+        Exception: what a callable raised, unchanged.
     """
     found: Any = fallback
     if not isinstance(found, str | PromptVersion):

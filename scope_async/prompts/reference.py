@@ -12,13 +12,13 @@ from scope_async.http.messages import segment
 Label = Literal["production", "latest"]
 
 Key = str | tuple[str, str, str]
-"""What the cache finds a version by. The name alone is its production version, the most
-frequent question; the others are `(name, "label", label)` and `(name, "version", id)`, so that
-no name or id can be mistaken for another one."""
+"""The cache's key of a version. The name alone is its production version, which is asked for most;
+the others are `(name, "label", label)` and `(name, "version", id)`, so that no name or id can be
+mistaken for another one."""
 
 
 def key_of(name: str, label: str | None, version: str | None) -> Key:
-    """Return the key for a caller's arguments; for ones that are not acceptable, a key of nothing."""
+    """Return the key for a caller's arguments; the empty string if they are given together."""
     if version is not None:
         return (name, "version", version) if label is None else ""
     return name if label is None or label == "production" else (name, "label", label)
@@ -26,19 +26,22 @@ def key_of(name: str, label: str | None, version: str | None) -> Key:
 
 @attrs.frozen
 class PromptRef:
-    """One prompt version to ask for, by its `key`.
+    """A reference to one prompt version.
 
-    `path` is relative to the API's root, and `template` is what all paths of its kind have in common.
+    `selector` is `production`, `latest`, or the version's id. `path` is relative to the API's root,
+    and `template` is what all paths of its kind have in common.
     """
 
     name: str
     key: Key
+    selector: str
+    is_by_id: bool
     path: str
     template: str
 
     @classmethod
     def of(cls, name: str, label: str | None = None, version: str | None = None) -> PromptRef:
-        """Return the selection for a caller's arguments; no label and no version is production.
+        """Return the reference for a caller's arguments; without label and version to production.
 
         Raises:
             ValidationError: the name or the version id cannot be one path segment, the label
@@ -48,26 +51,18 @@ class PromptRef:
             raise ValidationError("give a label or a version, not both")
         if label not in (None, "production", "latest"):
             raise ValidationError(f"label must be 'production' or 'latest', got {label!r}")
-        prompt = f"/prompts/{segment(name, 'name')}"
         key = key_of(name, label, version)
+        prompt = f"/prompts/{segment(name, 'name')}"
         if version is not None:
             path = f"{prompt}/versions/{segment(version, 'version')}"
-            return cls(name, key, path, "/prompts/{name}/versions/{version_id}")
-        last = f"/{label or 'production'}"
-        return cls(name, key, prompt + last, "/prompts/{name}" + last)
+            return cls(name, key, version, True, path, "/prompts/{name}/versions/{version_id}")
+        selector = label or "production"
+        return cls(name, key, selector, False, f"{prompt}/{selector}", f"/prompts/{{name}}/{selector}")
 
     @property
     def is_production(self) -> bool:
+        """True for the production version."""
         return self.key == self.name
-
-    @property
-    def is_by_id(self) -> bool:
-        return isinstance(self.key, tuple) and self.key[1] == "version"
-
-    @property
-    def selector(self) -> str:
-        """`production`, `latest`, or the version id."""
-        return self.key[2] if isinstance(self.key, tuple) else "production"
 
     def __str__(self) -> str:
         return f"prompt:{self.name}:{self.selector}"

@@ -17,19 +17,33 @@ _NOTHING: Mapping[str, Any] = freeze_mapping({})
 
 
 def of_type(name: str, value: Value, kind: type) -> Value:
-    """Return `value` when it is of that very kind; True and False are no numbers."""
+    """Return `value` if it is of the type `kind`; a `bool` is no `int`.
+
+    Raises:
+        ValidationError: it is of another type.
+    """
     if type(value) is kind or (isinstance(value, kind) and not isinstance(value, bool)):
         return value
     raise ValidationError(f"{name} must be of type {kind.__name__}, got {type(value).__name__}")
 
 
 def one_of(name: str, value: Value, choices: tuple[str, ...]) -> Value:
+    """Return `value` if it is one of `choices`.
+
+    Raises:
+        ValidationError: it is none of them.
+    """
     if value in choices:
         return value
     raise ValidationError(f"{name} must be one of {', '.join(choices)}, got {value!r:.100}")
 
 
 def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Return the strings as a tuple.
+
+    Raises:
+        ValidationError: one string, or something that is not several strings.
+    """
     items: tuple[Any, ...] | None
     try:
         items = None if isinstance(value, str) else tuple(value)
@@ -41,6 +55,11 @@ def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return an immutable copy of a JSON object; None is an empty one.
+
+    Raises:
+        ValidationError: not a mapping.
+    """
     if value is None:
         return _NOTHING
     if not is_object(value):
@@ -49,14 +68,22 @@ def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def aware(name: str, value: datetime | None) -> datetime | None:
-    """Return an instant; one without an offset is UTC."""
+    """Return the instant with an offset; one without is in UTC.
+
+    Raises:
+        ValidationError: not a `datetime`.
+    """
     if value is None or of_type(name, value, datetime).tzinfo is not None:
         return value
     return value.replace(tzinfo=UTC)
 
 
 def content_text(value: str | Iterable[Mapping[str, str]]) -> str:
-    """Return the content as text; a list of chat messages becomes its JSON."""
+    """Return the content as text; a list of chat messages becomes its JSON.
+
+    Raises:
+        ValidationError: neither.
+    """
     if isinstance(value, str):
         return value
     if _messages(value) is None:
@@ -65,7 +92,7 @@ def content_text(value: str | Iterable[Mapping[str, str]]) -> str:
 
 
 def chat_messages(content: str) -> list[tuple[str, str]] | None:
-    """Return roles and contents of a chat prompt; None for a text that is no JSON of messages."""
+    """Return the roles and contents of a chat prompt; None if the text is not JSON of messages."""
     try:
         return _messages(json.loads(content))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""`PromptVersion`: what the service says a prompt is, and how it is rendered."""
+"""`PromptVersion`: a prompt as the service has it, and how it is rendered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import attrs
 from scope_async._core.frozen_json import freeze_mapping, thaw
 from scope_async.config import UnknownVariables
 from scope_async.prompts import validation
-from scope_async.rendering.compiler import Render
 from scope_async.rendering.renderers import ChatRenderer, Messages, TextRenderer
 
 PromptStatus = Literal["draft", "published", "archived"]
@@ -25,12 +24,12 @@ _TYPES = ("text", "chat")
 
 @attrs.frozen(kw_only=True, init=False, repr=False)
 class PromptVersion:
-    """One version of a prompt. Nothing in it can be changed, by anybody.
+    """One version of a prompt; immutable, all the way down.
 
     Made by the client; made by hand it needs a `name` and a `content`, for example as a
     `fallback`. `content` of a chat prompt is the JSON of its messages, or any other text,
-    which is then one user message. `raw` is the service's answer in full. `is_stale` says
-    that the service could not be asked just now, `is_fallback` that it never answered.
+    which is then one user message. `raw` is the service's answer in full. `is_stale` is True
+    for a copy that stands in for an unavailable service, `is_fallback` for the caller's fallback.
 
     Raises:
         ValidationError: a field of the wrong type.
@@ -105,13 +104,13 @@ class PromptVersion:
 
     @cached_property
     def _renderer(self) -> TextRenderer | ChatRenderer:
-        # Made when it is needed: many a version is fetched only to find that nothing changed.
+        # Made at the first rendering: many versions are fetched only to find that nothing changed.
         return _renderer(self.content, self.type, self.variables, strict=self.unknown_variables == "error")
 
     @property
     def raw(self) -> Mapping[str, Any]:
         """The service's answer in full, unknown fields too; empty when made by hand."""
-        # Few ever look at it, and its bytes are the smallest thing that nobody can change.
+        # Few callers look at it, and bytes are the smallest immutable form.
         raw = self._raw
         return freeze_mapping(json.loads(raw)) if isinstance(raw, bytes) else raw
 
@@ -131,9 +130,8 @@ class PromptVersion:
         """Return one entry of `metadata`, or `default` when there is none."""
         return self.metadata.get(key, default)
 
-    @property
-    def render(self) -> Render:
-        """`render(variables=None, /, **kw) -> str`: the content with its variables replaced.
+    def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
+        """Return the content with its variables replaced; a keyword wins over `variables`.
 
         One pass: nothing in a value is replaced again. `None` counts as no value. A chat
         prompt gives the JSON of its rendered messages.
@@ -143,9 +141,8 @@ class PromptVersion:
             ValidationError: unknown variables, unless they are ignored, or a value that is
                 neither text, number, boolean, date, time, UUID, enum nor JSON.
         """
-        # A property, so that a version in frequent use calls the function made for it directly.
         renderer = self._renderer
-        return renderer.compiled or renderer.render
+        return (renderer.compiled or renderer.render)(variables, **kw)
 
     def render_messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
         """Return new `{"role", "content"}` dicts, as chat models' clients take them.
@@ -159,12 +156,12 @@ class PromptVersion:
         return self._renderer.messages(variables, **kw)
 
     def otel_attributes(self) -> dict[str, str | bool]:
-        """Return attributes for the span of the LLM call that uses this version; never its text.
+        """Return attributes for the span of the LLM call that uses this version, without its text.
 
         `gen_ai.prompt.name` and `gen_ai.prompt.version` are OpenTelemetry's names, the latter
         being the version number as text; `scope.prompt.id`, `scope.prompt.version_id`,
-        `scope.prompt.is_stale` and `scope.prompt.is_fallback` are ours. What was made by hand
-        has no ids and no number.
+        `scope.prompt.is_stale` and `scope.prompt.is_fallback` are ours. A version made by hand
+        has neither ids nor a number.
         """
         attributes: dict[str, str | bool] = {
             "gen_ai.prompt.name": self.name,
@@ -196,7 +193,7 @@ class PromptVersion:
         return _restored, ({field.alias: thaw(getattr(self, field.name)) for field in _FIELDS},)
 
 
-# What the client alone does with versions is kept out of the names that users see on them.
+# Functions, so that users do not see among the methods what only the client does with versions.
 
 
 def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
@@ -211,7 +208,7 @@ def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: b
 
 
 def raw_json(version: PromptVersion) -> bytes:
-    """Return `raw` as JSON: the very bytes that the version was read from, if it was."""
+    """Return `raw` as JSON; the same bytes that the version was read from, if it was read."""
     raw = version._raw  # noqa: SLF001 - this module's own class
     return raw if isinstance(raw, bytes) else json.dumps(thaw(raw)).encode()
 

@@ -1,4 +1,4 @@
-"""A function made for one template, for prompt versions that are rendered again and again."""
+"""A function compiled for one template, for prompt versions that are rendered often."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from scope_async.rendering.template import Template, Variables, render_template
 
-# Beyond this the interpreter's search for each keyword costs more than the function saves.
+# With more, the interpreter's search for each keyword costs more than the function saves.
 _MOST_NAMES = 16
 
 _SOURCE = """
@@ -34,10 +34,10 @@ class Render(Protocol):
 
 
 def compiled(template: Template, variables: Variables) -> Render | None:
-    """Return a function with a parameter per variable and a single `join`; None when none is possible.
+    """Return a function with a parameter per variable and a single `join`; None if there can be none.
 
-    Whatever is not exactly one string per variable goes the general way: `join` itself
-    refuses what is not a string. Making it takes as long as a few hundred renderings.
+    Arguments other than one string per variable take the general way: `join` itself raises for
+    what is not a string. Compiling takes as long as a few hundred renderings.
     """
     names = template.names
     if not 1 <= len(names) <= _MOST_NAMES or not all(map(_is_parameter, names)):
@@ -56,8 +56,8 @@ def compiled(template: Template, variables: Variables) -> Render | None:
         given=", ".join(f"{name!r}: {name}" for name in names),
     )
     namespace: dict[str, Any] = {}
-    # Nothing but identifiers enters the source; the prompt's text is put in place of the
-    # placeholders afterwards, and so is never read as code.
+    # Only identifiers enter the source; the prompt's text replaces the placeholders afterwards,
+    # so that it is never read as code.
     exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102 - as above
     # A variable may be called `TypeError`, so the function knows the error by another name.
     made = namespace["made"](partial(render_template, template, variables), TypeError)

@@ -1,4 +1,4 @@
-"""How a prompt version turns variables into a text or into chat messages."""
+"""Renderers: from variables to a text or to chat messages."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from scope_async.rendering.template import Template, Variables, render_template
 
 Messages = list[dict[str, str]]
 
-# A version that is fetched, rendered once and dropped does without compiling.
+# A version that is rendered once and dropped is not worth compiling.
 _COMPILED_AFTER = 2
 
 
 class TextRenderer:
-    """Renders one text; `compiled` is a faster `render`, there from the second rendering on."""
+    """Renders one text; `compiled` is a faster `render`, set by the second rendering."""
 
     __slots__ = ("_renders", "_template", "_variables", "compiled")
 
@@ -28,9 +28,15 @@ class TextRenderer:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The text's variables, each once."""
         return self._template.names
 
     def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
+        """Return the text with its variables replaced.
+
+        Raises:
+            MissingVariableError, ValidationError: as `Variables.bind`.
+        """
         text = render_template(self._template, self._variables, variables, kw)
         self._renders += 1
         if self._renders == _COMPILED_AFTER:
@@ -57,9 +63,14 @@ class ChatRenderer:
         self._variables = Variables(self.names, declared, strict=strict)
 
     def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
-        """Return the rendered messages as JSON, which no value can break."""
+        """Return the rendered messages as JSON, valid whatever the values are."""
         return json.dumps(self.messages(variables, **kw), ensure_ascii=False)
 
     def messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
+        """Return new messages with their contents rendered.
+
+        Raises:
+            MissingVariableError, ValidationError: as `Variables.bind`.
+        """
         texts = self._variables.bind(variables, kw)
         return [{"role": role, "content": template.fill(texts)} for role, template in self._messages]

@@ -1,4 +1,4 @@
-"""The template syntax of contract 1.3: `{{variable}}`, and nothing else."""
+"""The template syntax of contract 1.3: `{{variable}}`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class Template:
         self._pick = itemgetter(*self._occurrences) if len(self._occurrences) > 1 else None
 
     def fill(self, texts: Mapping[str, str]) -> str:
-        """Return the text with every variable replaced, in one pass.
-
-        Nothing that looks like a variable in `texts` is replaced again.
+        """Return the text with every variable replaced, in one pass: `texts` are not searched.
 
         Raises:
             KeyError: a name has no text.
@@ -48,7 +46,7 @@ class Template:
 
 
 class Variables:
-    """The variables that a prompt version takes, and the checks of what a caller gives.
+    """The variables that a prompt version takes, and the checks of a caller's values.
 
     `required` are those in the templates, each once, in their order; `declared` ones may be given too.
     """
@@ -66,8 +64,8 @@ class Variables:
         """Return the text for every required variable; `keywords` win over `variables`.
 
         Raises:
-            ValidationError: unknown variables when `strict`, or a value without a plain text.
-            MissingVariableError: no value, or None, for some; it names all of them.
+            ValidationError: unknown variables if `strict`, or a value without a plain text.
+            MissingVariableError: variables without a value, or with None; it names all of them.
         """
         given = keywords
         if variables is not None:
@@ -118,17 +116,17 @@ def render_template(
     mapping: Mapping[str, Any] | None,
     keywords: dict[str, Any],
 ) -> str:
-    """Return the rendered template; a string for each variable and no more is the quick way.
+    """Return the rendered template; fast if there is exactly one string for each variable.
 
     Raises:
         ValidationError, MissingVariableError: as `Variables.bind`.
     """
     given: Any = keywords if mapping is None else mapping
-    # Another mapping may make up what it does not have, and both together need merging.
+    # A mapping of another type may invent keys, and both together have to be merged.
     simple = type(given) is dict and (mapping is None or not keywords)
     if simple and (not variables.strict or len(given) == len(template.names)):
         try:
             return template.fill(given)
         except (KeyError, TypeError):
-            pass  # the slow way converts values, and tells what is wrong
+            pass  # `bind` converts values, and names what is wrong
     return template.fill(variables.bind(mapping, keywords))

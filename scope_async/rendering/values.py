@@ -1,4 +1,4 @@
-"""What a variable's value looks like inside a prompt."""
+"""The text of a variable's value inside a prompt."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _PLAIN = (str, Number, dt.date, dt.time, UUID)
 
 
 def format_value(name: str, value: object) -> str:
-    """Return the text of `value` as the variable `name` shows it.
+    """Return the text of `value` for the variable `name`.
 
     A string as it is; numbers, booleans, dates, times and `UUID` as `str` has them; an enum
     as its value; a mapping, list or tuple as JSON (RFC 8259), in which the same holds.
 
     Raises:
-        ValidationError: a value of any other kind, whose `repr` must not end up in a prompt.
+        ValidationError: a value of any other type; its `repr` must not get into a prompt.
     """
     if isinstance(value, str):
         return value
     try:
-        if type(value) is int or type(value) is float:  # the abstract classes below are slow to ask
+        if type(value) is int or type(value) is float:  # `isinstance` with the abstract classes below is slow
             return str(value)
         if is_object(value) or is_array(value):
             return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
@@ -59,7 +59,7 @@ def _json_value(value: object) -> Any:
 
 
 def _json_key(key: object) -> str:
-    # Keys of two kinds with one text would silently become one member of the object.
+    # Keys of two types with the same text would silently become one member of the object.
     if isinstance(key, str):
         return key
     raise TypeError(f"a JSON object's keys are strings, not {type(key).__name__}")

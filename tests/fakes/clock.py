@@ -1,4 +1,4 @@
-"""A clock for tests of delays and deadlines: sleeping takes no time and is written down."""
+"""A clock for tests of delays and deadlines: it records each sleep and takes no time for it."""
 
 from __future__ import annotations
 

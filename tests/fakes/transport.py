@@ -1,4 +1,4 @@
-"""A prompts service without a network, and a `PromptService` on it, for the prompt tests."""
+"""A Scope service without a network, and a `PromptService` on it, for the prompt tests."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class FakeTransport:
         self.statuses: dict[str, int] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self._on_attempt_failed: Callable[[ScopeError], None] | None = None
         self.in_flight = 0
         self.most_at_once = 0
 
@@ -47,15 +48,14 @@ class FakeTransport:
     def count(self, path: str) -> int:
         return Counter(self.paths)[path]
 
-    def forget(self) -> None:
+    def forget_requests(self) -> None:
         self.requests.clear()
         self.retries.clear()
 
     def fail_attempt(self, error: ScopeError) -> None:
-        """Let the first attempt of the last call have failed, and a further one follow."""
-        on_retry = self.requests[-1].on_retry
-        assert on_retry is not None
-        on_retry(error)
+        """Report that the first attempt of the last call failed and a retry follows."""
+        assert self._on_attempt_failed is not None
+        self._on_attempt_failed(error)
 
     async def call(
         self,
@@ -64,7 +64,9 @@ class FakeTransport:
         *,
         token_provider: object = None,
         max_retries: int | None = None,
+        on_attempt_failed: Callable[[ScopeError], None] | None = None,
     ) -> Any:
+        self._on_attempt_failed = on_attempt_failed
         self.requests.append(request)
         self.retries.append(max_retries)
         number, failure, gate = self.number, self.failure, self.gate
@@ -77,25 +79,25 @@ class FakeTransport:
             self.in_flight -= 1
         if failure is not None:
             raise failure
-        name, _, wanted = str(request.url).removeprefix(ROOT).partition("/")
+        name, _, selector = str(request.url).removeprefix(ROOT).partition("/")
         status = self.statuses.get(name, 200)
-        body = {"message": "no"} if status != 200 else document(name, number, wanted)
+        body = {"message": "no"} if status != 200 else document(name, number, selector)
         return read(Reply(status=status, headers={"X-Request-ID": "req-1"}, body=json.dumps(body).encode()))
 
 
-def document(name: str, number: int, wanted: str = "production") -> dict[str, Any]:
+def document(name: str, number: int, selector: str = "production") -> dict[str, Any]:
     return {
         "version_id": f"{name}-{number}",
         "version": number,
         "name": name,
         "content": f"{name} {number} {{{{x}}}}",
         "status": "published",
-        "is_production": wanted == "production",
+        "is_production": selector == "production",
     }
 
 
 class PromptServiceFixture:
-    """A `PromptService` with all that a test moves or looks at."""
+    """A `PromptService`, its transport, its clock and its events."""
 
     def __init__(self, **options: Any) -> None:
         self.transport = FakeTransport()
@@ -106,7 +108,7 @@ class PromptServiceFixture:
         self.api = PromptService(
             self.config,
             transport=self.transport,
-            bearer=None,
+            token_provider=None,
             background=self.background,
             clock=self.clock,
             emit=self.events.append,
@@ -144,7 +146,7 @@ class PromptServiceFixture:
         return [event for event in self.events if isinstance(event, kind)]
 
     async def settle(self) -> None:
-        """Let everything run that can run."""
+        """Let all tasks run until they wait for something else."""
         for _ in range(20):
             await asyncio.sleep(0)
 

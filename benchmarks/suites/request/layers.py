@@ -84,8 +84,8 @@ async def _fetches(
     server: str, bare: aiohttp.ClientSession, alike: aiohttp.ClientSession, scope: ScopeClient
 ) -> dict[str, Fetch]:
     url = URL(f"{server}/api/v1/prompts/{SAME}/production")
-    remote, transport = scope._prompts._remote, scope._transport  # noqa: SLF001 - they are what is measured
-    bearer = remote._bearer  # noqa: SLF001
+    remote, transport = scope._prompts._endpoint, scope._transport  # noqa: SLF001 - they are what is measured
+    bearer = remote._token_provider  # noqa: SLF001
     authorization = (await scope.tokens.get()).authorization
     known = await remote.fetch(GREETING)
     limits = ClientTimeout(total=30, sock_connect=10)

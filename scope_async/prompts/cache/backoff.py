@@ -1,4 +1,4 @@
-"""How long a prompt is not asked for again after the service failed to answer."""
+"""Which prompts the service failed for, and when it may be asked for them again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 
 
-@attrs.define
+@attrs.frozen
 class FailureState:
     """Failures in a row for one prompt; not asked again before `retry_at` (monotonic seconds)."""
 
@@ -24,52 +24,48 @@ class FailureState:
     retry_at: float
     error: ScopeError
 
-    def is_recent(self, now: float) -> bool:
-        """Tell whether a reader may still take it for granted that the service fails."""
-        return now < self.retry_at + LONGEST_DELAY
-
 
 class FailureBackoff:
-    """The prompts that the service could not answer for last time; at most `limit` of them.
+    """The failures of at most `limit` prompts, the oldest of which go first.
 
     The delay grows from 1 s to 60 s, each time between half of it and all of it, so that a
-    service that comes back is not asked for everything at once; `Retry-After` wins if longer.
+    service that recovers is not asked for everything at once; a longer `Retry-After` wins, up to
+    60 s.
     """
 
     def __init__(self, *, limit: int, rng: Callable[[], float] = random.random) -> None:
         self._rng = rng
-        self._outages: BoundedDict[Key, FailureState] = BoundedDict(limit)
+        self._states: BoundedDict[Key, FailureState] = BoundedDict(limit)
         self._reported: BoundedDict[Key, None] = BoundedDict(limit)
 
-    def find(self, key: Key) -> FailureState | None:
-        return self._outages.get(key)
+    def get(self, key: Key) -> FailureState | None:
+        """Return the failures since the service last answered for `key`; None if there are none."""
+        return self._states.get(key)
 
-    def record(self, key: Key, error: ScopeError, now: float) -> None:
-        """Note a failure."""
-        outage = self._outages.get(key)
-        if outage is None:
-            outage = self._outages[key] = FailureState(0, now, error)
-        outage.failures += 1
-        outage.error = error
-        outage.retry_at = now + self._delay(outage.failures, error)
+    def record_failure(self, key: Key, error: ScopeError, now: float) -> None:
+        """Count a failure, and begin the next delay."""
+        state = self._states.get(key)
+        failures = 1 if state is None else state.failures + 1
+        self._states[key] = FailureState(failures, now + self._delay(failures, error), error)
+
+    def record_answer(self, key: Key) -> bool:
+        """Forget the failures of a prompt; return True if they were reported."""
+        self._states.pop(key, None)
+        return self._reported.pop(key, True) is None
 
     def report(self, key: Key) -> bool:
-        """Note that somebody is told of it; tell whether that is news since the service last answered."""
+        """Return True once until the service answers, so that an outage is logged once."""
         if key in self._reported:
             return False
         self._reported[key] = None
         return True
 
-    def end(self, key: Key) -> bool:
-        """Forget the failures of a prompt that the service answered for; tell whether they were reported."""
-        self._outages.pop(key, None)
-        return self._reported.pop(key, True) is None
-
     def clear(self) -> None:
-        self._outages.clear()
+        """Forget all failures."""
+        self._states.clear()
         self._reported.clear()
 
     def _delay(self, failures: int, error: ScopeError) -> float:
         delay = equal_jitter(failures, base=FIRST_DELAY, cap=LONGEST_DELAY, random=self._rng())
-        wanted = error.retry_after if isinstance(error, ApiError) else None
-        return delay if wanted is None else max(delay, min(wanted, LONGEST_DELAY))
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        return delay if retry_after is None else max(delay, min(retry_after, LONGEST_DELAY))

@@ -1,245 +1,278 @@
-"""`ReadThroughCache`: where a prompt version comes from, and what stands in when it cannot come."""
+"""`ReadThroughCache`: where a prompt version comes from, and what stands in for the service."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Coroutine
-from typing import Any
+import copy
 
+from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.single_flight import InFlightCall
 from scope_async.config import Config
-from scope_async.errors import ScopeError
+from scope_async.errors import ClientClosedError, ScopeError
 from scope_async.http.failures import is_unavailable
-from scope_async.http.instrumentation import request_id_of
-from scope_async.prompts.cache.backoff import FailureBackoff, FailureState
+from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.fetcher import SharedFetcher
-from scope_async.prompts.cache.instrumentation import FetchInstrumentation
-from scope_async.prompts.cache.memory import PromptCache
-from scope_async.prompts.cache.snapshot import Snapshot
+from scope_async.prompts.cache.instrumentation import CacheInstrumentation, FetchInstrumentation
+from scope_async.prompts.cache.memory import CacheEntry, PromptCache
+from scope_async.prompts.cache.policy import (
+    Fetch,
+    Fresh,
+    Mode,
+    Revalidate,
+    ServeStale,
+    StaleLimits,
+    StandIn,
+    UseFallback,
+    decide,
+    decide_after_failure,
+)
+from scope_async.prompts.cache.snapshot import PromptSnapshot
+from scope_async.prompts.cache.snapshot_file import SnapshotEntry
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import CacheHit, Emit, FallbackUsed, StaleServed
-
-_logger = logging.getLogger("scope_async.prompts")
+from scope_async.telemetry.events import Emit
 
 # What an id names never changes in content, so its answer may stay longer than a label's.
 _BY_ID_TTL = 3600.0
+_MAX_STARTS = 3
 
 
 class ReadThroughCache:
     """Reads through the cache by the rules of RFC 5861.
 
-    A copy that is neither fresh nor in its time of revalidation is worth one shared fetch;
-    when that fails for a passing reason, the copy, the snapshot or the caller's fallback
-    stands in, in this order; a copy in memory as soon as the first attempt has failed. While the
-    service fails for a prompt, it is asked once per delay: in the background where there is a
-    copy or a snapshot, else by one caller, and the others are served at once.
+    1. Fresh: return it.
+    2. Within `stale_while_revalidate`: return it, and refresh in the background.
+    3. Else wait for one shared fetch. If the service is unavailable, return the first that there
+       is: the copy in memory (already after the first failed attempt), the snapshot, the fallback.
+
+    `policy.decide` says which; this class carries it out. Cancelling a reader leaves the shared
+    fetch to the others.
     """
 
     def __init__(
         self,
         config: Config,
         *,
-        remote: PromptEndpoint,
-        renewals: SharedFetcher,
-        cache: PromptCache,
-        outages: FailureBackoff,
-        snapshot: Snapshot | None,
+        endpoint: PromptEndpoint,
+        memory: PromptCache,
+        snapshot: PromptSnapshot | None,
+        background: Background,
         clock: Clock,
         emit: Emit | None,
     ) -> None:
         self._config = config
-        self._remote = remote
-        self._renewals = renewals
-        self._cache = cache
-        self._outages = outages
+        self._limits = StaleLimits(config.stale_while_revalidate, config.stale_if_error)
+        self._endpoint = endpoint
+        self._memory = memory
         self._snapshot = snapshot
         self._clock = clock
         self._emit = emit
+        self._failures = FailureBackoff(limit=config.cache_max_entries)
+        self._fetcher = SharedFetcher(
+            endpoint,
+            memory=memory,
+            failures=self._failures,
+            snapshot=snapshot,
+            background=background,
+            clock=clock,
+            emit=emit,
+        )
+        self._instrumentation = CacheInstrumentation(self._failures, emit)
+        self._closings = 0
 
-    async def read(self, selection: PromptRef, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
-        """Return a copy no older than `ttl` seconds (None: the option `cache_ttl`), or the next best.
+    async def read(
+        self,
+        ref: PromptRef,
+        mode: Mode = Mode.CACHE,
+        *,
+        ttl: float | None = None,
+        fallback: Fallback | None = None,
+    ) -> PromptVersion:
+        """Return a version no older than `ttl` seconds (None: the option `cache_ttl`), or what stands in.
 
         Raises:
-            ScopeError: the service said no, or could not answer and nothing stands in.
+            ScopeError: the service refused, or is unavailable and nothing stands in.
+            ClientClosedError: the client was closed meanwhile.
         """
-        found = self._from_memory(selection, ttl)
-        if found is not None:
-            return found
-        outage = self._outages.find(selection.key)
-        if outage is not None:
-            may_ask, request_id = self._may_ask(selection, outage), None
-            known_down = outage.is_recent(self._clock.monotonic()) and self._renewals.has_copy(selection)
-            if may_ask and known_down:
-                request_id = self._renewals.start(selection, self._lifetime(selection, ttl)).name
-            if known_down or not may_ask:
-                standing = await self._stand_in(selection, outage.error, fallback, ttl, request_id)
-                if standing is not None:
-                    return standing
-        wait = (
-            None if self._emit is None else FetchInstrumentation(selection, self._emit, self._clock.monotonic)
+        if mode is not Mode.CACHE:
+            return await self._ask(ref, mode, ttl, fallback)
+        entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
+        saved, in_flight = None, False
+        if failure is not None:
+            saved = await self._saved(ref, entry, failure.error, ttl)
+            in_flight = self._fetcher.in_flight(ref)
+        decision = decide(
+            entry,
+            failure,
+            self._clock.monotonic(),
+            ttl,
+            limits=self._limits,
+            in_flight=in_flight,
+            saved=saved,
+            fallback=fallback,
         )
-        got: PromptVersion | None = None
+        known = None if entry is None else entry.version
+        match decision:
+            case Fresh(version):
+                self._instrumentation.hit(ref, fresh=True)
+                return version
+            case Revalidate(version):
+                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known)
+                self._instrumentation.hit(ref, fresh=False, request_id=call.name)
+                return version
+            case Fetch(retry):
+                return await self._wait(ref, ttl, fallback, known=known, max_retries=None if retry else 0)
+            case ServeStale(refresh=True):
+                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known, max_retries=0)
+                return await self._stand_in(ref, decision, call.name)
+            case _:
+                return await self._stand_in(ref, decision)
+
+    def invalidate(self, name: str) -> None:
+        """Drop every version of one prompt, by its name or id; a fetch in flight is not stored."""
+        self._fetcher.reject_answers(name)
+        self._memory.delete_prompt(name)
+
+    def clear(self) -> None:
+        """Drop every version and failure; the fetches in flight are not stored."""
+        self._fetcher.reject_answers()
+        self._memory.clear()
+        self._failures.clear()
+
+    def close(self) -> None:
+        """Wake all waiting readers with `ClientClosedError`, and drop everything."""
+        self._closings += 1
+        self.clear()
+        self._fetcher.cancel_waits()
+
+    async def _ask(
+        self, ref: PromptRef, mode: Mode, ttl: float | None, fallback: Fallback | None
+    ) -> PromptVersion:
+        """Return what the service has now, asked by this caller alone."""
         try:
-            got = await self._renewals.join(selection, self._lifetime(selection, ttl), wait)
-            return got  # noqa: TRY300 - it is told in `finally`
+            if mode is Mode.BYPASS:
+                return await self._endpoint.fetch(ref)
+            entry = self._memory.get(ref.key)
+            known = None if entry is None else entry.version
+            ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ref, ttl)
+            return await self._fetcher.fetch(ref, ttl, known=known)
         except ScopeError as error:
-            if is_unavailable(error):
-                asked = None if wait is None else wait.request_id
-                got = await self._stand_in(selection, error, fallback, ttl, asked)
-            if got is None:
+            stand_in = await self._after_failure(ref, error, mode, ttl, fallback)
+            if stand_in is None:
                 raise
-            return got
+            return await self._stand_in(ref, stand_in)
+
+    async def _wait(
+        self,
+        ref: PromptRef,
+        ttl: float | None,
+        fallback: Fallback | None,
+        *,
+        known: PromptVersion | None,
+        max_retries: int | None,
+    ) -> PromptVersion:
+        """Return the outcome of the shared fetch, started again if its task was cancelled."""
+        wait = None if self._emit is None else FetchInstrumentation(ref, self._emit, self._clock.monotonic)
+        closings = self._closings
+        version: PromptVersion | None = None
+        try:
+            for _ in range(_MAX_STARTS):
+                shared = wait is not None and self._fetcher.in_flight(ref)
+                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known, max_retries=max_retries)
+                if wait is not None:
+                    wait.begin(call.name, shared=shared)
+                await call.wait(until_first_error=True)
+                if call.completed and call.error is None:
+                    version = call.result
+                else:
+                    version = await self._after_attempt(ref, call, ttl, fallback)
+                if version is not None:
+                    return version
+                if closings != self._closings:
+                    break
+            raise ClientClosedError("the client was closed while the call was waiting")
         finally:
             if wait is not None:
-                wait.end(got)
+                wait.end(version)
 
-    def _from_memory(self, selection: PromptRef, ttl: float | None) -> PromptVersion | None:
-        """Return the copy that may be served at once, and have it renewed when it is not fresh."""
-        entry = self._cache.find(selection.key)
-        if entry is None:
+    async def _after_attempt(
+        self,
+        ref: PromptRef,
+        call: InFlightCall[PromptVersion],
+        ttl: float | None,
+        fallback: Fallback | None,
+    ) -> PromptVersion | None:
+        """Return the version, or what stands in; None if the task of the fetch was cancelled.
+
+        A copy in memory stands in after the first failed attempt, all else after the last one.
+        """
+        if isinstance(call.first_error, ScopeError):
+            entry, now = self._memory.get(ref.key), self._clock.monotonic()
+            stand_in = decide_after_failure(entry, call.first_error, now, ttl, limits=self._limits)
+            if stand_in is not None:
+                return await self._stand_in(ref, stand_in, call.name)
+            await call.wait()
+        error = call.error
+        if error is None:
+            return call.result if call.completed else None
+        if not isinstance(error, ScopeError):
+            raise error
+        stand_in = await self._after_failure(ref, error, Mode.CACHE, ttl, fallback)
+        if stand_in is not None:
+            return await self._stand_in(ref, stand_in, call.name)
+        # A copy for each caller: a traceback grows with every `raise` of the same object.
+        raise copy.copy(error) from error
+
+    async def _after_failure(
+        self, ref: PromptRef, error: ScopeError, mode: Mode, ttl: float | None, fallback: Fallback | None
+    ) -> StandIn | None:
+        """Return what stands in after the last attempt; None if nothing does, or the service refused."""
+        if not is_unavailable(error):
             return None
-        if self._cache.is_fresh(entry, ttl):
-            return self._hit(selection, entry.version, fresh=True)
-        if not self._cache.may_revalidate(entry, ttl):
+        entry = saved = None
+        if mode in (Mode.CACHE, Mode.DISABLED):
+            entry = self._memory.get(ref.key)
+            saved = await self._saved(ref, entry, error, ttl)
+        now = self._clock.monotonic()
+        return decide_after_failure(
+            entry, error, now, ttl, limits=self._limits, saved=saved, fallback=fallback
+        )
+
+    async def _saved(
+        self, ref: PromptRef, entry: CacheEntry | None, error: ScopeError, ttl: float | None
+    ) -> SnapshotEntry | None:
+        """Return the snapshot's entry, unless that in memory stands in: the file is then not read."""
+        if self._snapshot is None:
             return None
-        outage = self._outages.find(selection.key)
-        request_id = None
-        if outage is None or self._may_ask(selection, outage):
-            request_id = self._renewals.start(selection, self._lifetime(selection, ttl)).name
-        if outage is None:
-            return self._hit(selection, entry.version, fresh=False, request_id=request_id)
-        return self._stale(selection, entry.stale_version, self._cache.age(entry), outage.error, request_id)
+        now = self._clock.monotonic()
+        if decide_after_failure(entry, error, now, ttl, limits=self._limits) is not None:
+            return None
+        return await self._snapshot.get(ref.key)
 
-    def ask(
-        self, selection: PromptRef, ttl: float | None, fallback: Fallback | None
-    ) -> Coroutine[Any, Any, PromptVersion]:
-        """Return (when awaited) what the service has now, and store it.
-
-        Raises:
-            ScopeError: the service said no, or could not answer and there is no fallback.
-        """
-        fetching = self._renewals.fetch(selection, self._lifetime(selection, ttl))
-        return fetching if fallback is None else self._or_fallback(fetching, selection, fallback)
-
-    def pass_by(self, selection: PromptRef, fallback: Fallback | None) -> Coroutine[Any, Any, PromptVersion]:
-        """Return (when awaited) what the service has now; neither read nor store anything.
-
-        Raises:
-            ScopeError: as `ask`.
-        """
-        fetching = self._remote.fetch(selection)
-        return fetching if fallback is None else self._or_fallback(fetching, selection, fallback)
-
-    async def _or_fallback(
-        self, fetching: Awaitable[PromptVersion], selection: PromptRef, fallback: Fallback
-    ) -> PromptVersion:
-        try:
-            return await fetching
-        except ScopeError as error:
-            if not is_unavailable(error):
-                raise
-            return await self._fallback(selection, error, fallback)
-
-    async def uncached(self, selection: PromptRef, fallback: Fallback | None) -> PromptVersion:
-        """Return what the service has now, without a cache; the snapshot still stands in.
-
-        Raises:
-            ScopeError: as `read`.
-        """
-        try:
-            return await self._renewals.fetch(selection, 0)
-        except ScopeError as error:
-            standing = await self._stand_in(selection, error, fallback, 0) if is_unavailable(error) else None
-            if standing is None:
-                raise
-            return standing
-
-    def _lifetime(self, selection: PromptRef, ttl: float | None) -> float:
+    def _ttl(self, ref: PromptRef, ttl: float | None) -> float:
         if ttl is not None:
             return ttl
-        return max(self._config.cache_ttl, _BY_ID_TTL) if selection.is_by_id else self._config.cache_ttl
-
-    def _may_ask(self, selection: PromptRef, outage: FailureState) -> bool:
-        return self._clock.monotonic() >= outage.retry_at and not self._renewals.in_flight(selection)
+        return max(self._config.cache_ttl, _BY_ID_TTL) if ref.is_by_id else self._config.cache_ttl
 
     async def _stand_in(
-        self,
-        selection: PromptRef,
-        error: ScopeError,
-        fallback: Fallback | None,
-        ttl: float | None,
-        request_id: str | None = None,
-    ) -> PromptVersion | None:
-        entry = self._cache.find(selection.key)
-        if entry is not None:
-            if self._cache.is_fresh(entry, ttl):
-                return entry.version
-            if self._cache.may_stand_in(entry):
-                age = self._cache.age(entry)
-                return self._stale(selection, entry.stale_version, age, error, request_id)
-        if self._snapshot is not None:
-            kept = await self._snapshot.find(selection.key)
-            if kept is not None:
-                age = max(0.0, self._clock.time() - kept.stored_at)
-                return self._stale(selection, kept.version, age, error, request_id)
-        if fallback is None:
-            return None
-        return await self._fallback(selection, error, fallback, request_id)
-
-    def _hit(
-        self, selection: PromptRef, version: PromptVersion, *, fresh: bool, request_id: str | None = None
+        self, ref: PromptRef, decision: StandIn, request_id: str | None = None
     ) -> PromptVersion:
-        if self._emit is not None:
-            self._emit(
-                CacheHit(
-                    prompt=selection.name, selector=selection.selector, fresh=fresh, request_id=request_id
-                )
-            )
-        return version
-
-    def _stale(
-        self,
-        selection: PromptRef,
-        version: PromptVersion,
-        age: float,
-        error: ScopeError,
-        request_id: str | None,
-    ) -> PromptVersion:
-        if self._outages.report(selection.key):
-            self._warn(selection, f"serving the last good version, {age:.0f} s old", error)
-        if self._emit is not None:
-            self._emit(
-                StaleServed(
-                    prompt=selection.name,
-                    selector=selection.selector,
-                    age_ms=age * 1000,
-                    error=type(error).__name__,
-                    request_id=request_id or request_id_of(error),
-                )
-            )
-        return version
-
-    async def _fallback(
-        self, selection: PromptRef, error: ScopeError, fallback: Fallback, request_id: str | None = None
-    ) -> PromptVersion:
-        # What no outage is known of was asked for without a cache: by each caller for itself.
-        if self._outages.find(selection.key) is None or self._outages.report(selection.key):
-            self._warn(selection, "using the caller's fallback", error)
-        version = await fallback_version(fallback, selection.name, self._config.unknown_variables)
-        if self._emit is not None:
-            self._emit(
-                FallbackUsed(
-                    prompt=selection.name,
-                    selector=selection.selector,
-                    error=type(error).__name__,
-                    request_id=request_id or request_id_of(error),
-                )
-            )
-        return version
-
-    @staticmethod
-    def _warn(selection: PromptRef, what: str, error: ScopeError) -> None:
-        _logger.warning("%s cannot be fetched, %s: %s", selection, what, error)
+        """Return what stands in for the service, and report it."""
+        match decision:
+            case Fresh(version):
+                return version
+            case ServeStale(CacheEntry() as entry, error):
+                age = self._clock.monotonic() - entry.stored_at
+                self._instrumentation.stale(ref, age, error, request_id)
+                return entry.stale_version
+            case ServeStale(saved, error):
+                age = max(0.0, self._clock.time() - saved.stored_at)
+                self._instrumentation.stale(ref, age, error, request_id)
+                return saved.version
+            case UseFallback(fallback, error):
+                self._instrumentation.warn_of_fallback(ref, error)
+                version = await fallback_version(fallback, ref.name, self._config.unknown_variables)
+                self._instrumentation.fallback_used(ref, error, request_id)
+                return version

@@ -1,7 +1,7 @@
 """The file that keeps prompt versions over restarts: its format, and safe reading and writing.
 
 JSON of `{"format": …, "format_version": 1, "prompts": [{"name", "by", "wanted", "stored_at",
-"document"}]}`; `by` is `label` or `version`, `selector` which one, `stored_at` seconds since the
+"document"}]}`; `by` is `label` or `version`, `wanted` which one, `stored_at` seconds since the
 Unix epoch, `document` what the service said. No secret and no token is ever in it.
 """
 
@@ -40,7 +40,7 @@ class SnapshotEntry:
 
 
 def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> dict[Key, SnapshotEntry]:
-    """Return the versions in the file, marked stale; none when there is no file.
+    """Return the versions in the file, with `is_stale` set; none when there is no file.
 
     A file that is no snapshot is moved aside, and one that cannot be read is left alone;
     both are logged. Never raises for what is, or is not, in the file system. Blocks.
@@ -60,16 +60,16 @@ def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> 
     found: dict[Key, SnapshotEntry] = {}
     for entry in entries:
         try:
-            key, kept = _read_entry(entry, unknown_variables)
+            key, read = _read_entry(entry, unknown_variables)
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             _logger.warning("the prompt snapshot %s has an entry that cannot be read: %s", path, error)
         else:
-            found[key] = kept
+            found[key] = read
     return found
 
 
 def write_snapshot(path: Path, prompts: Mapping[Key, SnapshotEntry]) -> None:
-    """Replace the file at once and for good; readable and writable by its owner only. Blocks.
+    """Replace the file atomically and durably, with mode 0600. Blocks.
 
     Raises:
         OSError: it cannot be written; what was there before is still there.
@@ -77,7 +77,7 @@ def write_snapshot(path: Path, prompts: Mapping[Key, SnapshotEntry]) -> None:
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "prompts": [_entry(key, kept) for key, kept in prompts.items()],
+        "prompts": [_entry_json(key, entry) for key, entry in prompts.items()],
     }
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # `mkstemp` makes the file with mode 0600 from the start.
@@ -105,22 +105,22 @@ def _entries(content: Any) -> list[Any]:
     return list(prompts)
 
 
-def _entry(key: Key, kept: SnapshotEntry) -> dict[str, Any]:
-    name, by, wanted = (key, "label", "production") if isinstance(key, str) else key
-    document = json.loads(raw_json(kept.version))
-    return {"name": name, "by": by, "wanted": wanted, "stored_at": kept.stored_at, "document": document}
+def _entry_json(key: Key, entry: SnapshotEntry) -> dict[str, Any]:
+    name, by, selector = (key, "label", "production") if isinstance(key, str) else key
+    document = json.loads(raw_json(entry.version))
+    return {"name": name, "by": by, "wanted": selector, "stored_at": entry.stored_at, "document": document}
 
 
 def _read_entry(entry: Any, unknown_variables: UnknownVariables) -> tuple[Key, SnapshotEntry]:
-    name, by, wanted = entry["name"], entry["by"], entry["wanted"]
-    selection = PromptRef.of(name, **{{"label": "label", "version": "version"}[by]: wanted})
+    name, by, selector = entry["name"], entry["by"], entry["wanted"]
+    ref = PromptRef.of(name, **{{"label": "label", "version": "version"}[by]: selector})
     document = entry["document"]
     if not is_object(document):
         raise TypeError("its document is not an object")
     version = read_document(
         document, name=name, raw=json.dumps(document).encode(), unknown_variables=unknown_variables
     )
-    return selection.key, SnapshotEntry(with_flags(version, is_stale=True), float(entry["stored_at"]))
+    return ref.key, SnapshotEntry(with_flags(version, is_stale=True), float(entry["stored_at"]))
 
 
 def _move_aside(path: Path, error: Exception) -> None:

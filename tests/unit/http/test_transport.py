@@ -237,14 +237,12 @@ async def test_timeout_is_not_retried(transport, service, instant_clock) -> None
     assert instant_clock.slept == [12.0]
 
 
-async def test_on_retry_gets_the_error_of_each_attempt_but_the_last(transport, service) -> None:
+async def test_on_attempt_failed_gets_the_error_of_each_attempt_but_the_last(transport, service) -> None:
     service.get(ADDRESS, status=503)
     service.get(ADDRESS, exception=ConnectionResetError("reset"))
     service.get(ADDRESS, payload={})
     reported: list[ScopeError] = []
-    sent_out = request()
-    sent_out.on_retry = reported.append
-    await transport.call(sent_out, read_json)
+    await transport.call(request(), read_json, on_attempt_failed=reported.append)
     assert [type(error) for error in reported] == [ServerError, ConnectionError]
 
 

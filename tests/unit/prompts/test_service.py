@@ -34,7 +34,7 @@ DOWN = ConnectionError("no route")
         (("p", {"version": "../x"}), "p/versions/..%2Fx"),
     ],
 )
-async def test_every_name_and_id_is_one_quoted_segment(arguments, path):
+async def test_name_and_version_id_are_one_quoted_segment(arguments, path):
     async with prompt_service() as served:
         name, options = arguments
         await served.get(name, **options)
@@ -43,7 +43,7 @@ async def test_every_name_and_id_is_one_quoted_segment(arguments, path):
         assert request.url.raw_path == f"/api/v1/prompts/{path}"
 
 
-async def test_every_call_has_an_id_of_its_own():
+async def test_request_id_is_new_for_each_call():
     async with prompt_service() as served:
         await served.get("p")
         await served.get("q")
@@ -80,7 +80,7 @@ async def test_every_call_has_an_id_of_its_own():
         ("p", {"fallback": 5}),
     ],
 )
-async def test_what_is_not_acceptable_is_refused_before_any_request(name, options):
+async def test_invalid_arguments_are_refused_before_any_request(name, options):
     async with prompt_service() as served:
         for _ in range(2):
             with pytest.raises(ValidationError):
@@ -88,7 +88,7 @@ async def test_what_is_not_acceptable_is_refused_before_any_request(name, option
         assert served.transport.paths == []
 
 
-async def test_no_production_version_has_its_own_error_with_all_the_facts():
+async def test_404_on_production_raises_no_production_version():
     async with prompt_service() as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError, match="'p'") as caught:
@@ -100,7 +100,7 @@ async def test_no_production_version_has_its_own_error_with_all_the_facts():
 
 
 @pytest.mark.parametrize("options", [{"label": "latest"}, {"version": "v"}])
-async def test_any_other_404_is_a_plain_not_found(options):
+async def test_404_on_latest_and_by_id_raises_not_found(options):
     async with prompt_service() as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NotFoundError) as caught:
@@ -108,7 +108,7 @@ async def test_any_other_404_is_a_plain_not_found(options):
         assert type(caught.value) is NotFoundError
 
 
-async def test_ping_accepts_that_there_is_no_such_prompt():
+async def test_ping_accepts_a_404():
     async with prompt_service() as served:
         await served.api.ping()
         served.transport.statuses["scope-async-ping"] = 404
@@ -140,7 +140,7 @@ OWN = PromptVersion(name="own", content="own {{x}}")
 )
 @pytest.mark.parametrize("options", [{}, {"cache": False}, {"cache_ttl": 0}, {"version": "v"}])
 @pytest.mark.parametrize("error", [DOWN, TokenRefreshError("auth down"), ServerError("x", http_status=502)])
-async def test_a_fallback_answers_when_nothing_else_can(fallback, text, options, error):
+async def test_fallback_is_served_when_nothing_else_is_there(fallback, text, options, error):
     async with prompt_service() as served:
         served.transport.failure = error
         version = await served.get("p", fallback=fallback, **options)
@@ -150,7 +150,7 @@ async def test_a_fallback_answers_when_nothing_else_can(fallback, text, options,
         assert OWN.is_fallback is False
 
 
-async def test_a_fallback_is_not_used_while_a_stale_copy_can_answer():
+async def test_fallback_is_not_used_while_a_stale_copy_can_answer():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -159,14 +159,14 @@ async def test_a_fallback_is_not_used_while_a_stale_copy_can_answer():
         assert (version.is_stale, version.is_fallback) == (True, False)
 
 
-async def test_a_fallback_does_not_hide_what_the_service_says():
+async def test_fallback_is_not_used_after_a_404():
     async with prompt_service() as served:
         served.transport.statuses["p"] = 404
         with pytest.raises(NoProductionVersionError):
             await served.get("p", fallback="never")
 
 
-async def test_with_a_fallback_an_unreachable_service_is_not_asked_at_every_call():
+async def test_fallback_is_served_without_a_request_until_the_delay_is_over():
     async with prompt_service() as served:
         served.transport.failure = DOWN
         for _ in range(10):
@@ -177,7 +177,7 @@ async def test_with_a_fallback_an_unreachable_service_is_not_asked_at_every_call
         assert len(served.transport.paths) == 2
 
 
-async def test_a_fallback_that_raises_is_the_callers_own_affair():
+async def test_fallback_errors_reach_the_caller():
     def broken():
         raise ZeroDivisionError
 
@@ -189,7 +189,7 @@ async def test_a_fallback_that_raises_is_the_callers_own_affair():
             await served.get("p", fallback=lambda: 5)
 
 
-async def test_many_are_fetched_a_few_at_a_time():
+async def test_get_many_fetches_ten_at_once():
     async with prompt_service() as served:
         names = [f"p{index}" for index in range(40)]
         found = await served.api.get_many([*names, "p0"], label="latest")
@@ -200,7 +200,7 @@ async def test_many_are_fetched_a_few_at_a_time():
 
 
 @pytest.mark.parametrize("call", ["prefetch", "get_many"])
-async def test_one_error_names_every_prompt_that_is_missing(call):
+async def test_batch_error_names_every_missing_prompt(call):
     async with prompt_service() as served:
         served.transport.statuses |= {"a": 404, "c": 404}
         with pytest.raises(NotFoundError, match="not found: 'a', 'c'") as caught:
@@ -210,7 +210,7 @@ async def test_one_error_names_every_prompt_that_is_missing(call):
         assert served.transport.count("b/production") == 1
 
 
-async def test_a_failure_of_another_kind_decides_the_class_of_the_error():
+async def test_batch_error_has_the_class_of_a_failure_other_than_404():
     async with prompt_service() as served:
         served.transport.statuses |= {"a": 404, "b": 403}
         with pytest.raises(AuthorizationError) as caught:
@@ -220,25 +220,25 @@ async def test_a_failure_of_another_kind_decides_the_class_of_the_error():
 
 
 @pytest.mark.parametrize("names", ["greeting", 5, None])
-async def test_names_must_be_several(names):
+async def test_get_many_refuses_what_is_not_several_names(names):
     async with prompt_service() as served:
         with pytest.raises(ValidationError):
             await served.api.get_many(names)
 
 
-async def test_a_bad_name_among_many_sends_nothing():
+async def test_prefetch_with_an_invalid_name_sends_nothing():
     async with prompt_service() as served:
         with pytest.raises(ValidationError):
             await served.api.prefetch(["a", ""])
         assert served.transport.paths == []
 
 
-async def test_of_no_names_nothing_is_asked():
+async def test_get_many_of_no_names_sends_nothing():
     async with prompt_service() as served:
         assert await served.api.get_many([]) == {}
 
 
-async def test_prefetch_fills_the_cache_and_reports_itself():
+async def test_prefetch_fills_the_cache_and_emits_its_event():
     async with prompt_service() as served:
         served.transport.statuses["b"] = 404
         with pytest.raises(NoProductionVersionError):
@@ -246,7 +246,7 @@ async def test_prefetch_fills_the_cache_and_reports_itself():
         assert served.seen(PrefetchDone) == [PrefetchDone(prompts=2, failed=1, duration_ms=0.0)]
 
 
-async def test_cancelling_many_is_a_plain_cancellation():
+async def test_get_many_is_cancelled_as_a_whole():
     async with prompt_service() as served:
         served.transport.gate.clear()
         task = asyncio.create_task(served.api.get_many(["a", "b"]))

@@ -19,8 +19,6 @@ from scope_async.errors import (
     TokenRefreshError,
 )
 from scope_async.prompts.cache.backoff import FIRST_DELAY, LONGEST_DELAY
-from scope_async.prompts.cache.memory import Entry, PromptCache
-from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import (
     CacheHit,
     CacheMiss,
@@ -32,8 +30,8 @@ from scope_async.telemetry.events import (
 from tests.fakes.transport import PromptServiceFixture, prompt_service
 
 DOWN = ConnectionError("no route")
-SELECTIONS: list[dict[str, Any]] = [{}, {"label": "latest"}]
-PASSING = [
+LABELS: list[dict[str, Any]] = [{}, {"label": "latest"}]
+UNAVAILABLE = [
     DOWN,
     RateLimitError("slow down", http_status=429),
     ServerError("broken", http_status=503),
@@ -42,7 +40,7 @@ PASSING = [
 ]
 
 
-async def test_a_fresh_copy_is_served_without_suspending():
+async def test_fresh_copy_is_served_without_suspending():
     async with prompt_service() as served:
         first = await served.get("p")
         call = served.get("p")
@@ -56,7 +54,7 @@ async def test_a_fresh_copy_is_served_without_suspending():
 
 async def test_keys_keep_labels_ids_and_names_apart():
     async with prompt_service() as served:
-        for options in [*SELECTIONS, {"version": "latest"}, {"version": "production"}]:
+        for options in [*LABELS, {"version": "latest"}, {"version": "production"}]:
             await served.get("p", **options)
             await served.get("p", **options)
         await served.get("p:latest")
@@ -70,14 +68,14 @@ async def test_keys_keep_labels_ids_and_names_apart():
         ]
 
 
-async def test_a_stampede_is_one_request():
+async def test_concurrent_misses_share_one_request():
     async with prompt_service() as served:
         versions = await asyncio.gather(*(served.get("p") for _ in range(1000)))
         assert len(served.transport.paths) == 1
         assert len({id(version) for version in versions}) == 1
 
 
-async def test_while_revalidating_the_copy_is_served_and_renewed_once():
+async def test_stale_while_revalidate_serves_the_copy_and_refreshes_once():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
@@ -90,7 +88,7 @@ async def test_while_revalidating_the_copy_is_served_and_renewed_once():
         assert [event.fresh for event in served.seen(CacheHit)] == [False] * 5 + [True]
 
 
-async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
+async def test_read_waits_after_stale_while_revalidate():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
@@ -99,7 +97,7 @@ async def test_after_revalidation_time_the_caller_waits_for_the_new_version():
         assert len(served.transport.paths) == 2
 
 
-async def test_a_version_by_id_stays_longer_than_a_label():
+async def test_version_by_id_is_fresh_longer_than_a_label():
     async with prompt_service() as served:
         await served.get("p", version="v1")
         served.clock.advance(3599)
@@ -107,8 +105,8 @@ async def test_a_version_by_id_stays_longer_than_a_label():
         assert len(served.transport.paths) == 1
 
 
-@pytest.mark.parametrize("error", PASSING)
-async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
+@pytest.mark.parametrize("error", UNAVAILABLE)
+async def test_stale_if_error_serves_the_copy_to_all_callers(error, caplog):
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = error
@@ -124,7 +122,7 @@ async def test_an_old_copy_stands_in_for_a_failing_service(error, caplog):
         assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
 
 
-async def test_the_service_is_asked_again_after_a_growing_delay():
+async def test_backoff_grows_while_the_service_is_unavailable():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -143,7 +141,7 @@ async def test_the_service_is_asked_again_after_a_growing_delay():
         assert min(gaps[8:]) >= 30
 
 
-async def test_an_hour_of_outage_fails_no_read():
+async def test_outage_of_an_hour_fails_no_read():
     async with prompt_service() as served:
         names = [f"p{index}" for index in range(200)]
         await served.api.prefetch(names)
@@ -159,7 +157,7 @@ async def test_an_hour_of_outage_fails_no_read():
         assert asked <= 60
 
 
-async def test_with_a_known_outage_one_attempt_is_made_and_nobody_waits():
+async def test_known_failure_is_retried_once_in_the_background():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -173,7 +171,7 @@ async def test_with_a_known_outage_one_attempt_is_made_and_nobody_waits():
         assert served.transport.retries == [None, None, 0]
 
 
-async def test_an_outage_of_long_ago_proves_nothing():
+async def test_failure_of_long_ago_makes_a_read_wait():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -185,7 +183,7 @@ async def test_an_outage_of_long_ago_proves_nothing():
         assert await served.number() == 2
 
 
-async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
+async def test_first_failed_attempt_serves_the_copy_and_the_fetch_goes_on(caplog):
     caplog.set_level(logging.INFO)
     async with prompt_service() as served:
         await served.get("p")
@@ -194,7 +192,7 @@ async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
         early = await served.waiting()
         served.transport.fail_attempt(DOWN)
         assert (await early).is_stale
-        assert (await served.get("p")).is_stale, "nor does a later one wait for the next attempt"
+        assert (await served.get("p")).is_stale, "a later reader does not wait for the retry either"
         served.transport.gate.set()
         await served.settle()
         assert [await served.number(), len(served.transport.paths)] == [2, 2], "the fetch went on"
@@ -202,7 +200,7 @@ async def test_a_copy_stands_in_as_soon_as_the_first_attempt_has_failed(caplog):
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-async def test_an_outage_is_reported_once_also_when_it_began_with_a_failed_attempt(caplog):
+async def test_outage_that_began_with_a_failed_attempt_is_logged_once(caplog):
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -216,21 +214,21 @@ async def test_an_outage_is_reported_once_also_when_it_began_with_a_failed_attem
         assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-GONE = {
+EVICTIONS = {
     "invalidated": lambda served: served.api.invalidate("p"),
     "cleared": lambda served: served.api.clear(),
     "too old": lambda served: served.clock.advance(86400),
 }
 
 
-@pytest.mark.parametrize("how", GONE)
+@pytest.mark.parametrize("how", EVICTIONS)
 @pytest.mark.parametrize("fallback", [None, "x"])
-async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next(how, fallback):
+async def test_evicted_copy_waits_for_the_retry(how, fallback):
     async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
         call = await served.waiting(fallback=fallback)
-        GONE[how](served)
+        EVICTIONS[how](served)
         served.transport.fail_attempt(DOWN)
         await served.settle()
         assert not call.done()
@@ -239,7 +237,7 @@ async def test_whose_copy_is_gone_at_the_first_failed_attempt_waits_for_the_next
         assert (version.is_stale, version.is_fallback) == (False, False)
 
 
-async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
+async def test_copy_past_stale_if_error_waits_for_the_retry():
     async with prompt_service(stale_while_revalidate=1000, stale_if_error=0) as served:
         await served.get("p")
         served.transport.number = 2
@@ -252,7 +250,7 @@ async def test_a_copy_that_may_not_stand_in_does_not_end_the_wait():
         assert (await call).version_number == 2
 
 
-async def test_who_wants_it_newer_gets_a_copy_that_says_it_is_stale():
+async def test_cache_ttl_gets_a_younger_copy_as_stale_in_an_outage():
     async with prompt_service(stale_while_revalidate=0) as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -262,7 +260,7 @@ async def test_who_wants_it_newer_gets_a_copy_that_says_it_is_stale():
         assert not (await served.get("p")).is_stale, "fresh to all others"
 
 
-async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer():
+async def test_failure_of_an_older_fetch_is_not_recorded_after_a_later_answer():
     async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
@@ -277,7 +275,7 @@ async def test_the_failure_of_an_older_fetch_is_no_outage_after_a_newer_answer()
         assert not (await served.get("p")).is_stale
 
 
-def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
+def test_fetch_of_another_event_loop_is_not_joined():
     async def before() -> PromptServiceFixture:
         served = PromptServiceFixture()
         await served.get("p")
@@ -308,7 +306,7 @@ def test_in_a_new_event_loop_a_fetch_of_the_old_one_is_not_waited_for():
         old.run_until_complete(asyncio.sleep(0.01))
 
 
-async def test_without_a_copy_callers_wait_for_every_attempt():
+async def test_read_without_a_copy_waits_for_every_attempt():
     async with prompt_service() as served:
         calls = [await served.waiting(fallback="x") for _ in range(2)]
         served.transport.fail_attempt(DOWN)
@@ -318,7 +316,7 @@ async def test_without_a_copy_callers_wait_for_every_attempt():
         assert [(await call).version_number for call in calls] == [1, 1]
 
 
-async def test_closing_after_the_first_failed_attempt_is_told_as_such():
+async def test_close_after_the_first_failed_attempt_raises_client_closed():
     async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
@@ -329,7 +327,7 @@ async def test_closing_after_the_first_failed_attempt_is_told_as_such():
             await call
 
 
-async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
+async def test_recovered_service_is_asked_after_the_delay(caplog):
     caplog.set_level(logging.INFO)
     async with prompt_service() as served:
         await served.get("p")
@@ -347,7 +345,7 @@ async def test_a_service_that_comes_back_is_used_after_the_delay(caplog):
         assert "could be fetched again" in caplog.text
 
 
-async def test_retry_after_is_waited_for():
+async def test_retry_after_delays_the_next_request():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = RateLimitError("slow", http_status=429, retry_after=20)
@@ -362,7 +360,7 @@ async def test_retry_after_is_waited_for():
         assert len(served.transport.paths) == 3
 
 
-async def test_after_stale_if_error_the_failure_is_raised():
+async def test_failure_is_raised_after_stale_if_error():
     async with prompt_service(stale_if_error=1000) as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -373,7 +371,7 @@ async def test_after_stale_if_error_the_failure_is_raised():
             await served.get("p")
 
 
-async def test_a_failing_renewal_marks_the_copy_stale():
+async def test_failed_revalidation_marks_the_copy_stale():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -390,7 +388,7 @@ async def test_a_failing_renewal_marks_the_copy_stale():
 )
 @pytest.mark.parametrize("age", [310, 400])
 @pytest.mark.parametrize("outage", [False, True])
-async def test_a_clear_no_is_never_papered_over(status, kind, age, outage):
+async def test_404_403_and_401_never_serve_stale(status, kind, age, outage):
     async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(age)
@@ -409,7 +407,7 @@ async def test_a_clear_no_is_never_papered_over(status, kind, age, outage):
                 await served.get("p")
 
 
-async def test_what_does_not_exist_any_more_does_not_come_back_in_an_outage():
+async def test_404_removes_the_copy_for_later_outages():
     async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
@@ -421,7 +419,7 @@ async def test_what_does_not_exist_any_more_does_not_come_back_in_an_outage():
             await served.get("p")
 
 
-async def test_refused_credentials_are_raised_and_the_copy_is_kept_for_an_outage():
+async def test_refused_credentials_are_raised_and_keep_the_copy():
     async with prompt_service() as served:
         await served.get("p")
         served.clock.advance(400)
@@ -432,7 +430,7 @@ async def test_refused_credentials_are_raised_and_the_copy_is_kept_for_an_outage
         assert (await served.get("p")).is_stale
 
 
-async def test_shared_failures_are_each_callers_own_object():
+async def test_shared_failure_is_raised_as_a_copy_for_each_caller():
     async with prompt_service() as served:
         served.transport.failure = DOWN
         errors: list[Any] = await asyncio.gather(*(served.get("p") for _ in range(3)), return_exceptions=True)
@@ -442,7 +440,7 @@ async def test_shared_failures_are_each_callers_own_object():
         assert len(served.transport.paths) == 1
 
 
-async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
+async def test_cancelled_caller_leaves_the_fetch_to_the_others():
     async with prompt_service() as served:
         served.transport.gate.clear()
         callers = [asyncio.create_task(served.get("p")) for _ in range(3)]
@@ -455,7 +453,7 @@ async def test_cancelling_a_caller_leaves_the_fetch_to_the_others():
         assert len(served.transport.paths) == 1
 
 
-async def test_when_all_callers_are_cancelled_the_answer_is_still_stored():
+async def test_answer_is_stored_after_all_callers_were_cancelled():
     async with prompt_service() as served:
         served.transport.gate.clear()
         caller = asyncio.create_task(served.get("p"))
@@ -477,7 +475,7 @@ async def test_cache_false_asks_the_service_and_stores_the_answer():
         assert len(served.transport.paths) == 2
 
 
-async def test_an_older_answer_never_replaces_a_newer_one():
+async def test_earlier_answer_never_replaces_a_later_one():
     async with prompt_service() as served:
         early_gate = served.transport.gate
         early_gate.clear()
@@ -493,7 +491,7 @@ async def test_an_older_answer_never_replaces_a_newer_one():
         assert len(served.transport.paths) == 2
 
 
-async def test_cache_false_does_not_take_a_stale_copy():
+async def test_cache_false_never_serves_stale():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.failure = DOWN
@@ -503,7 +501,7 @@ async def test_cache_false_does_not_take_a_stale_copy():
         assert (await served.get("p")).is_stale
 
 
-async def test_a_ttl_of_zero_neither_reads_nor_stores():
+async def test_cache_ttl_of_zero_neither_reads_nor_stores():
     async with prompt_service() as served:
         await served.get("p")
         served.transport.number = 2
@@ -515,14 +513,14 @@ async def test_a_ttl_of_zero_neither_reads_nor_stores():
 
 
 @pytest.mark.parametrize("options", [{"cache_enabled": False}, {"cache_ttl": 0}])
-async def test_without_a_cache_every_call_asks(options):
+async def test_disabled_cache_asks_at_every_call(options):
     async with prompt_service(**options) as served:
         for _ in range(2):
             await served.get("p")
         assert len(served.transport.paths) == 2
 
 
-async def test_a_ttl_of_the_call_says_how_long_its_answer_is_fresh():
+async def test_cache_ttl_of_a_call_limits_the_age_of_its_answer():
     async with prompt_service(stale_while_revalidate=0) as served:
         await served.get("p", cache_ttl=10)
         served.clock.advance(9)
@@ -539,19 +537,19 @@ async def test_a_ttl_of_the_call_says_how_long_its_answer_is_fresh():
 
 async def test_invalidate_drops_every_version_of_the_prompt():
     async with prompt_service() as served:
-        for options in [*SELECTIONS, {"version": "v"}]:
+        for options in [*LABELS, {"version": "v"}]:
             await served.get("p", **options)
         await served.get("q")
         served.api.invalidate("p")
         served.transport.requests.clear()
-        for options in [*SELECTIONS, {"version": "v"}]:
+        for options in [*LABELS, {"version": "v"}]:
             await served.get("p", **options)
         await served.get("q")
         assert served.transport.paths == ["p/production", "p/latest", "p/versions/v"]
 
 
 @pytest.mark.parametrize("drop", ["invalidate", "clear"])
-async def test_an_answer_from_before_an_invalidation_is_not_stored_and_not_joined(drop):
+async def test_fetch_from_before_an_invalidation_is_not_stored_and_not_joined(drop):
     async with prompt_service() as served:
         served.transport.gate.clear()
         early = asyncio.create_task(served.number())
@@ -569,7 +567,7 @@ async def test_an_answer_from_before_an_invalidation_is_not_stored_and_not_joine
         assert len(served.transport.paths) == 2
 
 
-async def test_closing_wakes_all_waiters_and_refuses_later_calls():
+async def test_close_wakes_all_waiters_and_refuses_later_calls():
     async with prompt_service() as served:
         await served.get("cached")
         served.transport.gate.clear()
@@ -584,7 +582,7 @@ async def test_closing_wakes_all_waiters_and_refuses_later_calls():
                 await served.get(name)
 
 
-async def test_a_client_that_was_started_again_serves_again():
+async def test_restarted_client_serves_again():
     async with prompt_service() as served:
         await served.get("p")
         served.api.close()
@@ -593,13 +591,13 @@ async def test_a_client_that_was_started_again_serves_again():
         assert await served.number() == 1
 
 
-async def test_memory_stays_flat_with_many_names():
+async def test_memory_is_bounded_with_many_names():
     async with prompt_service(cache_max_entries=50) as served:
 
         async def pass_through(start, stop):
             for index in range(start, stop):
                 await served.get(f"name-{index}")
-                served.transport.forget()
+                served.transport.forget_requests()
                 served.events.clear()
 
         await pass_through(0, 200)
@@ -612,33 +610,3 @@ async def test_memory_stays_flat_with_many_names():
         tracemalloc.stop()
         # Fifty versions take some 150 kB, a thousand would take 3 MB.
         assert grown < 300_000
-
-
-def entry(name="p", *, stored_at=0.0, ttl=10.0, ticket=1):
-    return Entry(PromptVersion(name=name, content=""), stored_at, ttl, ticket)
-
-
-class Ticks:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-def test_the_least_recently_used_goes_first():
-    cache = PromptCache(max_entries=2, stale_while_revalidate=0, stale_if_error=0, monotonic=Ticks())
-    cache.put("a", entry())
-    cache.put("b", entry())
-    cache.fresh("a")
-    cache.put("c", entry())
-    assert [cache.find(key) is not None for key in "abc"] == [True, False, True]
-
-
-def test_dead_entries_are_dropped_also_when_nobody_asks_for_them():
-    ticks = Ticks()
-    cache = PromptCache(max_entries=100, stale_while_revalidate=5, stale_if_error=50, monotonic=ticks)
-    for index in range(10):
-        cache.put(f"p{index}", entry())
-    ticks.now = 60
-    cache.put("new", entry(stored_at=60))
-    assert len(cache) == 1

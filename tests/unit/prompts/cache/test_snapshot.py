@@ -35,7 +35,7 @@ async def filled(path, *names, **options):
             await served.get(name)
 
 
-async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
+async def test_snapshot_serves_a_process_that_starts_in_an_outage(path):
     await filled(path)
     async with prompt_service(snapshot_path=str(path)) as served:
         served.transport.failure = DOWN
@@ -50,7 +50,7 @@ async def test_a_process_that_starts_while_scope_is_down_serves_from_it(path):
             await served.get("unknown")
 
 
-async def test_in_a_known_outage_nobody_with_a_snapshot_waits(path):
+async def test_snapshot_is_served_without_waiting_in_a_known_outage(path):
     await filled(path)
     async with prompt_service(snapshot_path=str(path)) as served:
         served.transport.failure = DOWN
@@ -64,7 +64,7 @@ async def test_in_a_known_outage_nobody_with_a_snapshot_waits(path):
         served.transport.gate.set()
 
 
-async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, monkeypatch):
+async def test_snapshot_file_is_read_once_for_concurrent_callers(path, monkeypatch):
     names = [f"p{index}" for index in range(20)]
     await filled(path, *names)
     reads = []
@@ -81,7 +81,7 @@ async def test_the_file_is_read_once_for_all_who_need_it_at_the_same_time(path, 
         assert len(reads) == 1
 
 
-async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monkeypatch):
+async def test_caller_is_cancelled_while_the_file_system_hangs(path, monkeypatch):
     reading, hangs = threading.Event(), threading.Event()
 
     def stuck(*_):
@@ -110,14 +110,14 @@ async def test_a_caller_can_be_cancelled_while_the_file_system_hangs(path, monke
             await caller
 
 
-async def test_it_stands_in_also_without_a_cache(path):
+async def test_snapshot_stands_in_with_a_disabled_cache(path):
     await filled(path, cache_enabled=False)
     async with prompt_service(snapshot_path=path, cache_enabled=False) as served:
         served.transport.failure = DOWN
         assert (await served.get("p")).is_stale
 
 
-async def test_labels_and_ids_are_kept_apart(path):
+async def test_snapshot_keeps_labels_and_ids_apart(path):
     async with prompt_service(snapshot_path=path) as served:
         await served.get("p")
         served.transport.number = 2
@@ -131,14 +131,14 @@ async def test_labels_and_ids_are_kept_apart(path):
     }
 
 
-async def test_only_its_owner_can_read_it_and_nothing_else_is_left(path):
+async def test_snapshot_file_has_mode_0600_and_is_alone(path):
     await filled(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["prompts.json"]
     assert json.loads(path.read_text())["format_version"] == 1
 
 
-async def test_changes_that_arrive_together_are_written_together(path, monkeypatch):
+async def test_concurrent_changes_are_written_together(path, monkeypatch):
     writes = []
     monkeypatch.setattr(
         "scope_async.prompts.cache.snapshot.write_snapshot", lambda path, kept: writes.append(len(kept))
@@ -155,7 +155,7 @@ async def test_changes_that_arrive_together_are_written_together(path, monkeypat
         assert len(writes) == count, "what is known already is not written again"
 
 
-async def test_what_another_process_added_is_kept(path):
+async def test_entries_of_another_process_are_kept(path):
     async with prompt_service(snapshot_path=path) as one, prompt_service(snapshot_path=path) as other:
         await one.get("a")
         await one.api.flush()
@@ -166,7 +166,7 @@ async def test_what_another_process_added_is_kept(path):
         assert set(await read(path)) == {"a", "b", "c"}
 
 
-async def test_what_the_service_denies_is_forgotten(path):
+async def test_404_deletes_the_entry(path):
     await filled(path, "p", "q")
     async with prompt_service(snapshot_path=path) as served:
         served.transport.statuses["p"] = 404
@@ -175,13 +175,13 @@ async def test_what_the_service_denies_is_forgotten(path):
     assert set(await read(path)) == {"q"}
 
 
-async def test_a_ttl_of_zero_is_not_kept(path):
+async def test_cache_ttl_of_zero_writes_nothing(path):
     async with prompt_service(snapshot_path=path) as served:
         await served.get("p", cache_ttl=0)
     assert not path.exists()
 
 
-async def test_it_is_bounded(path):
+async def test_snapshot_is_bounded(path):
     await filled(path, *(f"p{index}" for index in range(8)), cache_max_entries=5)
     assert set(await read(path)) == {f"p{index}" for index in range(3, 8)}
 
@@ -199,7 +199,7 @@ async def test_it_is_bounded(path):
         b'{"format": "scope-async prompt snapshot", "format_version": 1, "prompts": {}}',
     ],
 )
-async def test_a_corrupt_or_foreign_file_is_moved_aside_and_reported(path, content, caplog):
+async def test_corrupt_or_foreign_file_is_moved_aside_and_logged(path, content, caplog):
     path.parent.mkdir()
     path.write_bytes(content)
     async with prompt_service(snapshot_path=path) as served:
@@ -217,7 +217,7 @@ async def test_a_corrupt_or_foreign_file_is_moved_aside_and_reported(path, conte
     "entry",
     [None, {}, {"name": "", "by": "label", "wanted": "production", "stored_at": 0, "document": {}}, 5],
 )
-async def test_an_unreadable_entry_costs_only_itself(path, entry, caplog):
+async def test_unreadable_entry_is_skipped(path, entry, caplog):
     await filled(path, "p")
     content = json.loads(path.read_text())
     content["prompts"].insert(0, entry)
@@ -226,7 +226,7 @@ async def test_an_unreadable_entry_costs_only_itself(path, entry, caplog):
     assert "entry that cannot be read" in caplog.text
 
 
-async def test_a_place_that_cannot_be_written_is_reported_once_and_hurts_nobody(tmp_path, caplog):
+async def test_unwritable_path_is_logged_once_and_fails_no_call(tmp_path, caplog):
     blocker = tmp_path / "file"
     blocker.write_text("")
     async with prompt_service(snapshot_path=blocker / "prompts.json") as served:
@@ -236,7 +236,7 @@ async def test_a_place_that_cannot_be_written_is_reported_once_and_hurts_nobody(
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
 
 
-async def test_closing_during_a_write_loses_nothing(path):
+async def test_close_during_a_write_loses_nothing(path):
     async with prompt_service(snapshot_path=path) as served:
         await served.get("a")
         await asyncio.sleep(0)
@@ -247,7 +247,7 @@ async def test_closing_during_a_write_loses_nothing(path):
         assert set(await read(path)) == {"a", "b"}
 
 
-async def test_its_format_holds_what_the_service_said_and_no_more(path, caplog):
+async def test_snapshot_file_holds_what_the_service_said_and_no_more(path, caplog):
     caplog.set_level(logging.DEBUG)
     await filled(path)
     (entry,) = json.loads(path.read_text())["prompts"]
@@ -256,7 +256,7 @@ async def test_its_format_holds_what_the_service_said_and_no_more(path, caplog):
     assert entry["document"]["version_id"] == "p-1"
 
 
-async def test_a_close_does_not_wait_for_ever_for_the_snapshot(
+async def test_close_waits_at_most_its_limit_for_the_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = threading.Event()

@@ -1,0 +1,134 @@
+"""What a read does, decided without I/O: RFC 5861 and the delays after failures."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from scope_async.errors import ScopeError
+from scope_async.prompts.cache.backoff import LONGEST_DELAY, FailureState
+from scope_async.prompts.cache.memory import CacheEntry
+from scope_async.prompts.cache.snapshot_file import SnapshotEntry
+from scope_async.prompts.fallback import Fallback
+from scope_async.prompts.version import PromptVersion
+
+
+class Mode(Enum):
+    """How much of the cache a read may use."""
+
+    CACHE = "cache"
+    """Read the cache first, and store the answer."""
+    REFRESH = "refresh"
+    """Ask the service, and store the answer; only the fallback stands in."""
+    BYPASS = "bypass"
+    """Ask the service, and store nothing; only the fallback stands in."""
+    DISABLED = "disabled"
+    """There is no cache: ask the service; the snapshot and the fallback stand in."""
+
+
+@attrs.frozen
+class StaleLimits:
+    """Seconds after a version's freshness in which it may be served all the same (RFC 5861)."""
+
+    while_revalidate: float
+    if_error: float
+
+
+@attrs.frozen
+class Fresh:
+    """Serve a version that needs no request."""
+
+    version: PromptVersion
+
+
+@attrs.frozen
+class Revalidate:
+    """Serve a version, and fetch in the background (RFC 5861 section 3)."""
+
+    version: PromptVersion
+
+
+@attrs.frozen
+class ServeStale:
+    """Serve a copy because of `error` (RFC 5861 section 4); with `refresh`, also make one attempt."""
+
+    copy: CacheEntry | SnapshotEntry
+    error: ScopeError
+    refresh: bool = False
+
+
+@attrs.frozen
+class UseFallback:
+    """Serve the caller's fallback because of `error`."""
+
+    fallback: Fallback
+    error: ScopeError
+
+
+@attrs.frozen
+class Fetch:
+    """Wait for the service; without `retry` for one attempt only."""
+
+    retry: bool = True
+
+
+StandIn = Fresh | ServeStale | UseFallback
+Decision = StandIn | Revalidate | Fetch
+
+
+def decide(
+    entry: CacheEntry | None,
+    failure: FailureState | None,
+    now: float,
+    ttl: float | None,
+    *,
+    limits: StaleLimits,
+    in_flight: bool = False,
+    saved: SnapshotEntry | None = None,
+    fallback: Fallback | None = None,
+) -> Decision:
+    """Return what a read does that finds `entry` in memory and `saved` in the snapshot.
+
+    `now` is in monotonic seconds; `ttl` is the age in seconds that this reader accepts as fresh,
+    None the entry's own. After a failure the service is asked once per delay: in the background
+    if it failed lately and there is a copy, else by one reader who waits. Until then, and while
+    that request is `in_flight`, the others get what stands in.
+    """
+    if entry is not None:
+        fresh_until = entry.fresh_until if ttl is None or entry.is_expired else entry.stored_at + ttl
+        if now < fresh_until:
+            return Fresh(entry.version)
+        if now < fresh_until + limits.while_revalidate:
+            if failure is None:
+                return Revalidate(entry.version)
+            return ServeStale(entry, failure.error, refresh=now >= failure.retry_at and not in_flight)
+    if failure is None:
+        return Fetch()
+    copy = entry if entry is not None and now < entry.stored_at + entry.ttl + limits.if_error else saved
+    if now < failure.retry_at or in_flight:
+        if copy is not None:
+            return ServeStale(copy, failure.error)
+        return Fetch() if fallback is None else UseFallback(fallback, failure.error)
+    if copy is not None and now < failure.retry_at + LONGEST_DELAY:
+        return ServeStale(copy, failure.error, refresh=True)
+    return Fetch(retry=copy is None)
+
+
+def decide_after_failure(
+    entry: CacheEntry | None,
+    error: ScopeError,
+    now: float,
+    ttl: float | None,
+    *,
+    limits: StaleLimits,
+    saved: SnapshotEntry | None = None,
+    fallback: Fallback | None = None,
+) -> StandIn | None:
+    """Return what a reader gets whose fetch, or its first attempt, has just failed with `error`.
+
+    None means that nothing stands in: wait for the retry, or raise if it was the last attempt.
+    """
+    failure = FailureState(failures=1, retry_at=float("inf"), error=error)
+    decision = decide(entry, failure, now, ttl, limits=limits, saved=saved, fallback=fallback)
+    return decision if isinstance(decision, StandIn) else None

@@ -1,0 +1,23 @@
+"""A call's path through the package stays short; counted, so that the machine's load does not matter."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from tests.project.call_path import measured
+
+
+@pytest.mark.parametrize(
+    ("scenario", "functions", "files", "re_entries"),
+    [("cached read", 3, 3, 0), ("cold miss", 75, 22, 22), ("503 with a copy", 80, 26, 25)],
+)
+async def test_call_path_is_short(
+    scenario: str, functions: int, files: int, re_entries: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "scope_async")  # formatting a record has a path of its own
+    path = await measured(scenario)
+    assert path.functions <= functions
+    assert path.files <= files
+    assert path.re_entries <= re_entries
