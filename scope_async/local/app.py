@@ -22,19 +22,25 @@ _BODY_LIMIT = 1024 * 1024
 
 
 def build_app(
-    store: Store, signer: Signer, attempts: LoginThrottle, *, admin_token: str, scope: Controlled, host: str
+    store: Store,
+    signer: Signer,
+    login_throttle: LoginThrottle,
+    *,
+    admin_token: str,
+    scope: Controlled,
+    host: str,
 ) -> web.Application:
     """Return the application that serves `store` on `host`, and lets an administrator control `scope`."""
-    access = Authenticator(store, signer, admin_token)
-    front = Router(scope.faults, scope.journal)
+    authenticator = Authenticator(store, signer, admin_token)
+    router = Router(scope.faults, scope.journal)
     app = web.Application(client_max_size=_BODY_LIMIT)
-    front.add(app, *PromptsApi(store, access).routes())
-    front.add(app, *AuthApi(store, signer, attempts).routes())
-    front.add(app, *KeysApi(store, access).routes())
-    front.add(app, *ControlApi(access, scope).routes())
-    front.add(app, *PageRoutes(store, access, host).routes())
-    front.add(app, Route("GET", "/healthz", "health", _healthz))
-    front.add_rest(app)
+    router.add(app, *PromptsApi(store, authenticator).routes())
+    router.add(app, *AuthApi(store, signer, login_throttle).routes())
+    router.add(app, *KeysApi(store, authenticator).routes())
+    router.add(app, *ControlApi(authenticator, scope).routes())
+    router.add(app, *PageRoutes(store, authenticator, host).routes())
+    router.add(app, Route("GET", "/healthz", "health", _healthz))
+    router.add_rest(app)
     return app
 
 
@@ -43,9 +49,9 @@ async def _healthz(_: RequestContext) -> web.Response:
 
 
 _BACKLOG = 4096
-_PATIENCE = 1.0
+_SHUTDOWN_TIMEOUT = 1.0
 # An address that means every interface is no address to connect to.
-_REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what others may have asked for
+_CONNECTABLE_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what others may have asked for
 
 
 class Listener:
@@ -65,7 +71,7 @@ class Listener:
         """
         # With handler_cancellation a call that a fault holds back ends with its client.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_PATIENCE
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_TIMEOUT
         )
         await self._runner.setup()
         try:
@@ -73,7 +79,7 @@ class Listener:
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {self._host} port {self._port}: {error}") from error
         port = self._runner.addresses[0][1]
-        host = _REACHABLE.get(self._host, self._host)
+        host = _CONNECTABLE_HOSTS.get(self._host, self._host)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def aclose(self) -> None:

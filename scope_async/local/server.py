@@ -13,7 +13,7 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.app import Listener, build_app
-from scope_async.local.export import State
+from scope_async.local.export import StateTransfer
 from scope_async.local.faults.registry import Faults
 from scope_async.local.identifiers import new_secret
 from scope_async.local.pages.routes import settings_link
@@ -74,9 +74,9 @@ class LocalScope:
         self._drafts: list[Draft] = []
         self._store = Store(None if path is None else Path(path), self.clock)
         self._signer = Signer(self._store, self.clock, token_ttl)
-        self._state = State(self._store, self._signer)
-        self._attempts = LoginThrottle(self.clock)
-        self._first: NewKey | None = None
+        self._state = StateTransfer(self._store, self._signer)
+        self._login_throttle = LoginThrottle(self.clock)
+        self._first_key: NewKey | None = None
         self._host = host
         self._listener = Listener(host, port)
         self._opening: asyncio.Task[None] | None = None
@@ -123,27 +123,27 @@ class LocalScope:
                 self._drafts = await asyncio.to_thread(read_prompts, self._prompts)
             elif self._prompts is not None:
                 self._drafts = read_prompts(self._prompts)
-            self._first = await self._store.open()
+            self._first_key = await self._store.open()
             await self._store.prompts.add(*self._drafts, unless_same=True)
             app = build_app(
                 self._store,
                 self._signer,
-                self._attempts,
+                self._login_throttle,
                 admin_token=self.admin_token,
                 scope=self,
                 host=self._host,
             )
             await self._listener.start(app)
         except BaseException:
-            await self._shut()
+            await self._release()
             raise
 
     async def _close(self) -> None:
         if self._opening is not None:
             await asyncio.wait((self._opening,))
-        await self._shut()
+        await self._release()
 
-    async def _shut(self) -> None:
+    async def _release(self) -> None:
         self.faults.close()
         try:
             await self._listener.aclose()
@@ -153,7 +153,7 @@ class LocalScope:
     @property
     def url(self) -> str:
         """Base URL of both APIs, without a slash at the end."""
-        return self._known(self._listener.url)
+        return self._require_started(self._listener.url)
 
     @property
     def settings_url(self) -> str:
@@ -163,7 +163,7 @@ class LocalScope:
     @property
     def org_id(self) -> str:
         """The one organization that this Local Scope has."""
-        return self._known(self._store.org_id)
+        return self._require_started(self._store.org_id)
 
     @property
     def credentials(self) -> ApiKeyCredentials:
@@ -173,14 +173,14 @@ class LocalScope:
             ConfigurationError: the store was there before, and keeps digests, not secrets.
         """
         org_id = self.org_id
-        if self._first is None:
+        if self._first_key is None:
             raise ConfigurationError(
                 "this store was made earlier and does not know the secrets of its API keys: "
                 "use the credentials you stored, or make a key with create_key()"
             )
-        return ApiKeyCredentials(org_id, self._first.record.api_key, self._first.api_secret)
+        return ApiKeyCredentials(org_id, self._first_key.record.api_key, self._first_key.api_secret)
 
-    def _known(self, value: str) -> str:
+    def _require_started(self, value: str) -> str:
         if not value:
             raise ConfigurationError("this Local Scope has not been started")
         return value
@@ -241,18 +241,18 @@ class LocalScope:
             check_name(name),
             environment=check_environment(environment),
             expires_in=check_lifetime(expires_in),
-            act=AuditContext(),
+            audit=AuditContext(),
         )
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def rotate_key(self, api_key: str, *, overlap: float = 86_400) -> ApiKeyCredentials:
         """Replace an API key, which goes on for `overlap` seconds. See `KeyStore.rotate`."""
-        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), act=AuditContext())
+        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), audit=AuditContext())
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def revoke_key(self, api_key: str, reason: str | None = None) -> KeyRecord:
         """Revoke an API key: when this returns, nothing is let in with it. See `KeyStore.revoke`."""
-        return await self._store.keys.revoke(api_key, reason=check_reason(reason), act=AuditContext())
+        return await self._store.keys.revoke(api_key, reason=check_reason(reason), audit=AuditContext())
 
     async def reset(self) -> None:
         """Begin anew at the same URL: the prompts given at the start, and the first API key alone.
@@ -260,15 +260,15 @@ class LocalScope:
         `credentials`, their tokens and the admin token stay valid; faults, journal and
         attempts are cleared; the clock stays where it is, because time only goes forward.
         """
-        known = self._first
-        self._first = (
+        known = self._first_key
+        self._first_key = (
             self._store.first_key()
             if known is None
             else self._store.first_key(known.api_secret, known.record.api_key)
         )
-        await self._store.clear(self._first)
+        await self._store.clear_all(self._first_key)
         await self._store.prompts.add(*self._drafts, unless_same=True)
-        self._attempts.clear()
+        self._login_throttle.clear_failures()
         self.faults.clear()
         self.journal.clear()
 
@@ -284,6 +284,6 @@ class LocalScope:
         Raises:
             ValidationError: it is no export; nothing has changed.
         """
-        first = self._first
+        first = self._first_key
         keep = None if first is None else self._store.first_key(first.api_secret, first.record.api_key).record
         await self._state.restore(state, keep=keep)

@@ -42,7 +42,7 @@ class Signer:
         self.token_ttl = token_ttl
         self._store = store
         self._clock = clock
-        self._granted: dict[str, Grant] = {}
+        self._grants: dict[str, Grant] = {}
 
     def issue(self, key: KeyRecord, *, lifetime: float | None = None) -> IssuedToken:
         """Return a new token for `key`.
@@ -69,19 +69,19 @@ class Signer:
         value = jwt.encode(claims, self._store.signing_key, _ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
         return IssuedToken(value, expires_at)
 
-    def granted(self, authorization: str) -> Grant | None:
-        """Return what `keep` was told of this `Authorization` header."""
-        return self._granted.get(authorization)
+    def cached_grant(self, authorization: str) -> Grant | None:
+        """Return what `cache_grant` was told of this `Authorization` header."""
+        return self._grants.get(authorization)
 
-    def keep(self, authorization: str, grant: Grant) -> None:
+    def cache_grant(self, authorization: str, grant: Grant) -> None:
         """Remember that this header holds this grant, so that its token is verified once."""
-        self._granted[authorization] = grant
-        if len(self._granted) > _GRANTS_KEPT:
-            self._granted.pop(next(iter(self._granted)))
+        self._grants[authorization] = grant
+        if len(self._grants) > _GRANTS_KEPT:
+            self._grants.pop(next(iter(self._grants)))
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Verify every token anew: what it is measured by has changed."""
-        self._granted.clear()
+        self._grants.clear()
 
     def verify(self, token: str) -> Grant:
         """Return what the token says, also when it has expired: the caller looks at the clock.

@@ -48,7 +48,7 @@ async def views(page, local):
     await page.locator("#name").fill("wrong")
     await page.locator("dialog button").click()
     yield "wrong name"
-    await page.locator("#name").fill(local._store.keys.get(key).name)
+    await page.locator("#name").fill(local._store.keys.get_key(key).name)
     await page.locator("dialog button").click()
     await page.locator("#notice").wait_for()
     yield "notice"

@@ -58,7 +58,7 @@ async def test_by_keyboard_alone(open_page, local):
     await page.keyboard.type("search-indexer")
     await page.keyboard.press("Enter")
     await expect(page.locator("#notice")).to_be_focused()
-    assert local._store.keys.get(own.api_key).revoked_at is not None
+    assert local._store.keys.get_key(own.api_key).revoked_at is not None
 
 
 async def test_tab_stays_in_the_dialog(open_page):
@@ -87,7 +87,7 @@ async def test_axe_finds_nothing(open_page, local, scheme, viewport):
 async def test_the_table_fits_every_window(open_page, local):
     await local.create_key("search-indexer-" + "x" * 80, environment="development", expires_in=40 * 86_400)
     local.clock.advance(58 * 60)
-    local._store.activity.used(local._store.keys.all()[0].api_key, local.clock.time() - 58 * 60)
+    local._store.audit_log.used(local._store.keys.all()[0].api_key, local.clock.time() - 58 * 60)
     page = await open_page()
     for width in (320, 360, 640, 641, 1024, 1216, 1217, 1280, 1312, 1313, 1920):
         await page.set_viewport_size({"width": width, "height": 800})

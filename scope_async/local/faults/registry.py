@@ -12,7 +12,7 @@ from typing import Self, Unpack
 from attrs import frozen
 
 from scope_async._core.clock import Clock
-from scope_async.local.faults.spec import Fault, Limits, Target
+from scope_async.local.faults.spec import Fault, FaultLimits, Target
 
 
 class ActiveFault:
@@ -34,7 +34,7 @@ class ActiveFault:
     def is_over(self, now: float) -> bool:
         return self.left == 0 or (self._ends_at is not None and now >= self._ends_at)
 
-    def strikes(self) -> bool:
+    def try_hit(self) -> bool:
         """Draw whether this call is hit, and count it."""
         if self.fault.probability < 1 and self._random.random() >= self.fault.probability:
             return False
@@ -82,7 +82,7 @@ class Faults:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._active: tuple[ActiveFault, ...] = ()
-        self._held: set[asyncio.Future[None]] = set()
+        self._delayed: set[asyncio.Future[None]] = set()
         self._ids = count(1)
         self._closed = False
 
@@ -97,7 +97,7 @@ class Faults:
         return added
 
     def latency(
-        self, operation: Target, seconds: float | tuple[float, float], **limits: Unpack[Limits]
+        self, operation: Target, seconds: float | tuple[float, float], **limits: Unpack[FaultLimits]
     ) -> ActiveFault:
         """Answer `seconds` later, or a time drawn from the range, by Local Scope's clock."""
         return self.add(Fault(operation, "latency", seconds, **limits))
@@ -109,7 +109,7 @@ class Faults:
         *,
         retry_after: float | str | None = None,
         headers: Mapping[str, str] | None = None,
-        **limits: Unpack[Limits],
+        **limits: Unpack[FaultLimits],
     ) -> ActiveFault:
         """Answer with `status` and an error body instead of carrying the call out.
 
@@ -118,23 +118,23 @@ class Faults:
         fault = Fault(operation, "status", status, retry_after=retry_after, headers=headers or {}, **limits)
         return self.add(fault)
 
-    def unauthorized(self, operation: Target = "prompt", **limits: Unpack[Limits]) -> ActiveFault:
+    def unauthorized(self, operation: Target = "prompt", **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Answer 401, however good the token is."""
         return self.status(operation, 401, **limits)
 
-    def drop(self, operation: Target, at: str = "before", **limits: Unpack[Limits]) -> ActiveFault:
+    def drop(self, operation: Target, at: str = "before", **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Carry the call out, then close the connection `before` the reply or in the `middle` of it."""
         return self.add(Fault(operation, "drop", at, **limits))
 
-    def reset(self, operation: Target, **limits: Unpack[Limits]) -> ActiveFault:
+    def reset(self, operation: Target, **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Reset the connection (RST) instead of carrying the call out."""
         return self.add(Fault(operation, "reset", **limits))
 
-    def hang(self, operation: Target, **limits: Unpack[Limits]) -> ActiveFault:
+    def hang(self, operation: Target, **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Never answer; the connection stays open until the client gives up or Local Scope closes."""
         return self.add(Fault(operation, "hang", **limits))
 
-    def malformed(self, operation: Target, body: str = "html", **limits: Unpack[Limits]) -> ActiveFault:
+    def malformed(self, operation: Target, body: str = "html", **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Answer 200 with a wrong body.
 
         `html`, `empty`, a `list`, an object with `missing` fields, an `error` object, `truncated`
@@ -142,23 +142,25 @@ class Faults:
         """
         return self.add(Fault(operation, "malformed", body, **limits))
 
-    def oversized(self, operation: Target, size: int | None = None, **limits: Unpack[Limits]) -> ActiveFault:
+    def oversized(
+        self, operation: Target, size: int | None = None, **limits: Unpack[FaultLimits]
+    ) -> ActiveFault:
         """Answer with `size` bytes of JSON (default 11 MiB)."""
         return self.add(Fault(operation, "oversized", size, **limits))
 
-    def expired_token(self, **limits: Unpack[Limits]) -> ActiveFault:
+    def expired_token(self, **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Let an exchange hand out a token that expired a second ago."""
         return self.add(Fault("exchange", "expired_token", **limits))
 
-    def same_token(self, **limits: Unpack[Limits]) -> ActiveFault:
+    def same_token(self, **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Let an exchange hand out the key's last token again, with the life that it has left."""
         return self.add(Fault("exchange", "same_token", **limits))
 
-    def expires_in(self, seconds: float | None, **limits: Unpack[Limits]) -> ActiveFault:
+    def expires_in(self, seconds: float | None, **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Let an exchange say that the token lives `seconds`, whatever is true; None leaves it out."""
         return self.add(Fault("exchange", "expires_in", seconds, **limits))
 
-    def dialect(self, unknown: str, **limits: Unpack[Limits]) -> ActiveFault:
+    def dialect(self, unknown: str, **limits: Unpack[FaultLimits]) -> ActiveFault:
         """Answer 404 to one dialect, `login` or `sdk-token`, as a service does that has only the other."""
         return self.add(Fault("exchange", "dialect", unknown, **limits))
 
@@ -169,37 +171,37 @@ class Faults:
         """End every fault; calls that a fault holds back now go on at their own time."""
         self._active = ()
 
-    def strike(self, operation: str, path: str) -> FaultPlan:
+    def plan(self, operation: str, path: str) -> FaultPlan:
         """Return what happens to this call, and count it against the faults that hit it."""
         now = self._clock.monotonic()
         matching = [a for a in self._active if not a.is_over(now) and a.fault.matches(operation, path)]
-        delay = sum(a.seconds() for a in matching if a.fault.stage == "delay" and a.strikes())
-        instead = _first(a for a in matching if a.fault.stage == "instead")
+        delay = sum(a.seconds() for a in matching if a.fault.stage == "delay" and a.try_hit())
+        instead = _first_key(a for a in matching if a.fault.stage == "instead")
         token: tuple[Fault, ...] = ()
         reply = None
         if instead is None:
-            token = tuple(a.fault for a in matching if a.fault.stage == "token" and a.strikes())
-            reply = _first(a for a in matching if a.fault.stage == "reply")
+            token = tuple(a.fault for a in matching if a.fault.stage == "token" and a.try_hit())
+            reply = _first_key(a for a in matching if a.fault.stage == "reply")
         self._active = tuple(a for a in self._active if not a.is_over(now))
         return FaultPlan(delay, instead, token, reply)
 
-    async def hold(self, seconds: float | None) -> bool:
+    async def delay(self, seconds: float | None) -> bool:
         """Return True after `seconds` (None: never), or False as soon as Local Scope closes."""
         if self._closed:
             return False
         loop = asyncio.get_running_loop()
-        held: asyncio.Future[None] = (
+        delayed: asyncio.Future[None] = (
             loop.create_future()
             if seconds is None
             else loop.create_task(self._sleep_until(self._clock.monotonic() + seconds))
         )
-        self._held.add(held)
+        self._delayed.add(delayed)
         try:
-            await asyncio.wait((held,))
-            return not held.cancelled()
+            await asyncio.wait((delayed,))
+            return not delayed.cancelled()
         finally:
-            self._held.discard(held)
-            held.cancel()
+            self._delayed.discard(delayed)
+            delayed.cancel()
 
     async def _sleep_until(self, deadline: float) -> None:
         # The clock may have been moved between the call's arrival and this task's first step.
@@ -209,9 +211,9 @@ class Faults:
         """Let every call go that is held back; none is held from now on."""
         # The faults stay: a call that is still coming in must not be answered as if there were none.
         self._closed = True
-        for held in self._held:
-            held.cancel()
+        for delayed in self._delayed:
+            delayed.cancel()
 
 
-def _first(faults: Iterable[ActiveFault]) -> Fault | None:
-    return next((active.fault for active in faults if active.strikes()), None)
+def _first_key(faults: Iterable[ActiveFault]) -> Fault | None:
+    return next((active.fault for active in faults if active.try_hit()), None)

@@ -25,7 +25,7 @@ OVERSIZED = 11 * 1024 * 1024
 """Bytes: one MiB more than what the client is willing to read."""
 
 
-class Limits(TypedDict, total=False):
+class FaultLimits(TypedDict, total=False):
     """For how long a fault stays; without any, until it is removed.
 
     `times`: for the next so many calls. `lasting`: for so many seconds of Local Scope's clock.

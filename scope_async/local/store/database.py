@@ -28,7 +28,7 @@ class Transaction(Generic[T]):
     """One transaction: its statements, and what becomes true once they are on the disk."""
 
     statements: tuple[Statement, ...]
-    then: Callable[[], T]
+    on_commit: Callable[[], T]
 
 
 class Database:
@@ -42,8 +42,8 @@ class Database:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
-        self._turn = asyncio.Lock()
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._lock = asyncio.Lock()
+        self._pending: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Open the file, or make it (readable by its owner only), and bring its tables up to date.
@@ -88,42 +88,42 @@ class Database:
                 f"BEGIN; {schema.TABLES} PRAGMA user_version={schema.VERSION}; COMMIT;"
             )
 
-    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    async def fetch_rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query, as of the last committed change."""
-        async with self._turn:
+        async with self._lock:
             try:
-                return [tuple(row) for row in await self._open().execute_fetchall(sql, parameters)]
+                return [tuple(row) for row in await self._require_open().execute_fetchall(sql, parameters)]
             except sqlite3.Error as error:
                 raise ServerError(f"the store could not be read: {error}") from error
 
     async def write(self, plan: Callable[[], Transaction[T]]) -> T:
-        """Commit what `plan` returns, then run its `then` and return what that returns.
+        """Commit what `plan` returns, then run its `on_commit` and return what that returns.
 
         `plan` runs when its turn has come, so it sees the effects of every change before it,
         and may raise to refuse. Cancelling the caller does not stop a change: it is committed,
-        and `then` runs, all the same.
+        and `on_commit` runs, all the same.
 
         Raises:
             ServerError: the disk is full or the file cannot be written; nothing has changed.
         """
         task = asyncio.create_task(self._commit(plan))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         return await asyncio.shield(task)
 
     async def _commit(self, plan: Callable[[], Transaction[T]]) -> T:
-        async with self._turn:
-            change = plan()
+        async with self._lock:
+            transaction = plan()
             try:
-                await self._run(change.statements)
+                await self._execute(transaction.statements)
             except sqlite3.Error as error:
                 raise ServerError(f"the store could not be written: {error}") from error
             except (OverflowError, UnicodeEncodeError) as error:
                 raise ValidationError(f"this cannot be stored: {error}") from error
-            return change.then()
+            return transaction.on_commit()
 
-    async def _run(self, statements: Iterable[Statement]) -> None:
-        connection = self._open()
+    async def _execute(self, statements: Iterable[Statement]) -> None:
+        connection = self._require_open()
         await connection.execute("BEGIN IMMEDIATE")
         try:
             for sql, parameters in statements:
@@ -136,15 +136,15 @@ class Database:
                 await connection.execute("ROLLBACK")
             raise
 
-    def _open(self) -> aiosqlite.Connection:
+    def _require_open(self) -> aiosqlite.Connection:
         if self._connection is None:
             raise ServerError("the store is closed")
         return self._connection
 
     async def aclose(self) -> None:
         """Finish the changes under way and close the file; closing twice does nothing."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+        while self._pending:
+            await asyncio.gather(*self._pending, return_exceptions=True)
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

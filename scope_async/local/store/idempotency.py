@@ -26,14 +26,14 @@ class _Answer:
 
 
 @frozen
-class Request:
+class IdempotentRequest:
     """One request that makes a key, and the `Idempotency-Key` it came with (None: without)."""
 
     idempotency_key: str | None
     content_digest: bytes
 
     @classmethod
-    def of(cls, idempotency_key: str | None, *content: Any) -> Request:
+    def of(cls, idempotency_key: str | None, *content: Any) -> IdempotentRequest:
         return cls(idempotency_key, hashlib.sha256(json.dumps(content).encode()).digest())
 
 
@@ -50,7 +50,7 @@ class IdempotencyStore:
         self._made = dict(made)
         self._answers.clear()
 
-    def find(self, request: Request) -> NewKey | None:
+    def find_result(self, request: IdempotentRequest) -> NewKey | None:
         """Return what the same request made before; None when it is new.
 
         Raises:
@@ -72,14 +72,14 @@ class IdempotencyStore:
             )
         return answer.new_key
 
-    def rows(self, request: Request, new_key: NewKey) -> tuple[Statement, ...]:
-        """Return the statements that make `keep` survive a restart."""
+    def insert_statements(self, request: IdempotentRequest, new_key: NewKey) -> tuple[Statement, ...]:
+        """Return the statements that make `remember` survive a restart."""
         if request.idempotency_key is None:
             return ()
         row = (digest(request.idempotency_key), request.content_digest, new_key.record.api_key)
         return (("INSERT INTO idempotency VALUES (?, ?, ?)", row),)
 
-    def keep(self, request: Request, new_key: NewKey) -> None:
+    def remember(self, request: IdempotentRequest, new_key: NewKey) -> None:
         """Remember what the request made."""
         if request.idempotency_key is None:
             return

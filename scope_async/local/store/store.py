@@ -33,8 +33,8 @@ class Store:
     def __init__(self, path: Path | None, clock: Clock) -> None:
         self.clock = clock
         self.database = Database(path)
-        self.activity = AuditLog(self.database)
-        self.keys = KeyStore(self.database, self.activity, clock)
+        self.audit_log = AuditLog(self.database)
+        self.keys = KeyStore(self.database, self.audit_log, clock)
         self.prompts = PromptStore(self.database, clock)
         self._settings = _Settings("", b"")
 
@@ -54,9 +54,9 @@ class Store:
         """
         await self.database.open()
         try:
-            settings = dict(await self.database.fetch("SELECT name, value FROM settings"))
+            settings = dict(await self.database.fetch_rows("SELECT name, value FROM settings"))
             if "org_id" not in settings:
-                return await self._begin()
+                return await self._initialize()
             self._settings = _Settings(settings["org_id"], settings["signing_key"])
             await self.keys.load()
             await self.prompts.load()
@@ -65,7 +65,7 @@ class Store:
             raise
         return None
 
-    async def _begin(self) -> NewKey:
+    async def _initialize(self) -> NewKey:
         settings = _Settings(new_identifier("org"), secrets.token_bytes(_SIGNING_KEY_BYTES))
         first = self.first_key()
         statements = (
@@ -74,12 +74,12 @@ class Store:
             *created_rows(first.record),
         )
 
-        def then() -> NewKey:
+        def on_commit() -> NewKey:
             self._settings = settings
             self.keys.replace_all([first.record])
             return first
 
-        return await self.database.write(lambda: Transaction(statements, then))
+        return await self.database.write(lambda: Transaction(statements, on_commit))
 
     def first_key(self, secret: str | None = None, api_key: str | None = None) -> NewKey:
         """Return the key that a fresh store begins with, or the same key once more."""
@@ -104,21 +104,21 @@ class Store:
     ) -> None:
         """Answer from this from now on; it has just been written."""
         self._settings = _Settings(org_id, self._settings.signing_key)
-        self.activity.replace_all(last_used)
+        self.audit_log.replace_all(last_used)
         self.keys.replace_all(keys, events)
         self.prompts.replace_all(prompts)
 
-    async def clear(self, first: NewKey) -> None:
+    async def clear_all(self, first: NewKey) -> None:
         """Forget every prompt, key and event; begin again with `first` and the same organization."""
 
-        def then() -> None:
+        def on_commit() -> None:
             self.replace_all(self.org_id, [first.record], {}, [])
 
-        await self.database.write(lambda: Transaction((*EMPTY, *created_rows(first.record)), then))
+        await self.database.write(lambda: Transaction((*EMPTY, *created_rows(first.record)), on_commit))
 
     async def aclose(self) -> None:
         """Write what is left and close; closing twice does nothing."""
-        await self.activity.aclose()
+        await self.audit_log.aclose()
         await self.database.aclose()
 
 

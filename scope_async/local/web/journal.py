@@ -170,32 +170,32 @@ class Journal:
         self._arrived.clear()
         self._answered.clear()
 
-    def arrive(self, call: RequestContext) -> None:
+    def arrive(self, context: RequestContext) -> None:
         """Note that a request is here."""
-        self._arrived[call.operation] += 1
+        self._arrived[context.operation] += 1
         if self._waiters:
             self._wake()
 
-    def add(self, call: RequestContext, status: int | None) -> None:
+    def add(self, context: RequestContext, status: int | None) -> None:
         """Note how a request is answered; of one request only the first answer counts."""
-        if call.journaled:
+        if context.journaled:
             return
-        call.journaled = True
-        request = call.request
+        context.journaled = True
+        request = context.request
         self._lines.append(
             (
-                call.operation,
-                call.api_key,
+                context.operation,
+                context.api_key,
                 status,
-                call.request_id,
+                context.request_id,
                 self._clock.time(),
                 request.method,
                 request.raw_path,
-                call.code,
-                call.fault,
+                context.code,
+                context.fault,
             )
         )
-        self._answered[call.operation] += 1
+        self._answered[context.operation] += 1
         if self._waiters:
             self._wake()
 

@@ -123,7 +123,7 @@ async def test_latency_follows_the_clock(caller: Caller, token):
 async def test_latency_is_drawn_from_its_range_and_adds_up(local: LocalScope):
     local.faults.latency("prompt", (1, 3), seed=1)
     local.faults.latency("any", 10)
-    delays = [local.faults.strike("prompt", "/").delay for _ in range(20)]
+    delays = [local.faults.plan("prompt", "/").delay for _ in range(20)]
     assert all(11 <= delay <= 13 for delay in delays)
     assert len(set(delays)) == 20
 

@@ -57,14 +57,14 @@ async def test_a_folder_of_markdown_and_json(tmp_path: Path, session):
     (tmp_path / ".hidden.md").write_text("ignored")
     async with LocalScope(prompts=tmp_path) as local:
         caller = Caller(local, session)
-        plain, front, coded, other, draft = await all_bodies(
+        plain, fronted, coded, other, draft = await all_bodies(
             caller, "plain", "team%2Ffront", "a%3Ab", "other", "draft"
         )
         assert len((await local.export_state())["prompts"]) == 5
     assert plain["content"] == "Just text\n\n--- and a rule\n"
-    assert front["content"] == "Hello, {{name}}!\n---\nnot front matter\n"
-    assert front["tags"] == ["a", "b c", "d"]
-    assert front["metadata"] == {
+    assert fronted["content"] == "Hello, {{name}}!\n---\nnot front matter\n"
+    assert fronted["tags"] == ["a", "b c", "d"]
+    assert fronted["metadata"] == {
         "model": "claude",
         "temperature": 0.2,
         "nested": {"x": 1},

@@ -56,7 +56,7 @@ async def test_no_secret_and_no_admin_token_is_anywhere(tmp_path, session, caplo
         await caller.send("GET", f"/nowhere/{own.api_secret}?x={own.api_secret}")
         await caller.prompt(token, f"{own.api_secret}/latest")
         await caller.admin("POST", f"/api/v1/api-keys/{own.api_secret}/revoke")
-        shown = repr(local) + repr(local.credentials) + repr(local.journal.entries) + repr(local._first)
+        shown = repr(local) + repr(local.credentials) + repr(local.journal.entries) + repr(local._first_key)
         shown += repr(local._store.keys.all()) + json.dumps(await local.export_state())
         shown += repr(local._signer.issue(local._store.keys.all()[0]))
         stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -75,7 +75,7 @@ async def test_a_failure_inside_is_logged_and_tells_the_client_nothing(caller: C
     def fail(*_: object) -> None:
         raise RuntimeError("the inside")
 
-    monkeypatch.setattr(caller.local._store.prompts, "labelled", fail)
+    monkeypatch.setattr(caller.local._store.prompts, "body_by_label", fail)
     answer = await caller.prompt(await caller.token())
     assert (answer.status, answer.code) == (500, "internal_error")
     assert b"inside" not in answer.body

@@ -106,8 +106,8 @@ async def test_a_call_that_comes_while_it_closes_is_cut_as_well(local: LocalScop
     local.faults.hang("any")
     local.faults.close()
     assert local.faults.active
-    assert not await local.faults.hold(3600)
-    assert not await local.faults.hold(None)
+    assert not await local.faults.delay(3600)
+    assert not await local.faults.delay(None)
 
 
 async def test_closing_answers_what_is_under_way(caller: Caller):

@@ -67,10 +67,10 @@ async def test_the_last_uses_and_refusals_are_written_when_it_closes(tmp_path, s
         api_key = local.credentials.api_key
         await Caller(local, session).exchange()
         await Caller(local, session).exchange(client_secret="wrong")
-        at = local._store.activity.last_used_at(api_key)
+        at = local._store.audit_log.last_used_at(api_key)
     async with LocalScope(path) as local:
         assert at is not None
-        assert local._store.activity.last_used_at(api_key) == at
+        assert local._store.audit_log.last_used_at(api_key) == at
         events = [event["event"] for event in await local._store.keys.events(api_key)]
     assert events == ["created", "used", "refused"]
 
@@ -90,7 +90,7 @@ async def test_the_store_is_its_owners_alone_and_durable(tmp_path):
         for file in tmp_path.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         pragmas = [
-            (await local._store.database.fetch(f"PRAGMA {name}"))[0][0]
+            (await local._store.database.fetch_rows(f"PRAGMA {name}"))[0][0]
             for name in ("journal_mode", "synchronous")
         ]
         assert pragmas == ["wal", 2]
@@ -156,10 +156,10 @@ async def test_changes_at_the_same_time_come_one_after_the_other(caller: Caller)
 
 
 async def test_a_write_that_fails_changes_nothing(caller: Caller):
-    await caller.local._store.database._run([("ALTER TABLE api_keys RENAME TO gone", ())])
+    await caller.local._store.database._execute([("ALTER TABLE api_keys RENAME TO gone", ())])
     answer = await caller.admin("POST", "/api/v1/api-keys", json={"name": "a"})
     assert (answer.status, answer.code) == (500, "internal_error")
-    await caller.local._store.database._run([("ALTER TABLE gone RENAME TO api_keys", ())])
+    await caller.local._store.database._execute([("ALTER TABLE gone RENAME TO api_keys", ())])
     assert [key["name"] for key in (await caller.local.export_state())["api_keys"]] == ["default"]
     await caller.new_key("a")
 

@@ -149,6 +149,6 @@ async def test_a_key_that_ends_first_gives_a_token_that_ends_with_it(caller: Cal
 
 async def test_a_short_lifetime_is_kept_to_the_millisecond():
     async with LocalScope(token_ttl=0.25) as local:
-        token = local._signer.issue(local._store.keys.get(local.credentials.api_key))
+        token = local._signer.issue(local._store.keys.get_key(local.credentials.api_key))
         claims = jwt.decode(token.value, options={"verify_signature": False, "verify_exp": False})
         assert claims["exp"] - claims["iat"] == pytest.approx(0.25, abs=0.001)

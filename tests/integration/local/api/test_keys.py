@@ -144,10 +144,10 @@ async def test_revoking_again_changes_nothing(caller: Caller):
     assert [event["event"] for event in await events(caller, key["api_key"])] == ["created", "revoked"]
 
 
-@pytest.mark.parametrize("act", ["revoke", "rotate", "events", ""])
-async def test_a_key_that_does_not_exist_is_404(caller: Caller, act):
-    method = "POST" if act.startswith("r") else "GET"
-    answer = await caller.admin(method, f"{KEYS}/key_nope/{act}".rstrip("/"))
+@pytest.mark.parametrize("action", ["revoke", "rotate", "events", ""])
+async def test_a_key_that_does_not_exist_is_404(caller: Caller, action):
+    method = "POST" if action.startswith("r") else "GET"
+    answer = await caller.admin(method, f"{KEYS}/key_nope/{action}".rstrip("/"))
     assert (answer.status, answer.code) == (404, "api_key_not_found")
 
 
@@ -343,7 +343,7 @@ async def test_a_cursor_that_was_made_up_is_refused(caller: Caller, text):
 async def test_the_audit_trail_cannot_be_rewritten(caller: Caller):
     database = caller.local._store.database
     with pytest.raises(Exception, match="append-only"):
-        await database._run([("UPDATE events SET actor = 'nobody'", ())])
+        await database._execute([("UPDATE events SET actor = 'nobody'", ())])
 
 
 @pytest.mark.parametrize("reason", [5, "x" * 501, "\ud800"])

@@ -168,7 +168,7 @@ async def test_filter_search_sort_and_pages(admin, local):
             f"service-{number:03}",
             environment=("development", "staging")[number % 2],
             expires_in=1.0 if number == 3 else None,
-            act=AuditContext(),
+            audit=AuditContext(),
         )
     gone = await local.create_key("zz-gone", environment="staging")
     await local.revoke_key(gone.api_key)
