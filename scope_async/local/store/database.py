@@ -54,6 +54,7 @@ class Database:
         try:
             if self._path is not None:
                 await asyncio.to_thread(_make_private, self._path)
+                await asyncio.to_thread(_check_owner, self._path)
             connecting = aiosqlite.connect(self._path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None)
             # A Local Scope that nobody closed must not keep the process from ending;
             # until aiosqlite 0.21 the connection is the thread.
@@ -66,27 +67,22 @@ class Database:
             in_use = "locked" in str(error)
             what = "is in use by another Local Scope" if in_use else f"cannot be used: {error}"
             raise ConfigurationError(f"the store {self._path} {what}") from error
+        except ConfigurationError as error:
+            await self.aclose()
+            raise ConfigurationError(f"the store {self._path} {error}") from None
         except BaseException:
             await self.aclose()
             raise
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
         # With the exclusive mode set before the first access, SQLite keeps the WAL index
-        # in memory and takes the lock with the first write, which is what follows.
+        # in memory and takes the lock with the first write, which BEGIN IMMEDIATE stands for.
         await connection.executescript(
-            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-            "PRAGMA foreign_keys=ON; BEGIN IMMEDIATE; COMMIT;"
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT;"
         )
-        ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-        if version > schema.VERSION:
-            raise ConfigurationError(
-                f"the store {self._path} was written by a newer scope-async "
-                f"(store version {version}, this one knows {schema.VERSION})"
-            )
-        if version < schema.VERSION:
-            await connection.executescript(
-                f"BEGIN; {schema.TABLES} PRAGMA user_version={schema.VERSION}; COMMIT;"
-            )
+        (row,) = await connection.execute_fetchall(schema.FILE_FACTS)
+        await connection.executescript(schema.plan_migration(*row))
 
     async def fetch_rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query, as of the last committed change."""
@@ -156,3 +152,9 @@ def _make_private(path: Path) -> None:
     # Of a link it is its target: SQLite would make that with the mode that the umask leaves.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _check_owner(path: Path) -> None:
+    # A connection of its own that only reads: preparing the store's connection already writes.
+    with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_WAIT)) as connection:
+        schema.plan_migration(*connection.execute(schema.FILE_FACTS).fetchone())
