@@ -14,12 +14,12 @@ def main() -> None:
 
     Without the extra that a command needs, one line says how to install it.
     """
-    wanted = ["cli"]
+    extras = ["cli"]
     if _LOCAL_COMMANDS.intersection(sys.argv[1:2]):
-        wanted.append("local")
-    missing = [extra for extra in wanted if not all(map(find_spec, _NEEDED[extra]))]
+        extras.append("local")
+    missing = [extra for extra in extras if not all(map(find_spec, _NEEDED[extra]))]
     if missing:
-        install = f"pip install 'scope-async[{','.join(wanted)}]'"
+        install = f"pip install 'scope-async[{','.join(extras)}]'"
         sys.stderr.write(f"scope-async: this command is not installed; get it with: {install}\n")
         sys.exit(2)
     from scope_async.cli.app import app  # noqa: PLC0415 - imports what has just been looked for

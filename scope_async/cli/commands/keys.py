@@ -106,7 +106,7 @@ def revoke(
 ) -> None:
     """Revoke an API key, at once and for good; asks for its name."""
 
-    async def look() -> ApiKey:
+    async def fetch_key() -> ApiKey:
         async with ApiKeyAdmin.from_env() as admin:
             return await admin.get(key)
 
@@ -117,7 +117,7 @@ def revoke(
     if not yes:
         if not sys.stdin.isatty():
             fail("nobody is here to type the key's name; to revoke without asking, use --yes")
-        confirm(run(look()))
+        confirm(run(fetch_key()))
     revoked = run(work())
     if as_json:
         print_json(document(revoked))

@@ -25,7 +25,7 @@ _WORDS = {
 
 
 @attrs.frozen(kw_only=True)
-class Limits:
+class AuditLimits:
     """From when on an active key is worth a finding; in seconds."""
 
     unused: float
@@ -55,7 +55,7 @@ def audit(
 
     Exits with 1 when something was found, for use in CI.
     """
-    limits = Limits(
+    limits = AuditLimits(
         unused=read_duration(unused),
         older_than=read_duration(older_than),
         expiring=read_duration(expiring),
@@ -76,7 +76,7 @@ def audit(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def findings(keys: Iterable[ApiKey], limits: Limits, now: datetime) -> Iterator[Finding]:
+def findings(keys: Iterable[ApiKey], limits: AuditLimits, now: datetime) -> Iterator[Finding]:
     """Yield what is wrong with the active ones of `keys`; no I/O."""
     for key in keys:
         if key.is_active:
@@ -84,7 +84,7 @@ def findings(keys: Iterable[ApiKey], limits: Limits, now: datetime) -> Iterator[
                 yield Finding(problem, key.api_key, key.name, detail, advice)
 
 
-def _problems(key: ApiKey, limits: Limits, now: datetime) -> Iterator[tuple[str, str, str]]:
+def _problems(key: ApiKey, limits: AuditLimits, now: datetime) -> Iterator[tuple[str, str, str]]:
     age = (now - key.created_at).total_seconds()
     if key.last_used_at is None:
         # A key made for a deployment of this afternoon is not a problem yet.

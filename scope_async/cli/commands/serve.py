@@ -55,7 +55,7 @@ def serve(
 
 
 async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, *, as_json: bool) -> None:
-    told_to_stop = _stop_signals()
+    stop_requested = _stop_signals()
     if not is_loopback(host):
         typer.echo(f"scope-async: plain HTTP on {host}: secrets and tokens travel in the clear", err=True)
     async with build() as local:
@@ -63,7 +63,7 @@ async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, 
             print_json(_ready(local))
         else:
             typer.echo("\n".join(_script(local, path)))
-        await told_to_stop.wait()
+        await stop_requested.wait()
 
 
 def _stop_signals() -> asyncio.Event:

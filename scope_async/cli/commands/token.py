@@ -40,7 +40,7 @@ def token(
     console.print(f"[dim]{'dialect':>12}[/]  {document['dialect']}")
     console.print(f"[dim]{'lifetime':>12}[/]  {document['lifetime']:g} s")
     console.print(f"[dim]{'renewed':>12}[/]  {_renewal(document)}")
-    console.print(f"[dim]{'given up':>12}[/]  after {document['dead_after']:g} s, when no renewal succeeded")
+    console.print(f"[dim]{'given up':>12}[/]  after {document['usable_for']:g} s, when no renewal succeeded")
     if reveal:
         typer.echo(document["token"])
 
@@ -66,7 +66,7 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
                 "renewed_after": [round(earliest.refresh_after, 3), round(latest.refresh_after, 3)],
                 "buffer": latest.buffer,
                 "buffer_is_clamped": latest.clamped,
-                "dead_after": round(latest.usable_for, 3),
+                "usable_for": round(latest.usable_for, 3),
             }
             return {**document, "token": found.value} if reveal else document
     finally:

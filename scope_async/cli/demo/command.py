@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 import typer
 
-from scope_async.cli.demo.display import DemoScreen
+from scope_async.cli.demo.display import DemoDisplay
 from scope_async.cli.demo.load import Load, LoadStats, TokenWaits
 from scope_async.cli.demo.summary import Summary
 from scope_async.cli.env_file import credential_variables
@@ -48,12 +48,12 @@ def demo(
 
     Exits with 0 only when no request failed and the token was renewed at least once.
     """
-    screen = DemoScreen(silent=as_json)
-    summary = run(Demo(seconds, concurrency, screen).run())
+    display = DemoDisplay(silent=as_json)
+    summary = run(Demo(seconds, concurrency, display).run())
     if as_json:
         print_json({**attrs.asdict(summary), "succeeded": summary.succeeded})
     else:
-        screen.summary(summary)
+        display.summary(summary)
     if not summary.succeeded:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -61,10 +61,10 @@ def demo(
 class Demo:
     """One run: a Local Scope, a client that reads its environment, load, and a rotation half-way."""
 
-    def __init__(self, seconds: float, concurrency: int, screen: DemoScreen) -> None:
+    def __init__(self, seconds: float, concurrency: int, display: DemoDisplay) -> None:
         self._seconds = seconds
         self._concurrency = concurrency
-        self._screen = screen
+        self._display = display
         self._waits = TokenWaits()
 
     async def run(self) -> Summary:
@@ -80,10 +80,10 @@ class Demo:
             ApiKeyAdmin(local.url, local.admin_token) as admin,
         ):
             await local.add_prompt(_PROMPT, _CONTENT)
-            self._screen.step(f"Local Scope is at {local.url}; its tokens live {TOKEN_TTL:g} s")
+            self._display.step(f"Local Scope is at {local.url}; its tokens live {TOKEN_TTL:g} s")
             key = await admin.create("demo-service")
-            self._screen.step(f"created the API key {key.api_key}")
-            with _exported(local.url, key.credentials(local.org_id)):
+            self._display.step(f"created the API key {key.api_key}")
+            with _exported_variables(local.url, key.credentials(local.org_id)):
                 async with ScopeClient.from_env(hooks=[self._waits]) as scope:
                     return await self._client(scope, admin, key, local.journal)
 
@@ -92,15 +92,15 @@ class Demo:
     ) -> Summary:
         version = await scope.get_prompt_version(_PROMPT)
         text = version.render(name="Alice", app="Scope")
-        self._screen.step(f"fetched version {version.version_number} of {_PROMPT!r} and rendered it: {text}")
-        self._waits.begin()
+        self._display.step(f"fetched version {version.version_number} of {_PROMPT!r} and rendered it: {text}")
+        self._waits.start_measuring()
         before, answered_before = scope.tokens.status().exchanges, journal.count("prompt")
-        with self._screen.live(self._seconds, self._concurrency):
-            tally = await self._load(scope, admin, key)
+        with self._display.live(self._seconds, self._concurrency):
+            stats = await self._load(scope, admin, key)
         exchanges = scope.tokens.status().exchanges
         answered = journal.count("prompt") - answered_before
         return Summary.of(
-            tally, self._waits, answered=answered, exchanges=exchanges, renewals=exchanges - before
+            stats, self._waits, answered=answered, exchanges=exchanges, renewals=exchanges - before
         )
 
     async def _load(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> LoadStats:
@@ -111,10 +111,10 @@ class Demo:
                 ends_at = time.monotonic() + self._seconds
                 while time.monotonic() < ends_at or not rotation.done():
                     await asyncio.sleep(_POLL)
-                    self._screen.show(load.tally(), scope.tokens.status(), self._waits)
+                    self._display.show(load.stats(), scope.tokens.status(), self._waits)
                     if rotation.done():
                         rotation.result()
-            return load.tally()
+            return load.stats()
         finally:
             rotation.cancel()
             await asyncio.wait({rotation})
@@ -124,18 +124,18 @@ class Demo:
         await asyncio.sleep(self._seconds / 2)
         new = await admin.rotate(old.api_key, overlap=_OVERLAP)
         os.environ.update(credential_variables(new.credentials(old.org_id)))
-        self._screen.step(f"rotated: {new.api_key} is in the environment")
+        self._display.step(f"rotated: {new.api_key} is in the environment")
         deadline = time.monotonic() + _PATIENCE
         while (token := scope.tokens.peek()) is None or token.api_key != new.api_key:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the new key {new.api_key} did not come into use within {_PATIENCE:g} s")
             await asyncio.sleep(_POLL)
         await admin.revoke(old.api_key, reason="replaced in the demo")
-        self._screen.step(f"the new key is in use; revoked {old.api_key}")
+        self._display.step(f"the new key is in use; revoked {old.api_key}")
 
 
 @contextmanager
-def _exported(url: str, credentials: ApiKeyCredentials) -> Iterator[None]:
+def _exported_variables(url: str, credentials: ApiKeyCredentials) -> Iterator[None]:
     """Set the five `SCOPE_*` variables, and no other, while the demo runs."""
     ours = {name for names in CREDENTIAL_VARIABLES.values() for name in names} | {*OPTION_VARIABLES.values()}
     before = {name: os.environ.pop(name) for name in ours if name in os.environ}

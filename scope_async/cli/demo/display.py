@@ -20,7 +20,7 @@ _LINE_EVERY = 3.0
 """Seconds between two lines where there is no terminal to draw on."""
 
 
-class DemoScreen:
+class DemoDisplay:
     """A live display on a terminal, lines elsewhere, nothing when `silent`."""
 
     def __init__(self, *, silent: bool) -> None:
@@ -55,18 +55,18 @@ class DemoScreen:
             yield
         self._progress = None
 
-    def show(self, tally: LoadStats, status: TokenStatus, waits: TokenWaits) -> None:
+    def show(self, stats: LoadStats, status: TokenStatus, waits: TokenWaits) -> None:
         """Show the figures of this moment."""
         text = (
-            f"{tally.requests:,} requests, {tally.failures:,} failures, token no. {status.generation}"
+            f"{stats.requests:,} requests, {stats.failures:,} failures, token no. {status.generation}"
             f" ({status.state}), longest wait for a token {_milliseconds(waits.longest)}"
         )
         if self._progress is not None:
-            done = min(tally.seconds, self._seconds)
+            done = min(stats.seconds, self._seconds)
             self._progress.update(self._bar, completed=done, description=text, refresh=True)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY
-            self._console.print(f"  {tally.seconds:4.0f} s  {text}")
+            self._console.print(f"  {stats.seconds:4.0f} s  {text}")
 
     def summary(self, summary: Summary) -> None:
         """Print the table at the end."""

@@ -11,7 +11,7 @@ import attrs
 
 from scope_async.client import ScopeClient
 from scope_async.errors import ScopeError
-from scope_async.telemetry.events import Event, TokenExchanged, TokenWaited
+from scope_async.telemetry.events import Event, TokenWaited
 
 _PAUSE_AFTER_FAILURE = 0.1
 
@@ -23,16 +23,13 @@ class TokenWaits:
         self.cold_start = 0.0
         self.longest = 0.0
         self.count = 0
-        self.tokens = 0
         self._under_load = False
 
-    def begin(self) -> None:
+    def start_measuring(self) -> None:
         """Count from here on: what was waited before belongs to the cold start."""
         self._under_load = True
 
     def __call__(self, event: Event, /) -> None:
-        if isinstance(event, TokenExchanged):
-            self.tokens += 1
         if not isinstance(event, TokenWaited):
             return
         waited = event.duration_ms / 1000
@@ -90,7 +87,7 @@ class Load:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def tally(self) -> LoadStats:
+    def stats(self) -> LoadStats:
         """Return the figures so far; never waits."""
         until = self._ended or time.monotonic()
         failures = self._reasons.total()
@@ -98,13 +95,13 @@ class Load:
 
     async def _work(self, number: int) -> None:
         values = {"name": f"coroutine {number}", "app": "Scope"}
-        wanted = f"Hello, coroutine {number}!"
+        expected = f"Hello, coroutine {number}!"
         while not self._stopping:
             self._requests += 1
             try:
                 # Not from the cache: every round is a request that needs a valid token.
                 version = await self._scope.get_prompt_version(self._prompt, cache=False)
-                if not version.render(values).startswith(wanted):
+                if not version.render(values).startswith(expected):
                     self._reasons["wrong text"] += 1
             except ScopeError as error:
                 self._reasons[f"{type(error).__name__}: {error}"[:200]] += 1

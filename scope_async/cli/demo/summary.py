@@ -33,15 +33,15 @@ class Summary:
     cold_start_token_wait: float
 
     @classmethod
-    def of(cls, tally: LoadStats, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
+    def of(cls, stats: LoadStats, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
         """Return the figures of a load that has ended."""
         return cls(
-            seconds=round(tally.seconds, 3),
-            requests=tally.requests,
+            seconds=round(stats.seconds, 3),
+            requests=stats.requests,
             answered=answered,
-            failures=tally.failures,
-            reasons=tally.reasons,
-            requests_per_second=round(tally.rate, 1),
+            failures=stats.failures,
+            reasons=stats.reasons,
+            requests_per_second=round(stats.rate, 1),
             token_exchanges=exchanges,
             token_renewals=renewals,
             longest_token_wait=round(waits.longest, 6),

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import typer
 
-from scope_async.cli.commands.keys_audit import Limits, findings
+from scope_async.cli.commands.keys_audit import AuditLimits, findings
 from scope_async.cli.durations import about, ago, read_duration
 from scope_async.keys import ApiKey
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = 86_400
-LIMITS = Limits(unused=30 * DAY, older_than=90 * DAY, expiring=14 * DAY)
+LIMITS = AuditLimits(unused=30 * DAY, older_than=90 * DAY, expiring=14 * DAY)
 
 
 def _key(*, made=10, used=1, expires=None, name="billing", status="active", environment="production"):
