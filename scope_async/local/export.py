@@ -1,4 +1,4 @@
-"""Everything that a Local Scope remembers, as one JSON document."""
+"""Export and import of a store as one JSON document."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class StoreContents:
 class StateTransfer:
     """Exports and imports a store.
 
-    An export has no API secret (only digests), no admin token and no signing key: it can be
-    kept beside tests. Access tokens therefore end with the store that issued them.
+    An export holds digests of API secrets, and leaves out the secrets, the admin token and the
+    signing key, so it can be kept beside tests. Access tokens are valid only for the store
+    that issued them.
     """
 
     def __init__(self, store: Store, signer: Signer) -> None:
@@ -66,12 +67,12 @@ class StateTransfer:
         }
 
     async def restore(self, document: Mapping[str, Any], *, keep: KeyRecord | None) -> None:
-        """Replace everything by an export, organization included; all of it or nothing.
+        """Replace the whole content by an export, organization included, in one transaction.
 
-        `keep` is a key that is there afterwards in any case.
+        `keep` is a key that is added unless the export has it.
 
         Raises:
-            ValidationError: the document is no export; the message says where.
+            ValidationError: the document is not an export; the message names the field.
         """
         contents = _read(document)
         keys = {record.api_key: record for record in contents.keys}
@@ -202,7 +203,7 @@ def _field(document: Any, name: str, *types: type) -> Any:
 
 
 def _list(document: Any, name: str) -> list[Any]:
-    # attrs keeps tuples, JSON makes lists of them.
+    # An export holds tuples; JSON turns them into lists.
     value: list[Any] | tuple[Any, ...] = _field(document, name, list, tuple)
     return list(value)
 

@@ -1,4 +1,4 @@
-"""Local Scope: a Scope on this machine."""
+"""`LocalScope`: the server and its methods."""
 
 from __future__ import annotations
 
@@ -37,20 +37,19 @@ from scope_async.local.web.journal import Journal
 class LocalScope:
     """Serves the auth API, the prompts API and the API keys of one organization, for tests and development.
 
-    Everything is in memory, or in one SQLite file when `path` is given; there it survives
-    restarts and `kill -9`, except that uses and refusals of the last second may be missing
-    from the audit trail. `port=0` takes a free port. Tokens live `token_ttl` seconds.
-    `prompts` is a mapping of name to content or a folder (see `read_prompts`); on a store
-    that already has them, only what differs becomes a new version.
+    The content is in memory, or with `path` in one SQLite file. The file survives restarts and
+    `kill -9`; of the audit trail, uses and refusals of the last second may be lost. `port=0`
+    takes a free port. Tokens live `token_ttl` seconds. `prompts` is a mapping of name to content
+    or a folder (see `read_prompts`); in an existing store, only what differs becomes a new version.
 
-    `start` and `aclose` are idempotent and may be called from any task. A Local Scope has one
-    life: after `aclose`, make another.
+    `start` and `aclose` are idempotent and may be called from any task. A closed Local Scope
+    cannot be started again: make another.
 
     Attributes:
-        admin_token: manages the API keys; a new one in every Local Scope, stored nowhere.
-        clock: what tokens, keys and faults go by; `clock.advance(3600)` lets an hour pass.
-        faults: makes calls fail.
-        journal: every request so far.
+        admin_token: manages the API keys. Every Local Scope makes a new one and keeps it in memory only.
+        clock: the time for tokens, keys and faults; `clock.advance(3600)` moves it by an hour.
+        faults: makes requests fail on demand.
+        journal: the requests so far.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class LocalScope:
         await self.aclose()
 
     async def start(self) -> None:
-        """Accept connections from when this returns; starting again does nothing.
+        """Open the store and listen; connections are accepted once this returns. Idempotent.
 
         Raises:
             ConfigurationError: the store, the prompts or the address cannot be used.
@@ -109,9 +108,9 @@ class LocalScope:
         await asyncio.shield(self._opening)
 
     async def aclose(self) -> None:
-        """Answer what is under way, cut what a fault holds back, write the rest, and free the port.
+        """Answer running requests, disconnect delayed ones, write what is pending and free the port.
 
-        Closing again waits for the first close; cancelling the caller does not stop it.
+        Idempotent; every caller waits for the one close, which continues if a caller is cancelled.
         """
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
@@ -152,25 +151,25 @@ class LocalScope:
 
     @property
     def url(self) -> str:
-        """Base URL of both APIs, without a slash at the end."""
+        """Base URL of both APIs, without a trailing slash."""
         return self._require_started(self._listener.url)
 
     @property
     def settings_url(self) -> str:
-        """Link to Settings > API Keys that signs its reader in: it carries the admin token."""
+        """Link to Settings > API Keys. It signs in, because it carries the admin token: keep it secret."""
         return settings_link(self.url, self.admin_token)
 
     @property
     def org_id(self) -> str:
-        """The one organization that this Local Scope has."""
+        """The organization of this Local Scope."""
         return self._require_started(self._store.org_id)
 
     @property
     def credentials(self) -> ApiKeyCredentials:
-        """Credentials of the API key that a new store begins with.
+        """Credentials of the API key that a new store starts with.
 
         Raises:
-            ConfigurationError: the store was there before, and keeps digests, not secrets.
+            ConfigurationError: the store existed before; it holds digests of secrets only.
         """
         org_id = self.org_id
         if self._first_key is None:
@@ -198,12 +197,12 @@ class LocalScope:
     ) -> StoredVersion:
         """Add the next version of a prompt, published and in production.
 
-        `promote=False` leaves production as it is: the version is only `latest`, which is the
-        newest published one. `publish=False` makes a draft, which has neither label. The
-        content of a `chat` prompt is a list of `{role, content}`, or a string.
+        `promote=False` leaves production as it is; the version becomes `latest`, the newest
+        published one. `publish=False` adds a draft, which has neither label. The content of a
+        `chat` prompt is a list of `{role, content}`, or a string.
 
         Raises:
-            ValidationError: the contract has no such prompt.
+            ValidationError: a field is outside the contract; the message names it.
         """
         draft = Draft.checked(
             name,
@@ -232,10 +231,10 @@ class LocalScope:
     async def create_key(
         self, name: str, *, environment: str = "production", expires_in: float | None = None
     ) -> ApiKeyCredentials:
-        """Make an API key that lives `expires_in` seconds (None: for ever), and return its credentials.
+        """Create an API key that expires in `expires_in` seconds (None: never), and return its credentials.
 
         Raises:
-            ValidationError: the name, environment or lifetime is not acceptable.
+            ValidationError: the name, environment or lifetime is invalid.
         """
         new_key = await self._store.keys.create(
             check_name(name),
@@ -246,19 +245,19 @@ class LocalScope:
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def rotate_key(self, api_key: str, *, overlap: float = 86_400) -> ApiKeyCredentials:
-        """Replace an API key, which goes on for `overlap` seconds. See `KeyStore.rotate`."""
+        """Replace an API key, which stays valid for `overlap` seconds. See `KeyStore.rotate`."""
         new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), audit=AuditContext())
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def revoke_key(self, api_key: str, reason: str | None = None) -> KeyRecord:
-        """Revoke an API key: when this returns, nothing is let in with it. See `KeyStore.revoke`."""
+        """Revoke an API key: once this returns, requests with it are refused. See `KeyStore.revoke`."""
         return await self._store.keys.revoke(api_key, reason=check_reason(reason), audit=AuditContext())
 
     async def reset(self) -> None:
-        """Begin anew at the same URL: the prompts given at the start, and the first API key alone.
+        """Return to the prompts given at the start and the first API key alone, at the same URL.
 
-        `credentials`, their tokens and the admin token stay valid; faults, journal and
-        attempts are cleared; the clock stays where it is, because time only goes forward.
+        `credentials`, their tokens and the admin token stay valid. Faults, journal and login
+        throttle are cleared. The clock keeps its time.
         """
         known = self._first_key
         self._first_key = (
@@ -273,16 +272,16 @@ class LocalScope:
         self.journal.clear()
 
     async def export_state(self) -> dict[str, Any]:
-        """Return every prompt, API key and event as JSON. See `State.export`."""
+        """Return every prompt, API key and event as JSON. See `StateTransfer.export`."""
         return await self._state.export()
 
     async def import_state(self, state: Mapping[str, Any]) -> None:
         """Replace every prompt, API key and event, and the organization, by an export.
 
-        The API key of `credentials` is there afterwards in any case.
+        The API key of `credentials` is kept.
 
         Raises:
-            ValidationError: it is no export; nothing has changed.
+            ValidationError: `state` is not an export; the content is unchanged.
         """
         first = self._first_key
         keep = None if first is None else self._store.first_key(first.api_secret, first.record.api_key).record

@@ -17,7 +17,7 @@ from scope_async.local.web.request import ApiProblem, RequestContext, Route, rep
 
 _ROUNDED = 0.05
 _FIELD_LIMIT = 512
-_UNKNOWN_KEY = digest("nobody has this secret")
+_UNKNOWN_KEY = digest("the secret of an unknown API key")
 
 
 class AuthApi:
@@ -74,7 +74,7 @@ class AuthApi:
 
     def _lifetime(self, token: IssuedToken) -> float:
         left = max(0.0, round(token.expires_at - self._store.clock.time(), 3))
-        # The milliseconds that signing took are nobody's concern, and many clients read whole seconds only.
+        # Signing took some milliseconds, and many clients read whole seconds only.
         whole = round(left)
         return whole if abs(left - whole) < _ROUNDED else left
 
@@ -82,7 +82,7 @@ class AuthApi:
         key = self._store.keys.find_key(api_key)
         context.api_key = None if key is None else api_key
         address, now = context.request.remote or "", self._store.clock.time()
-        # One path for an unknown key and for a wrong secret: same work, same answer.
+        # An unknown key and a wrong secret cost the same time and get the same answer.
         stored = _UNKNOWN_KEY if key is None else key.secret_digest
         right = hmac.compare_digest(digest(secret), stored) & is_intact(secret)
         right &= hmac.compare_digest(digest(org_id), digest(self._store.org_id))

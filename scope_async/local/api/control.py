@@ -1,4 +1,4 @@
-"""What tests in any language do with a Local Scope: faults, clock, journal, prompts, state."""
+"""The control API: faults, clock, journal, prompts and state, for tests in any language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VERSION = "/local/prompts/{name:[^/]+}/versions/{version_id:[^/]+}"
 
 
 class Controlled(Protocol):
-    """The part of `LocalScope` that can be controlled from outside."""
+    """The part of `LocalScope` that the control API calls."""
 
     clock: FakeClock
     faults: Faults
@@ -50,7 +50,7 @@ class Controlled(Protocol):
 class ControlApi:
     """`/local/…`: the methods of `LocalScope` over HTTP, for an administrator.
 
-    Its calls count as `control`: no fault hits them, so that a fault can always be removed.
+    Its requests count as `control`, which faults leave alone: a fault can always be removed.
     """
 
     def __init__(self, authenticator: Authenticator, scope: Controlled) -> None:
@@ -93,7 +93,9 @@ class ControlApi:
     async def _add_fault(self, context: RequestContext) -> web.Response:
         fields = await context.fields(optional=None)
         text = fields.get("fault")
-        fault = Fault.parse(text) if isinstance(text, str) and len(fields) == 1 else Fault.read(fields)
+        fault = (
+            Fault.parse(text) if isinstance(text, str) and len(fields) == 1 else Fault.from_document(fields)
+        )
         return reply(_fault(self._scope.faults.add(fault)), status=201)
 
     async def _clear_faults(self, _: RequestContext) -> web.Response:
@@ -101,12 +103,12 @@ class ControlApi:
         return reply({"data": []})
 
     async def _remove_fault(self, context: RequestContext) -> web.Response:
-        wanted = int(context.request.match_info["id"])
+        fault_id = int(context.request.match_info["id"])
         for active in self._scope.faults.active:
-            if active.id == wanted:
+            if active.id == fault_id:
                 active.remove()
                 return reply(_fault(active))
-        raise ApiProblem(404, "fault_not_found", f"fault {wanted} is not active")
+        raise ApiProblem(404, "fault_not_found", f"fault {fault_id} is not active")
 
     async def _clock(self, _: RequestContext) -> web.Response:
         return self._now()

@@ -40,7 +40,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class KeysApi:
-    """Creates, lists, rotates and revokes API keys for an administrator."""
+    """Creates, lists, rotates and revokes API keys; requires the admin token."""
 
     def __init__(self, store: Store, authenticator: Authenticator) -> None:
         self._store = store
@@ -169,14 +169,14 @@ def _read_cursor(text: str | None) -> tuple[float, str] | None:
 
 def _read_offset(text: str | None) -> int:
     number, name = _read_cursor(text) or (0.0, "")
-    # The cursor of another list, or a negative one, would give the same page for ever.
+    # With the cursor of another list, or a negative one, a client would get one page for ever.
     if name or number < 0 or not number.is_integer():
         raise _invalid_cursor()
     return int(number)
 
 
 def _invalid_cursor() -> ValidationError:
-    return ValidationError("cursor: not one that this service gave out")
+    return ValidationError("cursor: this service has not issued it")
 
 
 def _audit_context(context: RequestContext) -> AuditContext:

@@ -1,4 +1,4 @@
-"""How often someone may guess."""
+"""Limits on failed token exchanges."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class _Counter:
 
 
 class LoginThrottle:
-    """Counts failed exchanges by address and by key.
+    """Counts failed exchanges by address and by API key.
 
-    An address over its limit gets no exchange. A key over its limit gets none from the
-    addresses that failed with it: whoever guesses cannot lock out the service that has
-    the right secret.
+    An address over its limit is refused. A key over its limit is refused to the addresses that
+    failed with it, so that an attacker cannot lock out the service that has the right secret.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -32,7 +31,7 @@ class LoginThrottle:
         self._counters: dict[tuple[str, str], _Counter] = {}
 
     def check(self, address: str, api_key: str) -> float | None:
-        """Return None, or for how many seconds this exchange is still refused."""
+        """Return how many seconds this exchange is still refused, or None if it is allowed."""
         if not self._counters:
             return None
         wait = self._over((address, ""), PER_ADDRESS)
@@ -62,8 +61,8 @@ class LoginThrottle:
         return left if left > 0 else None
 
     def _drop_old(self, now: float) -> None:
-        alive = {
+        recent = {
             source: counter for source, counter in self._counters.items() if now - counter.since < WINDOW
         }
-        newest = sorted(alive.items(), key=lambda item: item[1].since)[-_COUNTERS_KEPT // 2 :]
+        newest = sorted(recent.items(), key=lambda item: item[1].since)[-_COUNTERS_KEPT // 2 :]
         self._counters = dict(newest)

@@ -1,4 +1,4 @@
-"""Prompt versions, as contract 1.3 reads them."""
+"""Prompt versions over HTTP (contract 1.3)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from scope_async.local.store.store import Store
 from scope_async.local.web.authentication import Authenticator
 from scope_async.local.web.request import RequestContext, Route
 
-# A percent-encoded slash or brace is part of the name, so everything but a plain slash fits.
+# A percent-encoded slash or brace is part of the name, so the segment takes all but a plain slash.
 _PROMPT = "/api/v1/prompts/{name:[^/]+}"
 
 
 class PromptsApi:
-    """Answers with bytes that were made when the version last changed."""
+    """Answers with prompt versions; bodies of labels are encoded once per change."""
 
     def __init__(self, store: Store, authenticator: Authenticator) -> None:
         self._prompts = store.prompts

@@ -1,4 +1,4 @@
-"""Settings > API Keys: the table, and the dialogs over it."""
+"""Settings > API Keys: the table and its dialogs."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ _DIALOGS = {
     "history.html": "broad",
     "secret.html": "broad",
 }
-"""Templates that are a dialog over the table, and how wide."""
+"""Templates that are a dialog over the table, and their width."""
 _EVENTS = 100
-"""Newest lines of the audit trail that the history shows."""
+"""How many of the newest events the history shows."""
 
 
 class KeyPages:
-    """Creates, shows, rotates and revokes API keys for whoever has signed in.
+    """Creates, shows, rotates and revokes API keys for a signed-in browser.
 
-    Every dialog is an address of its own and every form is answered with a redirect, so that
-    all of it works without script, and reloading never repeats anything.
+    Every dialog has its own address and every form is answered with a redirect, so the pages
+    work without script and reloading repeats nothing.
     """
 
     def __init__(self, store: Store, access: PageAccess) -> None:
@@ -104,7 +104,7 @@ class KeyPages:
             "api_key": record.api_key,
             "api_secret": shown_once.new_key.api_secret,
         }
-        # Letters, digits and underscores: nothing that a shell would want quoted.
+        # The values are letters, digits and underscores, so a shell needs no quotes.
         exports = [f"export {CREDENTIAL_VARIABLES[name][0]}={value}" for name, value in values.items()]
         return await self._show(
             request,
@@ -159,7 +159,7 @@ class KeyPages:
             return await self._show_revoke(request, record, form, status=422)
         reason = form.values["reason"].strip() or None
         await self._store.keys.revoke(record.api_key, reason=reason, audit=_audit_context(request))
-        request.session.notice = f"{record.name} is revoked: nothing is let in with it any more."
+        request.session.notice = f"{record.name} is revoked: requests with it are refused from now on."
         return _redirect(f"{request.view.link(KEYS)}#notice")
 
     async def _show_revoke(
@@ -198,10 +198,10 @@ def _audit_context(request: PageRequest, form: KeyForm | None = None) -> AuditCo
 
 
 def _redirect_to_secret(request: PageRequest, form: KeyForm, shown_once: OneTimeSecret) -> web.Response:
-    request.session.one_time_secrets.offer(form.form_id, shown_once)
+    request.session.one_time_secrets.put(form.form_id, shown_once)
     return _redirect(f"{KEYS}/created/{form.form_id}")
 
 
 def _redirect(location: str) -> web.Response:
-    # 303: whatever the form was, the browser asks for the next page with GET.
+    # 303: the browser follows with GET.
     return web.Response(status=303, headers={"Location": location})

@@ -23,7 +23,7 @@ class PageRequest:
         self.context = context
         self.http = context.request
         self.form: dict[str, str] = {}
-        self.view = View.read(context.request.query)
+        self.view = View.from_query(context.request.query)
         self._sessions = sessions
         sent = context.request.cookies.get(self.cookie, "")
         self.is_new = not sessions.is_id(sent)

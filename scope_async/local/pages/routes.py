@@ -1,4 +1,4 @@
-"""The pages of Local Scope, put together."""
+"""The routes of all pages."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scope_async.local.web.authentication import Authenticator
 from scope_async.local.web.request import ApiProblem, Route
 
 _SIGN_OUT = "/settings/sign-out"
-_FRESH = "private, max-age=3600"
+_STATIC_CACHE = "private, max-age=3600"
 
 
 def settings_link(url: str, admin_token: str) -> str:
-    """Return the address that signs its reader in; it is worth as much as the admin token."""
+    """Return the address that signs a browser in; it contains the admin token."""
     return f"{url}{KEYS}?token={admin_token}"
 
 
 class PageRoutes:
-    """Settings > API Keys, the way in and out, and the files that the pages use."""
+    """Settings > API Keys, sign-in and sign-out, and static files."""
 
     def __init__(self, store: Store, authenticator: Authenticator, host: str) -> None:
         self._renderer = Renderer()
@@ -56,5 +56,5 @@ class PageRoutes:
             body=file.content,
             content_type=file.content_type,
             charset="utf-8",
-            headers={"Cache-Control": _FRESH},
+            headers={"Cache-Control": _STATIC_CACHE},
         )

@@ -1,4 +1,4 @@
-"""What was asked under an `Idempotency-Key`, so that asking again makes no second API key."""
+"""Results by `Idempotency-Key`, so that a repeated request creates one API key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Answer:
 
 @frozen
 class IdempotentRequest:
-    """One request that makes a key, and the `Idempotency-Key` it came with (None: without)."""
+    """A request that creates a key, and its `Idempotency-Key` (None: without)."""
 
     idempotency_key: str | None
     content_digest: bytes
@@ -38,7 +38,7 @@ class IdempotentRequest:
 
 
 class IdempotencyStore:
-    """Knows for good which key a request made, and for ten minutes, in memory only, its secret."""
+    """Remembers which key a request created, and for ten minutes, in memory only, its secret."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,15 +46,15 @@ class IdempotencyStore:
         self._answers: dict[bytes, _Answer] = {}
 
     def replace_all(self, made: Mapping[bytes, tuple[bytes, str]]) -> None:
-        """Start over with what the store says: digests of request and content, and the key made."""
+        """Replace the content by that of a store: by digest of the key, the content digest and API key."""
         self._made = dict(made)
         self._answers.clear()
 
     def find_result(self, request: IdempotentRequest) -> NewKey | None:
-        """Return what the same request made before; None when it is new.
+        """Return the key that the same request created before, or None if the request is new.
 
         Raises:
-            ConflictError: the idempotency key belongs to another request, or its secret is gone.
+            ConflictError: the idempotency key belongs to another request, or its secret is forgotten.
         """
         if request.idempotency_key is None:
             return None
@@ -73,14 +73,14 @@ class IdempotencyStore:
         return answer.new_key
 
     def insert_statements(self, request: IdempotentRequest, new_key: NewKey) -> tuple[Statement, ...]:
-        """Return the statements that make `remember` survive a restart."""
+        """Return the statements that store what `remember` keeps in memory."""
         if request.idempotency_key is None:
             return ()
         row = (digest(request.idempotency_key), request.content_digest, new_key.record.api_key)
         return (("INSERT INTO idempotency VALUES (?, ?, ?)", row),)
 
     def remember(self, request: IdempotentRequest, new_key: NewKey) -> None:
-        """Remember what the request made."""
+        """Remember the key that the request created."""
         if request.idempotency_key is None:
             return
         key_digest = digest(request.idempotency_key)

@@ -1,4 +1,4 @@
-"""API keys: the index that every request asks, and the changes that go through it."""
+"""API keys: an index in memory for requests, and the transactions that change it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REPLACES = "replaces "
 
 @frozen
 class AuditContext:
-    """Who asks for a change, from where, and under which `Idempotency-Key` (None: without)."""
+    """Who changes a key, from which address, and under which `Idempotency-Key` (None: without)."""
 
     actor: str = "local"
     address: str | None = None
@@ -34,7 +34,7 @@ class AuditContext:
 
 
 class KeyStore:
-    """Every key is in memory; a change shows there the moment it is on the disk, and not before."""
+    """Holds every key in memory; a change shows there once it is on the disk."""
 
     def __init__(self, database: Database, audit_log: AuditLog, clock: Clock) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class KeyStore:
         self._idempotency = IdempotencyStore(clock)
 
     async def load(self) -> None:
-        """Read the index from the disk."""
+        """Read the keys from the database."""
         rows = await self._database.fetch_rows(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
         events = await self._database.fetch_rows("SELECT api_key, event, reason FROM events ORDER BY seq")
         self.replace_all((KeyRecord(*row[:-1]) for row in rows), events)
@@ -58,7 +58,7 @@ class KeyStore:
     def replace_all(
         self, records: Iterable[KeyRecord], events: Iterable[tuple[str | None, str, str | None]] = ()
     ) -> None:
-        """Start over with `records`; `events` are the key, name and reason of each line of their trails."""
+        """Replace the keys; `events` are the key, name and reason of each event of the audit trail."""
         self._keys = {record.api_key: record for record in records}
         self._successors = {}
         for api_key, event, reason in events:
@@ -73,7 +73,7 @@ class KeyStore:
         """Return the key.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: the key does not exist.
         """
         record = self._keys.get(api_key)
         if record is None:
@@ -81,7 +81,7 @@ class KeyStore:
         return record
 
     def all(self) -> list[KeyRecord]:
-        """Return every key, newest first; keys of one instant in the order of their identifiers."""
+        """Return every key, newest first; keys of the same time by identifier."""
         return sorted(self._keys.values(), key=lambda record: (-record.created_at, record.api_key))
 
     async def create(
@@ -92,12 +92,12 @@ class KeyStore:
         expires_in: float | None = None,
         audit: AuditContext,
     ) -> NewKey:
-        """Make a key; the secret is in what this returns and nowhere else.
+        """Create a key; the returned value has the only copy of its secret.
 
         With an idempotency key, the same call within ten minutes returns the same key and secret.
 
         Raises:
-            ConflictError: the idempotency key was used for another call, or too long ago.
+            ConflictError: the idempotency key was used for another call, or over ten minutes ago.
         """
         request = IdempotentRequest.of(audit.idempotency_key, "create", name, environment, expires_in)
 
@@ -110,13 +110,13 @@ class KeyStore:
         return await self._database.write(plan)
 
     async def rotate(self, api_key: str, *, overlap: float, audit: AuditContext) -> NewKey:
-        """Make a key with the name, environment and lifetime of `api_key`.
+        """Create a key with the name, environment and lifetime of `api_key`.
 
-        The old key goes on for `overlap` seconds, or until its own end when that comes first.
+        The old key stays valid for `overlap` seconds, or until it expires if that is earlier.
 
         Raises:
-            NotFoundError: there is no such key.
-            ConflictError: it is revoked or expired, or the idempotency key was used otherwise.
+            NotFoundError: the key does not exist.
+            ConflictError: the key is revoked or expired, or the idempotency key was used for another call.
         """
         request = IdempotentRequest.of(audit.idempotency_key, "rotate", api_key, overlap)
 
@@ -137,12 +137,12 @@ class KeyStore:
         return await self._database.write(plan)
 
     async def revoke(self, api_key: str, *, reason: str | None, audit: AuditContext) -> KeyRecord:
-        """Revoke the key at once and for good; when this returns, no request with it is let in.
+        """Revoke the key at once and for good; once this returns, requests with it are refused.
 
-        Revoking again changes nothing: the first time and reason stay.
+        Idempotent: the time and reason of the first revocation stay.
 
         Raises:
-            NotFoundError: there is no such key.
+            NotFoundError: the key does not exist.
         """
 
         def plan() -> Transaction[KeyRecord]:
@@ -162,7 +162,7 @@ class KeyStore:
         """Return the audit trail of a key, oldest first.
 
         Raises:
-            NotFoundError: there is no such key.
+            NotFoundError: the key does not exist.
         """
         record = self.get_key(api_key)
         await self._audit_log.flush()
@@ -176,7 +176,7 @@ class KeyStore:
         ]
         ended = record.expires_at
         if ended is not None and ended <= min(self._clock.time(), record.revoked_at or float("inf")):
-            # Nobody does this and nothing has to be awake for it, so it is derived, not written.
+            # Time alone makes a key expire, so this event is derived at reading.
             expired = {
                 "event": "expired",
                 "at": ended,
@@ -190,12 +190,12 @@ class KeyStore:
         return events
 
     def _lifetime(self, record: KeyRecord) -> float | None:
-        """Return how long the key was made to live; a rotation only shortens what is left of it.
+        """Return the lifetime in seconds that the key was created with (None: unlimited).
 
-        What first replaced it was made to live as long, and has not been shortened itself or
-        was replaced in turn.
+        A rotation shortens the replaced key. Its first successor was created with the same
+        lifetime, so the last of the successors still has it.
         """
-        seen: set[str] = set()  # an import can make keys that replace each other
+        seen: set[str] = set()  # imported keys may replace each other in a circle
         while (successor := self._successors.get(record.api_key)) is not None and successor not in seen:
             seen.add(successor)
             record = self._keys[successor]

@@ -1,4 +1,4 @@
-"""Prompts and their versions: the index that requests read, and the changes that go through it."""
+"""Prompts and their versions: an index in memory for requests, and the transactions that change it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scope_async.local.store.prompt_models import NAME_LIMIT, Draft, StoredPromp
 
 
 class PromptStore:
-    """Every prompt is in memory, with the bytes of the replies that are asked for most."""
+    """Holds every prompt in memory, with the encoded replies of its labels."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -26,7 +26,7 @@ class PromptStore:
         self._bodies: dict[tuple[str, str], bytes] = {}
 
     async def load(self) -> None:
-        """Read the index from the disk."""
+        """Read the prompts from the database."""
         prompts = {
             row[0]: StoredPrompt(*row)
             for row in await self._database.fetch_rows(
@@ -43,7 +43,7 @@ class PromptStore:
         )
 
     def replace_all(self, prompts: Iterable[StoredPrompt]) -> None:
-        """Start over with `prompts`."""
+        """Replace the content by `prompts`."""
         self._by_name = {prompt.name: prompt for prompt in prompts}
         self._names = {prompt.id: prompt.name for prompt in self._by_name.values()}
         self._bodies.clear()
@@ -53,15 +53,15 @@ class PromptStore:
         return sorted(self._by_name.values(), key=lambda prompt: prompt.name)
 
     def find_prompt(self, name: str) -> StoredPrompt | None:
-        """Return the prompt of this name, else of this prompt id, else None."""
+        """Return the prompt with this name, else with this id, else None."""
         return self._by_name.get(name) or self._by_name.get(self._names.get(name, ""))
 
     def get_prompt(self, name: str) -> StoredPrompt:
-        """Return the prompt of this name or id.
+        """Return the prompt with this name or id.
 
         Raises:
-            ValidationError: no prompt could have this name.
-            NotFoundError: there is none.
+            ValidationError: the name is too long.
+            NotFoundError: the prompt does not exist.
         """
         if len(name) > NAME_LIMIT:
             raise ValidationError(f"name: 1 to {NAME_LIMIT} characters, got {len(name)}")
@@ -73,7 +73,7 @@ class PromptStore:
         """Return the reply's body for the `production` or the `latest` version.
 
         Raises:
-            NotFoundError: no such prompt, or no such version of it; the codes differ.
+            NotFoundError: the prompt, or a version with this label, does not exist; the codes differ.
         """
         return self._bodies.get((name, label)) or self._body_by_label(name, label)
 
@@ -94,7 +94,7 @@ class PromptStore:
         """Return the reply's body for a version in any status.
 
         Raises:
-            NotFoundError: no such prompt, or the prompt has no such version; the codes differ.
+            NotFoundError: the prompt or the version does not exist; the codes differ.
         """
         prompt = self.get_prompt(name)
         return _body(prompt, _version_of(prompt, version_id))
@@ -102,9 +102,9 @@ class PromptStore:
     async def add(
         self, *drafts: Draft, by: str = "local", unless_same: bool = False
     ) -> tuple[StoredVersion, ...]:
-        """Add each draft as the next version of its prompt, all or none, making the prompts that are new.
+        """Add each draft as the next version of its prompt, in one transaction; create missing prompts.
 
-        With `unless_same`, a draft that says what the newest version says changes nothing.
+        With `unless_same`, a draft equal to the newest version is skipped.
         """
 
         def plan() -> Transaction[tuple[StoredVersion, ...]]:
@@ -156,28 +156,28 @@ class PromptStore:
         return attrs.evolve(prompt, versions=(*prompt.versions, version), production_id=production_id)
 
     async def publish(self, name: str, version_id: str) -> StoredVersion:
-        """Publish a draft; publishing again changes nothing.
+        """Publish a draft. Idempotent.
 
         Raises:
-            NotFoundError: no such prompt or version.
+            NotFoundError: the prompt or version does not exist.
             ConflictError: the version is archived.
         """
         return await self._database.write(lambda: self._changed(name, version_id, "publish"))
 
     async def promote(self, name: str, version_id: str, *, by: str = "local") -> StoredVersion:
-        """Make the version the production version, publishing it when it is a draft.
+        """Make the version the production version; a draft is published.
 
         Raises:
-            NotFoundError: no such prompt or version.
+            NotFoundError: the prompt or version does not exist.
             ConflictError: the version is archived.
         """
         return await self._database.write(lambda: self._changed(name, version_id, "promote", by))
 
     async def archive(self, name: str, version_id: str) -> StoredVersion:
-        """Archive the version; when it was in production, the prompt has no production version any more.
+        """Archive the version; production is left empty if this was the production version.
 
         Raises:
-            NotFoundError: no such prompt or version.
+            NotFoundError: the prompt or version does not exist.
         """
         return await self._database.write(lambda: self._changed(name, version_id, "archive"))
 
@@ -267,7 +267,7 @@ def version_row(version: StoredVersion) -> Statement:
 
 
 def read_version(row: tuple[Any, ...], name: str) -> StoredVersion:
-    """Return the version in a row of `VERSION_COLUMNS`; its prompt is called `name`."""
+    """Return the version in a row of `VERSION_COLUMNS`; `name` is the name of its prompt."""
     id, prompt_id, number, content, status, created, updated, prompt_type, metadata, tags, at, by = row
     return StoredVersion(
         id=id,

@@ -1,4 +1,4 @@
-"""Who is calling, and may they."""
+"""Authentication of requests by access token or admin token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scope_async.local.web.request import ApiProblem, RequestContext
 
 
 class Authenticator:
-    """Looks at the `Authorization` header of every request, and at the key behind it."""
+    """Checks the `Authorization` header of requests and the API key behind a token."""
 
     def __init__(self, store: Store, signer: Signer, admin_token: str) -> None:
         self._keys = store.keys
@@ -22,10 +22,10 @@ class Authenticator:
         self._admin_digest = digest(admin_token)
 
     def authenticate(self, context: RequestContext) -> KeyRecord:
-        """Return the key whose token came with the request; the key is looked up every time.
+        """Return the API key of the request's token; its status is checked for every request.
 
         Raises:
-            Refusal: 401, with a code that says why.
+            ApiProblem: 401, with a code that says why.
         """
         header = context.request.headers.get("Authorization", "")
         grant = self._signer.cached_grant(header) or self._verify_and_cache(header)
@@ -50,10 +50,10 @@ class Authenticator:
         return grant
 
     def require_admin(self, context: RequestContext) -> None:
-        """Let an administrator in; a key can never manage keys.
+        """Require the admin token.
 
         Raises:
-            Refusal: 403 for the token of an API key, 401 for anything else.
+            ApiProblem: 403 for the token of an API key, 401 for anything else.
         """
         token = _bearer(context.request.headers.get("Authorization", ""))
         if self.is_admin_token(token):
@@ -62,12 +62,12 @@ class Authenticator:
             context.api_key = self._signer.verify(token).api_key
         except BadTokenError as error:
             raise _unauthorized(
-                "invalid_token", "this needs the admin token, which every start makes anew"
+                "invalid_token", "this needs the admin token, which every start creates anew"
             ) from error
         raise ApiProblem(403, "forbidden", "an API key cannot do this: it needs the admin token")
 
     def is_admin_token(self, token: str) -> bool:
-        """Compare in a time that says nothing about the admin token."""
+        """Return True if `token` is the admin token, compared in constant time."""
         return hmac.compare_digest(digest(token), self._admin_digest)
 
 

@@ -1,4 +1,4 @@
-"""How a fault is carried out on a connection."""
+"""Applies injected faults to a response."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _BODIES: dict[str, tuple[bytes, str]] = {
 
 
 class FaultInjector:
-    """Serves a call while faults are active."""
+    """Serves requests while faults are active."""
 
     def __init__(self, faults: Faults, journal: Journal) -> None:
         self._faults = faults
         self._journal = journal
 
     async def serve(self, context: RequestContext, call_next: NextHandler) -> web.StreamResponse:
-        """Return the reply, true or false; a call that gets none ends with its connection."""
+        """Return the response, possibly a faulty one; a fault without response ends the connection."""
         plan = self._faults.plan(context.operation, context.request.path)
         if plan.delay and not await self._faults.delay(plan.delay):
             await self._abort(context)
@@ -94,7 +94,7 @@ class FaultInjector:
         flood.content_length = max(size, len(opening) + len(ending))
         flood.headers["X-Request-ID"] = context.request_id
         self._journal.add(context, flood.status)
-        # The client may have read enough at any point.
+        # The client may close the connection before it has read all.
         with contextlib.suppress(ConnectionError):
             await flood.prepare(context.request)
             await flood.write(opening)
@@ -106,7 +106,7 @@ class FaultInjector:
         return flood
 
     async def _abort(self, context: RequestContext, *, flush: bool = False, linger: bool = False) -> None:
-        """End the connection; what follows never runs, because aiohttp cancels the handler."""
+        """Close the connection and wait: aiohttp then cancels the handler, so this never returns."""
         self._journal.add(context, None)
         transport = context.request.transport
         if transport is not None:
@@ -127,7 +127,7 @@ def _status_reply(context: RequestContext, fault: Fault) -> web.Response:
     if fault.retry_after is not None:
         headers["Retry-After"] = str(fault.retry_after)
     context.code = "fault" if status < 400 else _CODES.get(status, "fault")  # noqa: PLR2004 - errors begin there
-    if status == 401 and context.operation == "exchange":  # noqa: PLR2004 - refused here are credentials, not a token
+    if status == 401 and context.operation == "exchange":  # noqa: PLR2004 - an exchange refuses credentials
         context.code = "invalid_credentials"
     body = {"code": context.code, "message": f"a fault of Local Scope: {status}"}
     return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type=_JSON)

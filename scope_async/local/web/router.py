@@ -1,4 +1,4 @@
-"""The door through which every request comes and every reply leaves."""
+"""Routes requests; adds request ids, error replies, injected faults and journal entries."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _LOG = logging.getLogger("scope_async.local")
 
 
 class Router:
-    """Gives every reply a request id, every error its form, every fault its moment, every call its entry.
+    """Wraps the handlers of routes with request ids, error replies, faults and the journal.
 
-    These are not aiohttp middlewares because a router's own routes are cheaper: the
-    common path is one extra call.
+    A wrapper is cheaper than aiohttp middlewares: the common path has one extra call.
     """
 
     def __init__(self, faults: Faults, journal: Journal) -> None:
@@ -32,7 +31,7 @@ class Router:
     def add(self, app: web.Application, *routes: Route) -> None:
         """Serve `routes`, and 405 for the other methods of their paths.
 
-        All routes of a path have to come in one go.
+        All routes of a path must be added in one call.
         """
         methods: dict[str, list[str]] = {}
         for route in routes:
@@ -43,7 +42,7 @@ class Router:
             app.router.add_route("*", path, self._wrap(Route("*", path, "unknown", refuse)))
 
     def add_rest(self, app: web.Application) -> None:
-        """Serve 404 for every other path; comes last, because the first match answers."""
+        """Serve 404 for every other path; call it last, because the first match answers."""
         path = "/{rest:(?s:.*)}"
         rest = Route("*", path, "unknown", _refusing(404, "not_found", {}))
         app.router.add_route("*", path, self._wrap(rest))
@@ -62,7 +61,7 @@ class Router:
                 else:
                     response = await _run_handler(context, handler)
             except asyncio.CancelledError:
-                # The client went away, or Local Scope closes.
+                # The client disconnected, or Local Scope closes.
                 self._journal.add(context, None)
                 raise
             self._journal.add(context, response.status)
@@ -88,8 +87,8 @@ async def _run_handler(context: RequestContext, handler: Handler) -> web.StreamR
     except web.HTTPRequestEntityTooLarge:
         context.code = "body_too_large"
         return error_reply(413, context.code, "the body is larger than this service reads")
-    # The promise is JSON for every failure; what happened is for the log, not for the client.
-    except Exception:  # noqa: BLE001 - a handler may have any mistake
+    # Every failure is answered in JSON; its cause goes to the log only.
+    except Exception:  # noqa: BLE001 - a handler may raise anything
         _LOG.exception(
             "%s %s failed (request id %s)", context.request.method, context.operation, context.request_id
         )

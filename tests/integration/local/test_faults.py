@@ -257,7 +257,7 @@ async def test_one_dialect_may_be_unknown(caller: Caller, unknown, gone, there):
 )
 def test_a_fault_can_be_written_as_text_and_as_json(text, fault):
     assert Fault.parse(text) == fault
-    assert Fault.read(fault.document()) == fault
+    assert Fault.from_document(fault.document()) == fault
 
 
 @pytest.mark.parametrize(
