@@ -1,4 +1,4 @@
-"""`scope-async doctor`: checks everything a client needs, and says what to do."""
+"""`scope-async doctor`: checks everything that a client needs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check variables, both services, TLS, the exchange, clocks and latency; say what to do."""
+    """Check variables, both services, TLS, the exchange, the clock and latency; advise on each problem."""
     checkup = Checkup()
     run(checkup.run())
     if as_json:
@@ -61,7 +61,7 @@ _SLOW = 1.0
 
 @attrs.frozen
 class Check:
-    """One thing that was looked at; `advice` says what to do about it."""
+    """The outcome of one check; `advice` says how to solve a problem."""
 
     name: str
     outcome: Outcome
@@ -70,7 +70,7 @@ class Check:
 
 
 class Checkup:
-    """Runs the checks in the order in which they build on each other; a failed one ends it."""
+    """Runs the checks, each of which needs the ones before; the first failure ends the run."""
 
     def __init__(self) -> None:
         self.checks: list[Check] = []
@@ -81,7 +81,7 @@ class Checkup:
         return not any(check.outcome == "failed" for check in self.checks)
 
     async def run(self) -> None:
-        """Fill `checks`. Raises nothing of the package: a failure is a check that failed."""
+        """Fill `checks`. An error of the package becomes a failed check."""
         configured = self._configuration()
         if configured is None:
             return
@@ -120,7 +120,7 @@ class Checkup:
         return config, credentials
 
     async def _reach(self, name: str, url: str, transport: Transport) -> bool:
-        """Look whether something speaks HTTP at `url`; any reply at all will do."""
+        """Return True if `url` answers HTTP, with any status."""
         request = Request(operation="doctor", method="GET", url=URL(url), headers=request_headers())
         started = time.monotonic()
         try:
@@ -146,7 +146,7 @@ class Checkup:
         except ValueError:
             return
         skew = time.time() - theirs
-        # The header is cut to whole seconds, so the half of one is the best guess.
+        # The header has whole seconds, so on average it is half a second behind.
         skew -= 0.5
         if abs(skew) > _MAX_SKEW:
             which = "ahead of" if skew > 0 else "behind"
@@ -154,7 +154,7 @@ class Checkup:
                 "clock",
                 "warning",
                 f"this machine is {abs(skew):.0f} s {which} the {name}",
-                "the SDK does not mind, but logs will not fit together: set the clock (NTP)",
+                "the SDK is unaffected, but times in logs will differ: set the clock (NTP)",
             )
         else:
             self._add_check("clock", "ok", f"within {_MAX_SKEW:g} s of the {name}")

@@ -1,4 +1,4 @@
-"""`scope-async token`: one exchange, and what the client would do with the token."""
+"""`scope-async token`: exchanges credentials once and shows the token's claims and refresh times."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _INSTANTS = ("iat", "nbf", "exp")
 def token(
     *,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show the token too; whoever has it can use it.")
+        bool, typer.Option("--reveal", help="Show the token too; it gives access to Scope.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Exchange the API key for a token; show its claims, its life, and when the client renews it."""
+    """Exchange the API key for a token; show its claims, its lifetime and when the client refreshes it."""
     document = run(_exchanged(reveal=reveal))
     if as_json:
         print_json(document)

@@ -1,4 +1,4 @@
-"""`scope-async demo`: the whole product on this machine, under load."""
+"""`scope-async demo`: Local Scope and a client under load, on this machine."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from scope_async.local import Journal
 
 TOKEN_TTL = 4.0
-"""Seconds: short, so that a demo of a quarter of a minute sees many renewals."""
+"""Seconds: short, so that a demo of 15 seconds sees several refreshes."""
 
 _PROMPT = "greeting"
 _CONTENT = "Hello, {{name}}! Welcome to {{app}}."
 _POLL = 0.1
 _OVERLAP = 600.0
 _PATIENCE = 5 * TOKEN_TTL
-"""Seconds that the new key may take to come into use; the next renewal brings it."""
+"""Seconds that the client may take to use the new key; the next refresh brings it."""
 
 
 def demo(
@@ -44,9 +44,9 @@ def demo(
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="How many coroutines.")] = 500,
     as_json: AsJson = False,
 ) -> None:
-    """Run Local Scope and load it: short tokens, and a key that is replaced on the way.
+    """Run Local Scope and load it, with short-lived tokens and a key rotation.
 
-    Exits with 0 only when no request failed and the token was renewed at least once.
+    Exits with 0 if every request succeeded and the token was refreshed under load.
     """
     display = DemoDisplay(silent=as_json)
     summary = run(Demo(seconds, concurrency, display).run())
@@ -59,7 +59,7 @@ def demo(
 
 
 class Demo:
-    """One run: a Local Scope, a client that reads its environment, load, and a rotation half-way."""
+    """One run: a Local Scope, a client configured by the environment, load, and a rotation half-way."""
 
     def __init__(self, seconds: float, concurrency: int, display: DemoDisplay) -> None:
         self._seconds = seconds
@@ -68,12 +68,12 @@ class Demo:
         self._waits = TokenWaits()
 
     async def run(self) -> Summary:
-        """Return the figures of the run.
+        """Return the figures of the run; failed requests are figures, too.
 
         Raises:
-            ScopeError: it could not be carried out; failed requests are figures, not errors.
+            ScopeError: the run could not be carried out.
         """
-        from scope_async.local import LocalScope  # noqa: PLC0415 - the other commands do without the extra
+        from scope_async.local import LocalScope  # noqa: PLC0415 - an extra that other commands do not need
 
         async with (
             LocalScope(token_ttl=TOKEN_TTL) as local,
@@ -104,7 +104,7 @@ class Demo:
         )
 
     async def _load(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> LoadStats:
-        """Load the client, also beyond the time when the rotation has not come to its end by then."""
+        """Load the client until the time is over and the rotation has finished."""
         rotation = asyncio.create_task(self._rotate(scope, admin, key))
         try:
             async with Load(scope, _PROMPT, concurrency=self._concurrency) as load:
@@ -120,7 +120,7 @@ class Demo:
             await asyncio.wait({rotation})
 
     async def _rotate(self, scope: ScopeClient, admin: ApiKeyAdmin, old: NewApiKey) -> None:
-        """Replace the key as an administrator does: make a new one, bring it into use, revoke the old one."""
+        """Replace the key as an administrator does: create one, bring it into use, revoke the old one."""
         await asyncio.sleep(self._seconds / 2)
         new = await admin.rotate(old.api_key, overlap=_OVERLAP)
         os.environ.update(credential_variables(new.credentials(old.org_id)))
@@ -136,7 +136,7 @@ class Demo:
 
 @contextmanager
 def _exported_variables(url: str, credentials: ApiKeyCredentials) -> Iterator[None]:
-    """Set the five `SCOPE_*` variables, and no other, while the demo runs."""
+    """Set exactly five `SCOPE_*` variables while the demo runs."""
     ours = {name for names in CREDENTIAL_VARIABLES.values() for name in names} | {*OPTION_VARIABLES.values()}
     before = {name: os.environ.pop(name) for name in ours if name in os.environ}
     os.environ.update(credential_variables(credentials))

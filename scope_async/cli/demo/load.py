@@ -1,4 +1,4 @@
-"""Load for the demo: many coroutines that fetch and render, and what became of them."""
+"""The load of the demo: many coroutines that fetch and render a prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAUSE_AFTER_FAILURE = 0.1
 
 
 class TokenWaits:
-    """A hook that remembers how long callers waited for a token, before and after `begin`; in seconds."""
+    """A hook that records how long requests waited for a token; in seconds."""
 
     def __init__(self) -> None:
         self.cold_start = 0.0
@@ -26,7 +26,7 @@ class TokenWaits:
         self._under_load = False
 
     def start_measuring(self) -> None:
-        """Count from here on: what was waited before belongs to the cold start."""
+        """Measure the load from now on; earlier waits belong to the cold start."""
         self._under_load = True
 
     def __call__(self, event: Event, /) -> None:
@@ -42,7 +42,7 @@ class TokenWaits:
 
 @attrs.frozen
 class LoadStats:
-    """What the load has come to at one moment."""
+    """The figures of the load so far."""
 
     seconds: float
     requests: int
@@ -56,9 +56,9 @@ class LoadStats:
 
 
 class Load:
-    """Coroutines that each fetch a prompt from the service and render it, again and again.
+    """Coroutines that fetch a prompt from the service and render it in a loop.
 
-    `async with` starts them; leaving lets each one finish the request that it has under way.
+    `async with` starts them; leaving waits for the running request of each.
     """
 
     def __init__(self, scope: ScopeClient, prompt: str, *, concurrency: int) -> None:
@@ -88,7 +88,7 @@ class Load:
                 raise outcome
 
     def stats(self) -> LoadStats:
-        """Return the figures so far; never waits."""
+        """Return the figures so far, without waiting."""
         until = self._ended or time.monotonic()
         failures = self._reasons.total()
         return LoadStats(until - self._started, self._requests, failures, dict(self._reasons))
@@ -99,7 +99,7 @@ class Load:
         while not self._stopping:
             self._requests += 1
             try:
-                # Not from the cache: every round is a request that needs a valid token.
+                # Without the cache every round is a request that needs a valid token.
                 version = await self._scope.get_prompt_version(self._prompt, cache=False)
                 if not version.render(values).startswith(expected):
                     self._reasons["wrong text"] += 1
