@@ -12,7 +12,7 @@ from tests.browser.conftest import NARROW, WIDE
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_by_keyboard_alone(open_page, local):
+async def test_keyboard_reaches_every_action(open_page, local):
     own = await local.create_key("search-indexer")
     page = await open_page()
 
@@ -84,7 +84,7 @@ async def test_axe_finds_nothing(open_page, local, scheme, viewport):
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
 
 
-async def test_the_table_fits_every_window(open_page, local):
+async def test_table_fits_every_window(open_page, local):
     await local.create_key("search-indexer-" + "x" * 80, environment="development", expires_in=40 * 86_400)
     local.clock.advance(58 * 60)
     local._store.audit_log.used(local._store.keys.all()[0].api_key, local.clock.time() - 58 * 60)
@@ -97,7 +97,7 @@ async def test_the_table_fits_every_window(open_page, local):
         )
 
 
-async def test_nothing_is_wider_than_360_pixels(open_page, local):
+async def test_pages_fit_into_360_pixels(open_page, local):
     await local.create_key("y" * 100)
     page = await open_page(viewport=NARROW)
     async for view in views(page, local):

@@ -1,6 +1,6 @@
 """Forks processes that write to one store until somebody kills them; one for each line on stdin.
 
-Not a test: `test_local_store.py` runs it. Forking after the imports makes a hundred kills cheap.
+Not a test: `test_store.py` runs it. Forking after the imports makes a hundred kills cheap.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def say(**what: object) -> None:
 
 async def write(local: LocalScope) -> None:
     while True:
-        key = await local.create_key("victim")
+        key = await local.create_key("crash-writer")
         say(done=("key", key.api_key))
         await local.revoke_key(key.api_key)
         say(done=("revoked", key.api_key))
@@ -38,4 +38,4 @@ for _ in sys.stdin:
         say(pid=os.getpid())
         asyncio.run(main())
     os.waitpid(pid, 0)
-    say(dead=pid)
+    say(ended=pid)

@@ -45,7 +45,7 @@ class SeenPage:
         return next(form for form in posted if urlsplit(form.action).path == action)
 
 
-class Visitor:
+class HtmlClient:
     """One browser: it has one cookie at most, and follows redirects with GET."""
 
     def __init__(self, local: LocalScope, session: aiohttp.ClientSession) -> None:

@@ -34,7 +34,7 @@ class Answer:
         return str(self.json["code"])
 
 
-class Caller:
+class RawClient:
     """Speaks to one Local Scope."""
 
     def __init__(self, local: LocalScope, session: aiohttp.ClientSession) -> None:

@@ -17,7 +17,9 @@ CONNECTIONS = 50
 LOGIN = "/v1/auth/applications/login"
 
 
-async def test_ten_thousand_wrong_secrets_from_fifty_connections(tmp_path: Path) -> None:
+async def test_login_throttle_bounds_ten_thousand_wrong_secrets_from_fifty_connections(
+    tmp_path: Path,
+) -> None:
     store = tmp_path / "scope.db"
     statuses: Counter[int] = Counter()
     async with LocalScope(store) as local:

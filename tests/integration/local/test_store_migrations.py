@@ -12,7 +12,7 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
 from scope_async.local import LocalScope
 from scope_async.local.store import schema
-from tests.integration.local.raw_client import Caller
+from tests.integration.local.raw_client import RawClient
 
 KEPT = Path(__file__).parent / "kept_stores"
 VERSIONS = range(1, len(schema.MIGRATIONS) + 1)
@@ -61,7 +61,7 @@ def read_schema(path: Path) -> list[tuple[str, ...]]:
 async def test_store_of_every_version_is_opened_with_all_that_it_holds(tmp_path, session, version):
     path = kept_store(tmp_path, version)
     async with LocalScope(path) as local:
-        client = Caller(local, session)
+        client = RawClient(local, session)
         token = await client.token(CREDENTIALS[version])
         assert (await client.prompt(token)).json["metadata"] == {"team": "billing"}
         assert (await client.prompt(token, "greeting/latest")).json["version_number"] == 2
