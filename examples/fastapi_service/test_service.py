@@ -1,4 +1,4 @@
-"""The service's tests: a Scope of their own for each, with faults and a clock that can be moved."""
+"""Tests of the service: each has its own Local Scope, with faults and a clock to advance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def scope_prompts() -> dict[str, str]:
 
 @pytest.fixture
 async def http(local_scope: LocalScope) -> AsyncIterator[aiohttp.ClientSession]:
-    """The service, served on a free port, and a session that talks to it."""
+    """The service on a free port, and an HTTP session for it."""
 
     def connect() -> ScopeClient:
         return ScopeClient(

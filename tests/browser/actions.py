@@ -1,4 +1,4 @@
-"""What a person does on the settings page, step by step."""
+"""Actions of a user on the settings page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def done(page):
 
 
 async def views(page, local):
-    """Go through every view there is, one by one."""
+    """Yield after opening each view of the settings page."""
     yield "keys"
     await create(page, "a-name-that-is-long-and-has-no-blank-" + "x" * 60)
     yield "secret"

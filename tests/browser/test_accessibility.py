@@ -1,4 +1,4 @@
-"""Settings > API Keys for everybody: by keyboard, by screen reader, on a small screen, light and dark."""
+"""Accessibility of Settings > API Keys: keyboard, screen reader, small screens, light and dark."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_keyboard_reaches_every_action(open_page, local):
     await press_until_focused(page.get_by_role("button", name="Done"))
     await page.keyboard.press("Enter")
     await page.get_by_role("dialog").wait_for(state="detached")
-    # From the new row on: no way back through the whole page.
+    # The focus stays near the new row.
     await press_until_focused(page.get_by_role("link", name="Revoke API key by-keyboard"))
     await press_until_focused(page.get_by_role("link", name="Revoke API key search-indexer"))
     await page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Settings > API Keys in a real browser: the life of a key, and of its secret."""
+"""Settings > API Keys in a real browser: create, rotate and revoke keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What any Scope must do (contract 1.1 to 1.4), asked of Local Scope and of one of your own.
+"""The contract of every Scope (1.1 to 1.4), checked against Local Scope or a Scope of your choice.
 
 Another Scope is asked when these are set: SCOPE_CONTRACT_URL (and SCOPE_CONTRACT_AUTH_URL where
 the auth API is elsewhere), SCOPE_CONTRACT_ORG_ID, SCOPE_CONTRACT_API_KEY,

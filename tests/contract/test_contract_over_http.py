@@ -1,4 +1,4 @@
-"""The contract suite can be pointed at another Scope: here, at one that this test serves."""
+"""The contract suite against a Scope elsewhere: here, one that this test serves."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-m", "scope_async.cli")
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return the environment without what whoever runs the tests has of their own."""
+    """Return the environment without SCOPE_* and proxy variables."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -27,7 +27,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 class ServeProcess:
-    """Starts with `with`, and is ended by SIGTERM; `ready` is what it said about itself."""
+    """A `serve` process for the block; `ready` is the JSON that it printed. SIGTERM ends it."""
 
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
@@ -74,7 +74,7 @@ class ServeProcess:
 
 
 class Shell:
-    """Runs the command line in this process with a set of variables; nothing is ever a traceback."""
+    """Runs the command line in this process with a set of variables; an unexpected exception fails the test."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables

@@ -1,4 +1,4 @@
-"""The plugin as users run it: their own test files, in a pytest of their own."""
+"""The plugin as users run it: test files in a separate pytest process."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def test_strict_fails_the_test_on_an_unexpected_request(tmp_path: Path) -> None:
         @pytest.mark.scope(strict=True)
         async def test_it(scope_client):
             with pytest.raises(NotFoundError):
-                await scope_client.get_prompt_version("nobody-prepared-this")
+                await scope_client.get_prompt_version("unprepared")
         """,
     )
     assert outcome.returncode == 1
-    assert "unexpected requests to Local Scope: GET /api/v1/prompts/nobody-prepared-this" in outcome.stdout
+    assert "unexpected requests to Local Scope: GET /api/v1/prompts/unprepared" in outcome.stdout
 
 
 def test_synchronous_test_fails_with_advice(tmp_path: Path) -> None:

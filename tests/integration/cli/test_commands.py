@@ -1,4 +1,4 @@
-"""`prompt`, `token` and `doctor`, and what the whole command line has in common."""
+"""`prompt`, `token` and `doctor`, and the options and exit codes of every command."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def test_render_as_json_has_the_messages(shell):
 
 
 async def _offline(path):
-    nobody = ApiKeyCredentials("org_1", "key_1", "secret_1")
+    unreachable = ApiKeyCredentials("org_1", "key_1", "secret_1")
     addresses = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
-    async with ScopeClient(nobody, **addresses, max_retries=0, snapshot_path=path) as scope:
+    async with ScopeClient(unreachable, **addresses, max_retries=0, snapshot_path=path) as scope:
         version = await scope.get_prompt_version("greeting")
         return version.is_stale, version.render(name="Alice", app="Scope")
 

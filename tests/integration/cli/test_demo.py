@@ -1,4 +1,4 @@
-"""`scope-async demo`: the main job, shortened."""
+"""`scope-async demo` with a short load."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_demo_succeeds_over_refreshes_and_a_rotation():
     assert summary["succeeded"]
     assert summary["failures"] == 0
     assert summary["token_renewals"] >= 1
-    # Every request went out: none of them was answered from a cache.
+    # Every request reached the service, past the cache.
     assert summary["answered"] >= summary["requests"] > 0
     assert summary["requests_that_waited"] == 0
     assert summary["longest_token_wait"] == 0

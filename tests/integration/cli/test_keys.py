@@ -54,7 +54,7 @@ def test_write_env_creates_a_private_file_and_never_overwrites(shell, tmp_path):
     again = shell("keys", "create", "billing", "--write-env", str(path))
     assert again.exit_code == 2
     assert path.read_text() == before
-    # The key is not made when its secret could not be stored.
+    # The key is created only if its secret can be stored.
     assert len(shell.json("keys", "list")) == known
 
 
@@ -105,7 +105,7 @@ def test_rotate_then_revoke(shell, tmp_path):
     assert result.exit_code == 0
     assert "1h" in result.stderr
     at_once = shell("keys", "rotate", shell.json("keys", "create", "hasty")["api_key"], "--overlap", "0s")
-    assert "has ended" in at_once.stderr
+    assert "has expired" in at_once.stderr
     refused = shell("keys", "revoke", old["api_key"])
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
@@ -161,7 +161,7 @@ def test_admin_token_is_required_and_never_shown(shell):
 
 
 def test_log_and_traceback_have_no_secret(local, tmp_path):
-    """The SDK's whole log of a rotation, and the errors after it."""
+    """The complete log of a rotation, and the errors after it."""
     environment = clean_environment(**local.variables)
     outputs = [
         subprocess.run(

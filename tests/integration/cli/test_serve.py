@@ -1,4 +1,4 @@
-"""`scope-async serve`: the readiness line, the secrets that are shown once, the clean end."""
+"""`scope-async serve`: its output, its options and its end."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_serve_reports_an_error_in_one_line(options):
 
 
 def _wait_until_ready(script: Path) -> None:
-    # `tail -F` would be a process more; the file grows once.
+    # The file grows once, so polling is simpler than `tail -F`.
     for _ in range(200):
         if "# ready http://127.0.0.1:" in script.read_text():
             return

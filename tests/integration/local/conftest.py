@@ -1,4 +1,4 @@
-"""Local Scope over a real socket."""
+"""Fixtures: a Local Scope on a real socket, and clients of it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ async def raw_client(local: LocalScope, session: aiohttp.ClientSession) -> RawCl
 
 @pytest.fixture
 def signed_out(local: LocalScope, session: aiohttp.ClientSession) -> HtmlClient:
-    """A browser that nobody has signed in with."""
+    """A browser that is signed out."""
     return HtmlClient(local, session)
 
 
 @pytest.fixture
 async def admin(local: LocalScope, session: aiohttp.ClientSession) -> HtmlClient:
-    """A browser whose person is signed in to the settings page."""
+    """A browser that is signed in to the settings page."""
     return await HtmlClient(local, session).sign_in()

@@ -1,4 +1,4 @@
-"""The clock of Local Scope: an hour passes in a millisecond."""
+"""The clock of Local Scope."""
 
 from __future__ import annotations
 

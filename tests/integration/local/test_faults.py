@@ -1,4 +1,4 @@
-"""Faults of Local Scope, each as a client meets it on the wire."""
+"""Faults of Local Scope as a client sees them on the wire."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def token(raw_client: RawClient) -> str:
 
 
 async def raw(local: LocalScope, request: str) -> tuple[bytes, type[Exception] | None]:
-    """Send bytes on a connection of its own; return what came until the end, and how it ended."""
+    """Send bytes on a new connection; return what was received and the error that ended it, if any."""
     port = int(local.url.rsplit(":", 1)[1])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.replace("\n", "\r\n").encode())

@@ -1,4 +1,4 @@
-"""Prompts that Local Scope starts with."""
+"""Prompts from files and mappings at the start of Local Scope."""
 
 from __future__ import annotations
 

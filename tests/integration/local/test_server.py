@@ -1,4 +1,4 @@
-"""How Local Scope begins and ends."""
+"""Start, close and reset of Local Scope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of Local Scope: what is acknowledged is there after a restart, and after `kill -9`."""
+"""The store of Local Scope: acknowledged writes survive restarts and SIGKILL."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_store_opened_three_times_at_once_never_has_two_owners(tmp_path):
 
 
 async def test_store_path_that_is_no_database_or_has_no_folder_is_refused(tmp_path):
-    (tmp_path / "text.db").write_text("not a database, but somebody's file" * 100)
+    (tmp_path / "text.db").write_text("not a database, but a text file" * 100)
     with pytest.raises(ConfigurationError, match=r"text\.db"):
         await LocalScope(tmp_path / "text.db").start()
     assert (tmp_path / "text.db").read_text().startswith("not a database")

@@ -1,4 +1,4 @@
-"""What `scope-async keys audit` finds, and durations as people type them."""
+"""The findings of `scope-async keys audit`."""
 
 from __future__ import annotations
 

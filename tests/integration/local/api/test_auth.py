@@ -120,7 +120,7 @@ async def test_login_throttle_refuses_the_guessing_address_only(raw_client: RawC
     refused = await raw_client.exchange(key)
     assert refused.code == "too_many_attempts"
     assert 0 < int(refused.headers["Retry-After"]) <= WINDOW + 1
-    # Another key from the same address still gets in, until the address has used up its own failures.
+    # Another key from the same address is accepted until the address reaches its own limit.
     assert (await raw_client.exchange()).status == 200
     raw_client.local.clock.advance(WINDOW)
     assert (await raw_client.exchange(key)).status == 200

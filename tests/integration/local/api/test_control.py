@@ -1,4 +1,4 @@
-"""Local Scope from outside: faults, clock, journal, prompts and state over HTTP."""
+"""The control API: faults, clock, journal, prompts and state over HTTP."""
 
 from __future__ import annotations
 

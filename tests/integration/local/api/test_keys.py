@@ -166,7 +166,7 @@ async def test_list_is_paged_newest_first_and_filtered(raw_client: RawClient):
         page = (await raw_client.admin("GET", KEYS + query)).json
         assert len(page["data"]) <= 3
         seen += [key["name"] for key in page["data"]]
-        # A key made meanwhile is newer than the cursor and moves nothing.
+        # A key created in between is newer than the cursor and shifts no page.
         await raw_client.new_key("later")
         if (cursor := page["next_cursor"]) is None:
             break
@@ -351,7 +351,7 @@ async def test_list_refuses_a_made_up_cursor(raw_client: RawClient, text):
 async def test_events_are_append_only(raw_client: RawClient):
     database = raw_client.local._store.database
     with pytest.raises(Exception, match="append-only"):
-        await database._execute([("UPDATE events SET actor = 'nobody'", ())])
+        await database._execute([("UPDATE events SET actor = 'other'", ())])
 
 
 @pytest.mark.parametrize("reason", [5, "x" * 501, "\ud800"])

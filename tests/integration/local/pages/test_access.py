@@ -1,4 +1,4 @@
-"""The door to the settings page: who comes in, by which name and form, and what leaks."""
+"""Access to the settings page: sign-in, host names, forms and secrets."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ async def test_foreign_host_name_is_refused_first(admin, signed_out, local, host
 
 
 async def test_cross_site_link_leads_to_the_page(admin, local):
-    # The browser sends no SameSite=Strict cookie with such a request.
+    # A browser withholds SameSite=Strict cookies from such a request.
     cookies, admin.cookies = admin.cookies, {}
     page = await admin.get(KEYS, headers={"Sec-Fetch-Site": "cross-site"})
     assert page.status == 200

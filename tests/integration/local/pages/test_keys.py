@@ -1,4 +1,4 @@
-"""Settings > API Keys over real sockets: the life of a key, and the table."""
+"""Settings > API Keys over real sockets: create, rotate, revoke, and the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How pages word instants."""
+"""Instants in words."""
 
 from __future__ import annotations
 
