@@ -27,7 +27,7 @@ async def done(page):
 
 
 async def views(page, local):
-    """Yield after opening each view of the settings page."""
+    """Yield the name of each view of the settings page after opening it."""
     yield "keys"
     await create(page, "a-name-that-is-long-and-has-no-blank-" + "x" * 60)
     yield "secret"

@@ -74,7 +74,7 @@ class ServeProcess:
 
 
 class Shell:
-    """Runs the command line in this process with a set of variables; an unexpected exception fails the test."""
+    """Runs commands in this process with a set of variables; an unexpected exception fails the test."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
