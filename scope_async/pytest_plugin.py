@@ -1,7 +1,7 @@
 """pytest fixtures: a Local Scope for each test, and a client of it.
 
-Registered under `pytest11`, so installing the package is enough. Nothing is started, and
-Local Scope is not even imported, unless a test asks for one of the fixtures.
+Registered under `pytest11`, so installing the package is enough. Local Scope is imported and
+started only if a test uses one of the fixtures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(strict=False, client={{}}, **options): options of the test's `local_scope` "
-        "(such as token_ttl) and of its `scope_client`; strict fails the test on any request "
+        "(such as token_ttl) and of its `scope_client`; strict fails the test on a request "
         "for which nothing was prepared.",
     )
 
@@ -44,7 +44,7 @@ def scope_prompts() -> Mapping[str, Any]:
 
 @pytest.fixture
 def local_scope(request: pytest.FixtureRequest) -> Iterator[LocalScope]:
-    """A Local Scope of this test's own, on a free port: safe under pytest-xdist."""
+    """A Local Scope for this test, on a free port: safe under pytest-xdist."""
     strict = _marked(request).get("strict", False)
     local: LocalScope = _on_the_tests_loop(request, "local")
     yield local
@@ -55,27 +55,27 @@ def local_scope(request: pytest.FixtureRequest) -> Iterator[LocalScope]:
 
 @pytest.fixture
 def scope_client(request: pytest.FixtureRequest) -> ScopeClient:
-    """An open client of `local_scope`; both go by `scope_clock`."""
+    """An open client of `local_scope`; both use `scope_clock`."""
     client: ScopeClient = _on_the_tests_loop(request, "client")
     return client
 
 
 @pytest.fixture
 def scope_faults(local_scope: LocalScope) -> Faults:
-    """What makes calls to `local_scope` fail."""
+    """The faults of `local_scope`, which make requests fail."""
     return local_scope.faults
 
 
 @pytest.fixture
 def scope_clock(local_scope: LocalScope) -> FakeClock:
-    """The clock of `local_scope` and `scope_client`: `scope_clock.advance(3600)` lets an hour pass."""
+    """The clock of `local_scope` and `scope_client`: `scope_clock.advance(3600)` moves it by an hour."""
     return local_scope.clock
 
 
 async def _serve(
     request: pytest.FixtureRequest, scope_prompts: Mapping[str, Any]
 ) -> AsyncIterator[LocalScope]:
-    from scope_async.local import LocalScope  # noqa: PLC0415 - only when a test asks for it
+    from scope_async.local import LocalScope  # noqa: PLC0415 - only if a test uses it
 
     options = {name: value for name, value in _marked(request).items() if name not in ("strict", "client")}
     async with LocalScope(**{"prompts": scope_prompts or None, **options}) as local:
@@ -91,8 +91,8 @@ async def _connect(request: pytest.FixtureRequest, local_scope: LocalScope) -> A
         yield client
 
 
-# The same two generators for each plugin that may run the test's event loop: what is
-# opened on one loop cannot be used on the other's.
+# The same two generators for each plugin that may run the test's event loop, because a server
+# or client can be used only on the loop that opened it.
 _scope_local_asyncio = _asyncio_fixture(_serve, name="_scope_local_asyncio")
 _scope_client_asyncio = _asyncio_fixture(_connect, name="_scope_client_asyncio")
 

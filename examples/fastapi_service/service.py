@@ -22,7 +22,7 @@ def scope_of(request: Request) -> ScopeClient:
 
 
 def build_app(connect: Callable[[], ScopeClient] = ScopeClient.from_env) -> FastAPI:
-    """Return the application; a test hands in a client of its Local Scope."""
+    """Return the application; a test passes a client of its Local Scope."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""The service's tests: a Scope of their own for each, with faults and a clock that can be moved."""
+"""Tests of the service: each has its own Local Scope, with faults and a clock to advance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def scope_prompts() -> dict[str, str]:
 
 @pytest.fixture
 async def http(local_scope: LocalScope) -> AsyncIterator[aiohttp.ClientSession]:
-    """The service, served on a free port, and a session that talks to it."""
+    """The service on a free port, and an HTTP session for it."""
 
     def connect() -> ScopeClient:
         return ScopeClient(
@@ -44,23 +44,23 @@ async def http(local_scope: LocalScope) -> AsyncIterator[aiohttp.ClientSession]:
     await server.shutdown()
 
 
-async def test_greets_with_the_production_prompt(http: aiohttp.ClientSession) -> None:
+async def test_greeting_is_the_production_prompt(http: aiohttp.ClientSession) -> None:
     async with http.get("/greet/Ada") as response:
         assert await response.json() == {"text": "Hello, Ada!", "fallback": False}
 
 
-async def test_greets_although_scope_is_down(http: aiohttp.ClientSession, scope_faults: Faults) -> None:
+async def test_greeting_works_while_scope_is_down(http: aiohttp.ClientSession, scope_faults: Faults) -> None:
     scope_faults.status("any", 503)
     async with http.get("/greet/Ada") as response:
         assert await response.json() == {"text": "Hello, Ada.", "fallback": True}
 
 
-async def test_a_prompt_that_is_not_there(http: aiohttp.ClientSession) -> None:
+async def test_missing_prompt_is_404(http: aiohttp.ClientSession) -> None:
     async with http.get("/prompts/unknown") as response:
         assert response.status == 404
 
 
-async def test_a_new_version_is_seen_when_the_cached_one_has_expired(
+async def test_new_version_is_served_after_the_cached_one_expires(
     http: aiohttp.ClientSession, local_scope: LocalScope
 ) -> None:
     async with http.get("/prompts/greeting") as response:
@@ -71,7 +71,7 @@ async def test_a_new_version_is_seen_when_the_cached_one_has_expired(
         assert (await response.json())["version"] == 2
 
 
-async def test_a_revoked_key_is_told_to_the_health_check(
+async def test_health_check_reports_a_revoked_key(
     http: aiohttp.ClientSession, local_scope: LocalScope
 ) -> None:
     async with http.get("/health") as response:

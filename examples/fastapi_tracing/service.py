@@ -1,4 +1,4 @@
-"""A FastAPI service whose traces show which prompt version each answer was made with."""
+"""A FastAPI service whose traces show the prompt version behind each answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scope_of(request: Request) -> ScopeClient:
 
 
 def build_app(scope: ScopeClient, tracer_provider: TracerProvider | None = None) -> FastAPI:
-    """Return the application; without a provider its spans go to the global one."""
+    """Return the application; without `provider`, spans go to the global one."""
     tracer = trace.get_tracer("greeter", tracer_provider=tracer_provider)
 
     @asynccontextmanager
@@ -36,7 +36,7 @@ def build_app(scope: ScopeClient, tracer_provider: TracerProvider | None = None)
     async def greet(name: str, scope: Annotated[ScopeClient, Depends(scope_of)]) -> dict[str, str]:
         version = await scope.get_prompt_version("greeting")
         prompt = version.render(name=name)
-        # Where a real service calls its model; the instrumentation of its client makes this span.
+        # Here a real service calls its model, whose client is instrumented and creates this span.
         with tracer.start_as_current_span("chat parrot-1", kind=SpanKind.CLIENT) as span:
             span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.request.model": "parrot-1"})
             span.set_attributes(version.otel_attributes())

@@ -18,7 +18,7 @@ SHOWN = (
 
 
 def tree(spans: Sequence[ReadableSpan]) -> str:
-    """Return the spans as they were started, each under its parent; spans without one begin a tree."""
+    """Return the spans by start time, each under its parent; a span without parent starts a tree."""
     known = {span.context.span_id for span in spans if span.context is not None}
     children: dict[int | None, list[ReadableSpan]] = {}
     for span in sorted(spans, key=lambda span: span.start_time or 0):

@@ -1,4 +1,4 @@
-"""The command `scope-async`; it needs the extra `cli`, and `serve` and `demo` the extra `local` too."""
+"""The command `scope-async`. It needs the extra `cli`; `serve` and `demo` also need `local`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _LOCAL_COMMANDS = frozenset({"serve", "demo"})
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 the service said no, 2 wrong use.
+    """Run the command line and exit: 0 done, 1 the service refused, 2 wrong use.
 
-    Without the extra that a command needs, one line says how to install it.
+    If an extra is missing, one line says how to install it.
     """
-    wanted = ["cli"]
+    extras = ["cli"]
     if _LOCAL_COMMANDS.intersection(sys.argv[1:2]):
-        wanted.append("local")
-    missing = [extra for extra in wanted if not all(map(find_spec, _NEEDED[extra]))]
+        extras.append("local")
+    missing = [extra for extra in extras if not all(map(find_spec, _NEEDED[extra]))]
     if missing:
-        install = f"pip install 'scope-async[{','.join(wanted)}]'"
+        install = f"pip install 'scope-async[{','.join(extras)}]'"
         sys.stderr.write(f"scope-async: this command is not installed; get it with: {install}\n")
         sys.exit(2)
-    from scope_async.cli.app import app  # noqa: PLC0415 - imports what has just been looked for
+    from scope_async.cli.app import app  # noqa: PLC0415 - needs the extra
 
     app()

@@ -1,4 +1,4 @@
-"""All commands, put together."""
+"""The command-line application with all its commands."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from scope_async.cli.demo import command as demo
 app = typer.Typer(
     name="scope-async",
     help="Prompts, tokens and API keys of the Scope platform, from the shell.",
-    epilog="Exit codes: 0 done, 1 the service said no, 2 wrong use or configuration.",
+    epilog="Exit codes: 0 done, 1 the service refused or did not answer, 2 wrong use or configuration.",
     no_args_is_help=True,
     add_completion=False,
-    # A traceback must never show a local variable: one of them may be the API secret.
+    # A local variable in a traceback could be the API secret.
     pretty_exceptions_show_locals=False,
     pretty_exceptions_enable=False,
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 

@@ -1,4 +1,4 @@
-"""Times as people type them: `90s`, `15m`, `12h`, `30d`."""
+"""Durations as typed in a command: `90s`, `15m`, `12h`, `30d`, `2w`."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])|0")
 
 
 def read_duration(text: str) -> float:
-    """Return the seconds that `text` means.
+    """Return the duration in seconds.
 
-    Only 0 goes without a unit: `--expires-in 90` for 90 days would make a key of 90 seconds.
+    Only 0 needs no unit: `--expires-in 90`, meant as days, would create a key of 90 seconds.
 
     Raises:
-        typer.BadParameter: it is no duration.
+        typer.BadParameter: `text` is not a duration.
     """
     match = _PATTERN.fullmatch(text.strip().lower())
     if match is None:
-        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 15m, 12h, 30d or 2w")
+        raise typer.BadParameter(f"{text!r} is not a duration; write 90s, 15m, 12h, 30d or 2w")
     return float(match[1]) * _UNITS[match[2]] if match[2] else 0.0
 
 
 def about(seconds: float) -> str:
-    """Return `seconds` in the largest unit that fits, for people."""
+    """Return `seconds`, cut to the largest unit that fits."""
     for unit in ("d", "h", "m"):
         if abs(seconds) >= _UNITS[unit]:
             return f"{int(seconds / _UNITS[unit])}{unit}"
     return f"{int(seconds)}s"
 
 
-def ago(moment: datetime | None, now: datetime) -> str:
-    """Return how long before `now` something was; `never` for None."""
-    return "never" if moment is None else f"{about((now - moment).total_seconds())} ago"
+def ago(at: datetime | None, now: datetime) -> str:
+    """Return how long `at` was before `now`, in words; `never` for None."""
+    return "never" if at is None else f"{about((now - at).total_seconds())} ago"

@@ -1,4 +1,4 @@
-"""Credentials as `export` lines and as a file, for shells and services."""
+"""Credentials as `export` lines and as an env file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scope_async.errors import ConfigurationError
 
 
 def credential_variables(credentials: ApiKeyCredentials) -> dict[str, str]:
-    """Return the three variables that carry credentials."""
+    """Return credentials as the three environment variables that the client reads."""
     return {names[0]: getattr(credentials, field) for field, names in CREDENTIAL_VARIABLES.items()}
 
 
@@ -23,19 +23,19 @@ def export_lines(variables: Mapping[str, str]) -> list[str]:
 
 
 class EnvFile:
-    """A file of `KEY=value` lines that only its owner can read.
+    """A new file of `KEY=value` lines that only its owner can read.
 
-    Make it before the key that goes into it: a key whose secret cannot be stored is lost.
+    Create it before the API key: the secret of a key is lost if it cannot be written.
 
     Raises:
-        ConfigurationError: it exists already, or cannot be made.
+        ConfigurationError: the file exists or cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         try:
-            # The mode counts from the first moment: nobody can open it in between.
+            # With the mode at creation, there is no moment at which others can open the file.
             self._descriptor = os.open(path, flags, 0o600)
         except FileExistsError:
             raise ConfigurationError(f"{path} exists already and is not overwritten") from None
@@ -43,10 +43,10 @@ class EnvFile:
             raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
     def write(self, variables: Mapping[str, str]) -> None:
-        """Write the variables to the disk and close the file.
+        """Write the variables to the disk (fsync) and close the file.
 
         Raises:
-            ConfigurationError: the disk does not take them.
+            ConfigurationError: the file cannot be written.
         """
         try:
             with os.fdopen(self._descriptor, "w", encoding="utf-8") as file:
@@ -57,6 +57,6 @@ class EnvFile:
             raise ConfigurationError(f"cannot write {self.path}: {error.strerror}") from None
 
     def discard(self) -> None:
-        """Remove the file, which nothing was written to."""
+        """Close and remove the empty file."""
         os.close(self._descriptor)
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a command shows: data on stdout, one line per error on stderr, and the exit code."""
+"""Output of commands: data on stdout, one line per error on stderr, and the exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scope_async.errors import ConfigurationError, MissingVariableError, ScopeEr
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 
 _PIPE_WIDTH = 400
 
@@ -25,17 +25,17 @@ Result = TypeVar("Result")
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Return what `work` returns; an error of the package becomes one line and the exit code."""
+    """Run `work` and return its result; an error of the package becomes one line and the exit code."""
     try:
         return asyncio.run(work)
     except ScopeError as error:
         fail(str(error), code=exit_code(error))
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def exit_code(error: ScopeError) -> int:
-    """Return 2 when the user can put it right by calling otherwise, 1 when the service said no."""
+    """Return 2 if other arguments or settings would help, 1 if the service refused or did not answer."""
     wrong_use = isinstance(error, ConfigurationError | ValidationError | MissingVariableError)
     return EXIT_USAGE if wrong_use else EXIT_REFUSED
 
@@ -54,9 +54,10 @@ def print_json(data: Any) -> None:
 
 
 def stdout() -> Console:
-    """Return a console for people; into a pipe it writes plain text and breaks no line."""
+    """Return a console on stdout; in a pipe it writes plain text without line breaks."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def stderr() -> Console:
+    """Return a console on stderr; in a pipe it writes plain text without line breaks."""
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPE_WIDTH)

@@ -3,7 +3,7 @@
 from importlib.util import find_spec as _find_spec
 
 if not all(map(_find_spec, ("aiosqlite", "jinja2"))):
-    # Before the imports below, whose own error would name a module and not what to install.
+    # The imports below would fail with the name of a module; this error says what to install.
     raise ModuleNotFoundError(
         "Local Scope needs the extra 'local'; get it with: pip install 'scope-async[local]'",
         name="scope_async.local",

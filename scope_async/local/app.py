@@ -1,4 +1,4 @@
-"""The parts of a Local Scope, wired into one aiohttp application."""
+"""The aiohttp application of a Local Scope, and the listener that serves it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,25 @@ _BODY_LIMIT = 1024 * 1024
 
 
 def build_app(
-    store: Store, signer: Signer, attempts: LoginThrottle, *, admin_token: str, scope: Controlled, host: str
+    store: Store,
+    signer: Signer,
+    login_throttle: LoginThrottle,
+    *,
+    admin_token: str,
+    scope: Controlled,
+    host: str,
 ) -> web.Application:
-    """Return the application that serves `store` on `host`, and lets an administrator control `scope`."""
-    access = Authenticator(store, signer, admin_token)
-    front = Router(scope.faults, scope.journal)
+    """Return an application that serves the APIs and pages of `store` and controls `scope`."""
+    authenticator = Authenticator(store, signer, admin_token)
+    router = Router(scope.faults, scope.journal)
     app = web.Application(client_max_size=_BODY_LIMIT)
-    front.add(app, *PromptsApi(store, access).routes())
-    front.add(app, *AuthApi(store, signer, attempts).routes())
-    front.add(app, *KeysApi(store, access).routes())
-    front.add(app, *ControlApi(access, scope).routes())
-    front.add(app, *PageRoutes(store, access, host).routes())
-    front.add(app, Route("GET", "/healthz", "health", _healthz))
-    front.add_rest(app)
+    router.add(app, *PromptsApi(store, authenticator).routes())
+    router.add(app, *AuthApi(store, signer, login_throttle).routes())
+    router.add(app, *KeysApi(store, authenticator).routes())
+    router.add(app, *ControlApi(authenticator, scope).routes())
+    router.add(app, *PageRoutes(store, authenticator, host).routes())
+    router.add(app, Route("GET", "/healthz", "health", _healthz))
+    router.add_rest(app)
     return app
 
 
@@ -43,13 +49,13 @@ async def _healthz(_: RequestContext) -> web.Response:
 
 
 _BACKLOG = 4096
-_PATIENCE = 1.0
-# An address that means every interface is no address to connect to.
-_REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what others may have asked for
+_SHUTDOWN_TIMEOUT = 1.0
+# A client cannot connect to an address that means "every interface".
+_CONNECTABLE_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not listened on
 
 
 class Listener:
-    """Accepts connections for one application, at one host and port (0: any that is free)."""
+    """Accepts connections for one application at `host` and `port`; port 0 takes a free one."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -58,14 +64,14 @@ class Listener:
         self.url = ""
 
     async def start(self, app: web.Application) -> None:
-        """Accept connections from when this returns.
+        """Listen; connections are accepted once this returns.
 
         Raises:
             ConfigurationError: the address cannot be used.
         """
-        # With handler_cancellation a call that a fault holds back ends with its client.
+        # With handler_cancellation a delayed request ends when its client disconnects.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_PATIENCE
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_TIMEOUT
         )
         await self._runner.setup()
         try:
@@ -73,11 +79,11 @@ class Listener:
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {self._host} port {self._port}: {error}") from error
         port = self._runner.addresses[0][1]
-        host = _REACHABLE.get(self._host, self._host)
+        host = _CONNECTABLE_HOSTS.get(self._host, self._host)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def aclose(self) -> None:
-        """Stop accepting, let calls under way finish for a second, close; closing twice does nothing."""
+        """Stop accepting, give running requests one second to finish, and close. Idempotent."""
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

@@ -1,4 +1,4 @@
-"""Everything that a Local Scope remembers, as one JSON document."""
+"""Export and import of a store as one JSON document."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 @frozen
-class Snapshot:
+class StoreContents:
     """The content of a store: prompts, keys with their digests, last uses, and the audit trail."""
 
     org_id: str
@@ -37,11 +37,12 @@ class Snapshot:
     events: tuple[dict[str, Any], ...]
 
 
-class State:
+class StateTransfer:
     """Exports and imports a store.
 
-    An export has no API secret (only digests), no admin token and no signing key: it can be
-    kept beside tests. Access tokens therefore end with the store that issued them.
+    An export holds digests of API secrets, and leaves out the secrets, the admin token and the
+    signing key, so it can be kept beside tests. Access tokens are valid only for the store
+    that issued them.
     """
 
     def __init__(self, store: Store, signer: Signer) -> None:
@@ -50,11 +51,11 @@ class State:
 
     async def export(self) -> dict[str, Any]:
         """Return all prompts, API keys and events; instants are seconds since the epoch."""
-        await self._store.activity.flush()
-        rows = await self._store.database.fetch(f"SELECT {', '.join(_EVENT)} FROM events ORDER BY seq")  # noqa: S608 - our own columns
+        await self._store.audit_log.flush()
+        rows = await self._store.database.fetch_rows(f"SELECT {', '.join(_EVENT)} FROM events ORDER BY seq")  # noqa: S608 - our own columns
         keys: list[dict[str, Any]] = []
         for record in self._store.keys.all():
-            last_used_at = self._store.activity.last_used_at(record.api_key)
+            last_used_at = self._store.audit_log.last_used_at(record.api_key)
             written = {**attrs.asdict(record), "secret_digest": record.secret_digest.hex()}
             keys.append({**written, "last_used_at": last_used_at})
         return {
@@ -66,45 +67,45 @@ class State:
         }
 
     async def restore(self, document: Mapping[str, Any], *, keep: KeyRecord | None) -> None:
-        """Replace everything by an export, organization included; all of it or nothing.
+        """Replace the whole content by an export, organization included, in one transaction.
 
-        `keep` is a key that is there afterwards in any case.
+        `keep` is a key that is added unless the export has it.
 
         Raises:
-            ValidationError: the document is no export; the message says where.
+            ValidationError: the document is not an export; the message names the field.
         """
-        snapshot = _read(document)
-        keys = {record.api_key: record for record in snapshot.keys}
+        contents = _read(document)
+        keys = {record.api_key: record for record in contents.keys}
         if keep is not None:
             keys.setdefault(keep.api_key, keep)
-        await self._store.activity.flush()
-        snapshot = attrs.evolve(snapshot, keys=tuple(keys.values()))
-        await self._store.database.write(lambda: self._plan(snapshot))
+        await self._store.audit_log.flush()
+        contents = attrs.evolve(contents, keys=tuple(keys.values()))
+        await self._store.database.write(lambda: self._plan(contents))
 
-    def _plan(self, snapshot: Snapshot) -> Transaction[None]:
-        last_used = snapshot.last_used
+    def _plan(self, contents: StoreContents) -> Transaction[None]:
+        last_used = contents.last_used
         statements = [
             *EMPTY,
-            ("UPDATE settings SET value = ? WHERE name = 'org_id'", (snapshot.org_id,)),
-            *(key_row(record) for record in snapshot.keys),
+            ("UPDATE settings SET value = ? WHERE name = 'org_id'", (contents.org_id,)),
+            *(key_row(record) for record in contents.keys),
             *(
                 ("UPDATE api_keys SET last_used_at = ? WHERE api_key = ?", (at, api_key))
                 for api_key, at in last_used.items()
             ),
-            *(prompt_row(prompt) for prompt in snapshot.prompts),
-            *(version_row(version) for prompt in snapshot.prompts for version in prompt.versions),
-            *(event_row(**event) for event in snapshot.events),
+            *(prompt_row(prompt) for prompt in contents.prompts),
+            *(version_row(version) for prompt in contents.prompts for version in prompt.versions),
+            *(event_row(**event) for event in contents.events),
         ]
 
-        def then() -> None:
-            trails = ((event["api_key"], event["event"], event["reason"]) for event in snapshot.events)
-            self._store.replace_all(snapshot.org_id, snapshot.keys, last_used, snapshot.prompts, trails)
-            self._signer.forget()
+        def on_commit() -> None:
+            trails = ((event["api_key"], event["event"], event["reason"]) for event in contents.events)
+            self._store.replace_all(contents.org_id, contents.keys, last_used, contents.prompts, trails)
+            self._signer.clear_cache()
 
-        return Transaction(tuple(statements), then)
+        return Transaction(tuple(statements), on_commit)
 
 
-def _read(document: Any) -> Snapshot:
+def _read(document: Any) -> StoreContents:
     if not isinstance(document, Mapping) or cast("Mapping[str, Any]", document).get("format") != _FORMAT:
         raise ValidationError(f"state: format {_FORMAT!r} was expected")
     keys = [_key(key) for key in _list(document, "api_keys")]
@@ -113,7 +114,7 @@ def _read(document: Any) -> Snapshot:
     _distinct("prompt id", (prompt.id for prompt in prompts))
     _distinct("prompt name", (prompt.name for prompt in prompts))
     _distinct("version id", (version.id for prompt in prompts for version in prompt.versions))
-    return Snapshot(
+    return StoreContents(
         _field(document, "org_id", str),
         tuple(prompts),
         tuple(record for record, _ in keys),
@@ -202,7 +203,7 @@ def _field(document: Any, name: str, *types: type) -> Any:
 
 
 def _list(document: Any, name: str) -> list[Any]:
-    # attrs keeps tuples, JSON makes lists of them.
+    # An export holds tuples; JSON turns them into lists.
     value: list[Any] | tuple[Any, ...] = _field(document, name, list, tuple)
     return list(value)
 

@@ -13,7 +13,7 @@ _SECRET_BYTES = 32
 
 
 def base62(data: bytes) -> str:
-    """Write `data` in base 62; data of one length always has one width."""
+    """Return `data` in base 62; the width depends on the length of `data` alone."""
     number = int.from_bytes(data, "big")
     width = -(-len(data) * 8 * 1000 // 5954)  # log2(62) is 5.954
     digits: list[str] = []
@@ -35,15 +35,15 @@ def new_secret(prefix: str) -> str:
 
 
 def is_intact(secret: str) -> bool:
-    """Tell whether the checksum at the end of `secret` fits: a mistyped secret needs no look-up."""
+    """Return True if the checksum at the end of `secret` matches, which catches a mistyped secret."""
     body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]
     return _checksum(body) == checksum
 
 
 def digest(secret: str) -> bytes:
-    """Return the SHA-256 of `secret`: all that is ever stored.
+    """Return the SHA-256 of `secret`, the only form in which a secret is stored.
 
-    No salt and no slow hash: a secret of 256 random bits has no dictionary to be found in.
+    A plain hash is enough: dictionary attacks fail against 256 random bits.
     """
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 

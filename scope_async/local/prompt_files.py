@@ -1,4 +1,4 @@
-"""Prompts from a folder or a mapping."""
+"""Reads prompts from a folder or a mapping."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _FENCE = "---"
 
 
 def read_prompts(prompts: Prompts) -> list[Draft]:
-    """Return the drafts in `prompts`; reads files, so it is called in a thread.
+    """Return the drafts in `prompts`. It reads files: call it in a thread.
 
     A mapping is name to content. A folder holds `<name>.md` (the content, after optional
-    front matter) and `<name>.json` (a version as the API writes it); a folder in it is part
-    of the name, `%2F` and the like are decoded.
+    front matter) and `<name>.json` (a version as the API writes it). A subfolder is part of the
+    name; percent-encoding in file names is decoded.
 
     Raises:
-        ConfigurationError: a file is not what it should be; the message names it.
+        ConfigurationError: a file cannot be read as a prompt; the message names it.
     """
     if isinstance(prompts, Mapping):
         return [_draft(name, {"content": content}, name) for name, content in prompts.items()]
@@ -73,15 +73,15 @@ def _draft(name: str, fields: Mapping[str, Any], source: object) -> Draft:
 def _json(text: str) -> dict[str, Any]:
     fields: Any = json.loads(text)
     if not isinstance(fields, dict):
-        raise ValueError("a JSON object was expected")  # noqa: TRY004 - what the file holds, not a type of ours
+        raise ValueError("a JSON object was expected")  # noqa: TRY004 - about the content of a file
     return cast("dict[str, Any]", fields)
 
 
 def _front_matter(text: str) -> dict[str, Any]:
-    """Read `name: value` lines between two `---`, the small part of YAML that a prompt needs.
+    """Return the fields of `name: value` lines between two `---`, a small part of YAML, and the content.
 
-    A value is JSON, or else the bare text; `[a, b]` is a list; indented lines below a name
-    without a value are an object.
+    A value is JSON or else plain text; `[a, b]` is a list; indented lines below an empty
+    value are an object.
     """
     lines = text.splitlines(keepends=True)
     if not lines or lines[0].strip() != _FENCE:

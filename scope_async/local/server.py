@@ -1,4 +1,4 @@
-"""Local Scope: a Scope on this machine."""
+"""`LocalScope`: the server and its methods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.app import Listener, build_app
-from scope_async.local.export import State
+from scope_async.local.export import StateTransfer
 from scope_async.local.faults.registry import Faults
 from scope_async.local.identifiers import new_secret
 from scope_async.local.pages.routes import settings_link
@@ -37,20 +37,19 @@ from scope_async.local.web.journal import Journal
 class LocalScope:
     """Serves the auth API, the prompts API and the API keys of one organization, for tests and development.
 
-    Everything is in memory, or in one SQLite file when `path` is given; there it survives
-    restarts and `kill -9`, except that uses and refusals of the last second may be missing
-    from the audit trail. `port=0` takes a free port. Tokens live `token_ttl` seconds.
-    `prompts` is a mapping of name to content or a folder (see `read_prompts`); on a store
-    that already has them, only what differs becomes a new version.
+    The content is in memory, or with `path` in one SQLite file. The file survives restarts and
+    `kill -9`; of the audit trail, uses and refusals of the last second may be lost. `port=0`
+    takes a free port. Tokens live `token_ttl` seconds. `prompts` is a mapping of name to content
+    or a folder (see `read_prompts`); in an existing store, only what differs becomes a new version.
 
-    `start` and `aclose` are idempotent and may be called from any task. A Local Scope has one
-    life: after `aclose`, make another.
+    `start` and `aclose` are idempotent and may be called from any task. A closed Local Scope
+    cannot be started again: make another.
 
     Attributes:
-        admin_token: manages the API keys; a new one in every Local Scope, stored nowhere.
-        clock: what tokens, keys and faults go by; `clock.advance(3600)` lets an hour pass.
-        faults: makes calls fail.
-        journal: every request so far.
+        admin_token: manages the API keys. Every Local Scope makes a new one and keeps it in memory only.
+        clock: the time for tokens, keys and faults; `clock.advance(3600)` moves it by an hour.
+        faults: makes requests fail on demand.
+        journal: the requests so far.
     """
 
     def __init__(
@@ -74,9 +73,9 @@ class LocalScope:
         self._drafts: list[Draft] = []
         self._store = Store(None if path is None else Path(path), self.clock)
         self._signer = Signer(self._store, self.clock, token_ttl)
-        self._state = State(self._store, self._signer)
-        self._attempts = LoginThrottle(self.clock)
-        self._first: NewKey | None = None
+        self._state = StateTransfer(self._store, self._signer)
+        self._login_throttle = LoginThrottle(self.clock)
+        self._first_key: NewKey | None = None
         self._host = host
         self._listener = Listener(host, port)
         self._opening: asyncio.Task[None] | None = None
@@ -96,7 +95,7 @@ class LocalScope:
         await self.aclose()
 
     async def start(self) -> None:
-        """Accept connections from when this returns; starting again does nothing.
+        """Open the store and listen; connections are accepted once this returns. Idempotent.
 
         Raises:
             ConfigurationError: the store, the prompts or the address cannot be used.
@@ -109,9 +108,9 @@ class LocalScope:
         await asyncio.shield(self._opening)
 
     async def aclose(self) -> None:
-        """Answer what is under way, cut what a fault holds back, write the rest, and free the port.
+        """Answer running requests, disconnect delayed ones, write what is pending and free the port.
 
-        Closing again waits for the first close; cancelling the caller does not stop it.
+        Idempotent; every caller waits for the one close, which continues if a caller is cancelled.
         """
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
@@ -123,27 +122,27 @@ class LocalScope:
                 self._drafts = await asyncio.to_thread(read_prompts, self._prompts)
             elif self._prompts is not None:
                 self._drafts = read_prompts(self._prompts)
-            self._first = await self._store.open()
+            self._first_key = await self._store.open()
             await self._store.prompts.add(*self._drafts, unless_same=True)
             app = build_app(
                 self._store,
                 self._signer,
-                self._attempts,
+                self._login_throttle,
                 admin_token=self.admin_token,
                 scope=self,
                 host=self._host,
             )
             await self._listener.start(app)
         except BaseException:
-            await self._shut()
+            await self._release()
             raise
 
     async def _close(self) -> None:
         if self._opening is not None:
             await asyncio.wait((self._opening,))
-        await self._shut()
+        await self._release()
 
-    async def _shut(self) -> None:
+    async def _release(self) -> None:
         self.faults.close()
         try:
             await self._listener.aclose()
@@ -152,35 +151,35 @@ class LocalScope:
 
     @property
     def url(self) -> str:
-        """Base URL of both APIs, without a slash at the end."""
-        return self._known(self._listener.url)
+        """Base URL of both APIs, without a trailing slash."""
+        return self._require_started(self._listener.url)
 
     @property
     def settings_url(self) -> str:
-        """Link to Settings > API Keys that signs its reader in: it carries the admin token."""
+        """Link to Settings > API Keys. It signs in, because it carries the admin token: keep it secret."""
         return settings_link(self.url, self.admin_token)
 
     @property
     def org_id(self) -> str:
-        """The one organization that this Local Scope has."""
-        return self._known(self._store.org_id)
+        """The organization of this Local Scope."""
+        return self._require_started(self._store.org_id)
 
     @property
     def credentials(self) -> ApiKeyCredentials:
-        """Credentials of the API key that a new store begins with.
+        """Credentials of the API key that a new store starts with.
 
         Raises:
-            ConfigurationError: the store was there before, and keeps digests, not secrets.
+            ConfigurationError: the store existed before; it holds digests of secrets only.
         """
         org_id = self.org_id
-        if self._first is None:
+        if self._first_key is None:
             raise ConfigurationError(
                 "this store was made earlier and does not know the secrets of its API keys: "
                 "use the credentials you stored, or make a key with create_key()"
             )
-        return ApiKeyCredentials(org_id, self._first.record.api_key, self._first.api_secret)
+        return ApiKeyCredentials(org_id, self._first_key.record.api_key, self._first_key.api_secret)
 
-    def _known(self, value: str) -> str:
+    def _require_started(self, value: str) -> str:
         if not value:
             raise ConfigurationError("this Local Scope has not been started")
         return value
@@ -198,12 +197,12 @@ class LocalScope:
     ) -> StoredVersion:
         """Add the next version of a prompt, published and in production.
 
-        `promote=False` leaves production as it is: the version is only `latest`, which is the
-        newest published one. `publish=False` makes a draft, which has neither label. The
-        content of a `chat` prompt is a list of `{role, content}`, or a string.
+        `promote=False` leaves production as it is; the version becomes `latest`, the newest
+        published one. `publish=False` adds a draft, which has neither label. The content of a
+        `chat` prompt is a list of `{role, content}`, or a string.
 
         Raises:
-            ValidationError: the contract has no such prompt.
+            ValidationError: a field is outside the contract; the message names it.
         """
         draft = Draft.checked(
             name,
@@ -232,58 +231,58 @@ class LocalScope:
     async def create_key(
         self, name: str, *, environment: str = "production", expires_in: float | None = None
     ) -> ApiKeyCredentials:
-        """Make an API key that lives `expires_in` seconds (None: for ever), and return its credentials.
+        """Create an API key that expires in `expires_in` seconds (None: never), and return its credentials.
 
         Raises:
-            ValidationError: the name, environment or lifetime is not acceptable.
+            ValidationError: the name, environment or lifetime is invalid.
         """
         new_key = await self._store.keys.create(
             check_name(name),
             environment=check_environment(environment),
             expires_in=check_lifetime(expires_in),
-            act=AuditContext(),
+            audit=AuditContext(),
         )
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def rotate_key(self, api_key: str, *, overlap: float = 86_400) -> ApiKeyCredentials:
-        """Replace an API key, which goes on for `overlap` seconds. See `KeyStore.rotate`."""
-        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), act=AuditContext())
+        """Replace an API key, which stays valid for `overlap` seconds. See `KeyStore.rotate`."""
+        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), audit=AuditContext())
         return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
 
     async def revoke_key(self, api_key: str, reason: str | None = None) -> KeyRecord:
-        """Revoke an API key: when this returns, nothing is let in with it. See `KeyStore.revoke`."""
-        return await self._store.keys.revoke(api_key, reason=check_reason(reason), act=AuditContext())
+        """Revoke an API key: once this returns, requests with it are refused. See `KeyStore.revoke`."""
+        return await self._store.keys.revoke(api_key, reason=check_reason(reason), audit=AuditContext())
 
     async def reset(self) -> None:
-        """Begin anew at the same URL: the prompts given at the start, and the first API key alone.
+        """Return to the prompts given at the start and the first API key alone, at the same URL.
 
-        `credentials`, their tokens and the admin token stay valid; faults, journal and
-        attempts are cleared; the clock stays where it is, because time only goes forward.
+        `credentials`, their tokens and the admin token stay valid. Faults, journal and login
+        throttle are cleared. The clock keeps its time.
         """
-        known = self._first
-        self._first = (
+        known = self._first_key
+        self._first_key = (
             self._store.first_key()
             if known is None
             else self._store.first_key(known.api_secret, known.record.api_key)
         )
-        await self._store.clear(self._first)
+        await self._store.clear_all(self._first_key)
         await self._store.prompts.add(*self._drafts, unless_same=True)
-        self._attempts.clear()
+        self._login_throttle.clear_failures()
         self.faults.clear()
         self.journal.clear()
 
     async def export_state(self) -> dict[str, Any]:
-        """Return every prompt, API key and event as JSON. See `State.export`."""
+        """Return every prompt, API key and event as JSON. See `StateTransfer.export`."""
         return await self._state.export()
 
     async def import_state(self, state: Mapping[str, Any]) -> None:
         """Replace every prompt, API key and event, and the organization, by an export.
 
-        The API key of `credentials` is there afterwards in any case.
+        The API key of `credentials` is kept.
 
         Raises:
-            ValidationError: it is no export; nothing has changed.
+            ValidationError: `state` is not an export; the content is unchanged.
         """
-        first = self._first
+        first = self._first_key
         keep = None if first is None else self._store.first_key(first.api_secret, first.record.api_key).record
         await self._state.restore(state, keep=keep)

@@ -1,4 +1,4 @@
-"""Instants as people and JSON write them."""
+"""Instants in JSON."""
 
 from __future__ import annotations
 
@@ -13,17 +13,7 @@ def iso(at: None) -> None: ...
 @overload
 def iso(at: float | None) -> str | None: ...
 def iso(at: float | None) -> str | None:
-    """Write seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond; None stays None."""
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def epoch(text: str) -> float:
-    """Read ISO 8601 as seconds since the epoch; a time without a zone is UTC.
-
-    Raises:
-        ValueError: `text` is not ISO 8601.
-    """
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,4 +1,4 @@
-"""The access tokens of Local Scope: JWTs that name their key."""
+"""The access tokens of Local Scope: JWTs (RFC 7519) that name their API key."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _GRANTS_KEPT = 16_384
 
 
 class BadTokenError(Exception):
-    """Not a token that this store has signed."""
+    """The token was not signed by this store."""
 
 
 @frozen
 class Grant:
-    """What a token says: whose it is, and until when (seconds since the epoch)."""
+    """The claims of a token that requests need: API key and expiry (seconds since the epoch)."""
 
     api_key: str
     expires_at: float
@@ -36,21 +36,20 @@ class IssuedToken:
 
 
 class Signer:
-    """Signs and verifies tokens; a token seen before is not verified again."""
+    """Signs and verifies tokens, and caches what verified `Authorization` headers grant."""
 
     def __init__(self, store: Store, clock: Clock, token_ttl: float) -> None:
         self.token_ttl = token_ttl
         self._store = store
         self._clock = clock
-        self._granted: dict[str, Grant] = {}
+        self._grants: dict[str, Grant] = {}
 
     def issue(self, key: KeyRecord, *, lifetime: float | None = None) -> IssuedToken:
         """Return a new token for `key`.
 
-        It lives `lifetime` seconds; by default `token_ttl`, or less when the key ends before.
-
-        `iat` and `exp` carry milliseconds, which RFC 7519 allows: with whole seconds,
-        a token of four seconds would live three.
+        It lives `lifetime` seconds; by default `token_ttl`, or until its key expires if that is
+        earlier. `iat` and `exp` carry milliseconds (RFC 7519, 2 allows fractions): in whole
+        seconds, a token of four seconds would live three.
         """
         now = round(self._clock.time(), 3)
         expires_at = now + (self.token_ttl if lifetime is None else lifetime)
@@ -69,27 +68,27 @@ class Signer:
         value = jwt.encode(claims, self._store.signing_key, _ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
         return IssuedToken(value, expires_at)
 
-    def granted(self, authorization: str) -> Grant | None:
-        """Return what `keep` was told of this `Authorization` header."""
-        return self._granted.get(authorization)
+    def cached_grant(self, authorization: str) -> Grant | None:
+        """Return the cached grant of this `Authorization` header, or None."""
+        return self._grants.get(authorization)
 
-    def keep(self, authorization: str, grant: Grant) -> None:
-        """Remember that this header holds this grant, so that its token is verified once."""
-        self._granted[authorization] = grant
-        if len(self._granted) > _GRANTS_KEPT:
-            self._granted.pop(next(iter(self._granted)))
+    def cache_grant(self, authorization: str, grant: Grant) -> None:
+        """Cache the grant of a header whose token was verified; the oldest entry makes room."""
+        self._grants[authorization] = grant
+        if len(self._grants) > _GRANTS_KEPT:
+            self._grants.pop(next(iter(self._grants)))
 
-    def forget(self) -> None:
-        """Verify every token anew: what it is measured by has changed."""
-        self._granted.clear()
+    def clear_cache(self) -> None:
+        """Forget every verified token, because the organization has changed."""
+        self._grants.clear()
 
     def verify(self, token: str) -> Grant:
-        """Return what the token says, also when it has expired: the caller looks at the clock.
+        """Return the claims of a token, also of an expired one: the caller checks the expiry.
 
         Raises:
-            BadTokenError: it is not one of ours.
+            BadTokenError: this store has not signed the token.
         """
-        # Expiry follows the travelling clock, which pyjwt does not know.
+        # Expiry goes by Local Scope's clock, which pyjwt does not know.
         options: Any = {
             "verify_exp": False,
             "verify_iat": False,
@@ -100,7 +99,7 @@ class Signer:
                 token, self._store.signing_key, [_ALGORITHM], options=options, issuer=_ISSUER
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            # The header is read before the signature is checked, so it can be anything.
+            # pyjwt parses the header before it checks the signature, so any input arrives here.
             raise BadTokenError(str(error)) from error
         if claims["org_id"] != self._store.org_id:
             raise BadTokenError("the token is of another organization")

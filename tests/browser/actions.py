@@ -1,4 +1,4 @@
-"""What a person does on the settings page, step by step."""
+"""Actions of a user on the settings page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def done(page):
 
 
 async def views(page, local):
-    """Go through every view there is, one by one."""
+    """Yield the name of each view of the settings page after opening it."""
     yield "keys"
     await create(page, "a-name-that-is-long-and-has-no-blank-" + "x" * 60)
     yield "secret"
@@ -48,7 +48,7 @@ async def views(page, local):
     await page.locator("#name").fill("wrong")
     await page.locator("dialog button").click()
     yield "wrong name"
-    await page.locator("#name").fill(local._store.keys.get(key).name)
+    await page.locator("#name").fill(local._store.keys.get_key(key).name)
     await page.locator("dialog button").click()
     await page.locator("#notice").wait_for()
     yield "notice"

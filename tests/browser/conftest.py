@@ -1,4 +1,4 @@
-"""A real browser: Debian's chromium, driven by playwright, which downloads nothing here."""
+"""Fixtures: the installed Chromium, driven by playwright without a download."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def local() -> AsyncIterator[LocalScope]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[object]:
-    """One browser for a file; every test has pages, cookies and a clipboard of its own."""
+    """One browser for a file; every test has its own pages, cookies and clipboard."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
@@ -86,5 +86,5 @@ async def open_page(browser, local) -> AsyncIterator[Callable[..., Awaitable[obj
 
 
 def _matters(message: object) -> bool:
-    # A reply such as 410 is the test's business, and Chromium writes every one of them down.
+    # Chromium logs every error status; the tests check these themselves.
     return message.type in {"error", "warning"} and "Failed to load resource" not in message.text

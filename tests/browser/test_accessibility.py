@@ -1,4 +1,4 @@
-"""Settings > API Keys for everybody: by keyboard, by screen reader, on a small screen, light and dark."""
+"""Accessibility of Settings > API Keys: keyboard, screen reader, small screens, light and dark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.browser.conftest import NARROW, WIDE
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_by_keyboard_alone(open_page, local):
+async def test_keyboard_reaches_every_action(open_page, local):
     own = await local.create_key("search-indexer")
     page = await open_page()
 
@@ -45,7 +45,7 @@ async def test_by_keyboard_alone(open_page, local):
     await press_until_focused(page.get_by_role("button", name="Done"))
     await page.keyboard.press("Enter")
     await page.get_by_role("dialog").wait_for(state="detached")
-    # From the new row on: no way back through the whole page.
+    # The focus stays near the new row.
     await press_until_focused(page.get_by_role("link", name="Revoke API key by-keyboard"))
     await press_until_focused(page.get_by_role("link", name="Revoke API key search-indexer"))
     await page.keyboard.press("Enter")
@@ -58,7 +58,7 @@ async def test_by_keyboard_alone(open_page, local):
     await page.keyboard.type("search-indexer")
     await page.keyboard.press("Enter")
     await expect(page.locator("#notice")).to_be_focused()
-    assert local._store.keys.get(own.api_key).revoked_at is not None
+    assert local._store.keys.get_key(own.api_key).revoked_at is not None
 
 
 async def test_tab_stays_in_the_dialog(open_page):
@@ -84,10 +84,10 @@ async def test_axe_finds_nothing(open_page, local, scheme, viewport):
         assert found.violations_count == 0, f"{view}: {found.generate_report()}"
 
 
-async def test_the_table_fits_every_window(open_page, local):
+async def test_table_fits_every_window(open_page, local):
     await local.create_key("search-indexer-" + "x" * 80, environment="development", expires_in=40 * 86_400)
     local.clock.advance(58 * 60)
-    local._store.activity.used(local._store.keys.all()[0].api_key, local.clock.time() - 58 * 60)
+    local._store.audit_log.used(local._store.keys.all()[0].api_key, local.clock.time() - 58 * 60)
     page = await open_page()
     for width in (320, 360, 640, 641, 1024, 1216, 1217, 1280, 1312, 1313, 1920):
         await page.set_viewport_size({"width": width, "height": 800})
@@ -97,7 +97,7 @@ async def test_the_table_fits_every_window(open_page, local):
         )
 
 
-async def test_nothing_is_wider_than_360_pixels(open_page, local):
+async def test_pages_fit_into_360_pixels(open_page, local):
     await local.create_key("y" * 100)
     page = await open_page(viewport=NARROW)
     async for view in views(page, local):

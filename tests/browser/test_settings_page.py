@@ -1,4 +1,4 @@
-"""Settings > API Keys in a real browser: the life of a key, and of its secret."""
+"""Settings > API Keys in a real browser: create, rotate and revoke keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def write_credentials(path, values):
     new.replace(path)
 
 
-async def test_the_link_signs_in_and_the_address_bar_has_no_token(open_page, local):
+async def test_sign_in_link_leaves_no_token_in_the_address_bar(open_page, local):
     page = await open_page()
     assert page.url == local.url + KEYS
     await expect(page).to_have_title("API Keys · Local Scope")
@@ -51,7 +51,7 @@ async def test_the_link_signs_in_and_the_address_bar_has_no_token(open_page, loc
     await expect(page.get_by_role("heading", name="API Keys")).to_be_visible()
 
 
-async def test_a_link_on_another_site_leads_in(open_page, local):
+async def test_cross_site_link_leads_to_the_page(open_page, local):
     page = await open_page()
     elsewhere = local.url.replace("127.0.0.1", "localhost")
     for link in (local.settings_url, local.url + KEYS):
@@ -62,7 +62,7 @@ async def test_a_link_on_another_site_leads_in(open_page, local):
         await expect(page.get_by_role("link", name="Create API Key")).to_be_visible()
 
 
-async def test_create_copy_and_never_again(open_page, local):
+async def test_create_shows_the_secret_to_copy_once(open_page, local):
     page = await open_page()
     dialog = await create(page)
     values = await shown(page)
@@ -99,7 +99,7 @@ async def test_create_copy_and_never_again(open_page, local):
 
 @pytest.mark.parametrize("script", [True, False])
 @pytest.mark.parametrize("way", ["reload", "back", "elsewhere and back", "new window"])
-async def test_a_secret_is_gone_after_the_page_was_left(open_page, local, way, script):
+async def test_secret_is_gone_after_the_page_was_left(open_page, local, way, script):
     page = await open_page(java_script_enabled=script)
     await create(page)
     secret = await page.locator("#api_secret").text_content()
@@ -124,7 +124,7 @@ async def test_a_secret_is_gone_after_the_page_was_left(open_page, local, way, s
     assert secret not in await page.content()
 
 
-async def test_without_script_all_but_copying_works(open_page, local):
+async def test_pages_work_without_script(open_page, local):
     page = await open_page(java_script_enabled=False)
     dialog = await create(page, "no-script", "Staging")
     await expect(dialog.get_by_role("button", name=re.compile("Copy"))).to_have_count(0)
@@ -145,7 +145,7 @@ async def test_without_script_all_but_copying_works(open_page, local):
     await expect(page.locator("#notice")).to_contain_text("no-script is revoked")
 
 
-async def test_after_revoking_the_very_next_request_of_a_client_fails(open_page, local):
+async def test_revoke_fails_the_next_request_of_a_client(open_page, local):
     page = await open_page()
     await create(page)
     values = await shown(page)
@@ -170,7 +170,7 @@ async def test_after_revoking_the_very_next_request_of_a_client_fails(open_page,
     await expect(page.get_by_role("link", name="Revoke API key billing-service-prod")).to_have_count(0)
 
 
-async def test_rotating_under_load_fails_no_request(open_page, local, tmp_path):
+async def test_rotate_under_load_fails_no_request(open_page, local, tmp_path):
     page = await open_page()
     await create(page, "under-load")
     file = tmp_path / "credentials.json"
@@ -210,7 +210,7 @@ async def test_rotating_under_load_fails_no_request(open_page, local, tmp_path):
     assert min(counts) > 1
 
 
-async def test_search_filter_and_sort(open_page, local):
+async def test_table_searches_filters_and_sorts(open_page, local):
     for name, environment in (("alpha", "staging"), ("beta", "development"), ("gamma", "staging")):
         await local.create_key(name, environment=environment)
     page = await open_page()

@@ -1,4 +1,4 @@
-"""What any Scope must do (contract 1.1 to 1.4), asked of Local Scope and of one of your own.
+"""The contract of every Scope (1.1 to 1.4), checked against Local Scope or a Scope of your choice.
 
 Another Scope is asked when these are set: SCOPE_CONTRACT_URL (and SCOPE_CONTRACT_AUTH_URL where
 the auth API is elsewhere), SCOPE_CONTRACT_ORG_ID, SCOPE_CONTRACT_API_KEY,
@@ -74,14 +74,14 @@ async def test_credentials_are_exchanged_for_a_token_in_some_dialect(scope: Scop
     assert token.value
 
 
-async def test_a_wrong_secret_is_refused(scope: Scope) -> None:
+async def test_wrong_secret_is_refused(scope: Scope) -> None:
     wrong = attrs.evolve(scope.credentials, api_secret="secret_that_is_wrong")
     async with scope.client(wrong) as client:
         with pytest.raises(InvalidCredentialsError):
             await client.get_prompt_version(scope.prompt)
 
 
-async def test_the_production_version_has_every_field(scope: Scope) -> None:
+async def test_production_version_has_every_field(scope: Scope) -> None:
     async with scope.client() as client:
         version = await client.get_prompt_version(scope.prompt)
     assert version.id
@@ -99,21 +99,21 @@ async def test_latest_is_not_older_than_production(scope: Scope) -> None:
     assert latest.version_number >= production.version_number
 
 
-async def test_a_version_id_names_the_same_content(scope: Scope) -> None:
+async def test_version_id_returns_the_same_content(scope: Scope) -> None:
     async with scope.client() as client:
         production = await client.get_prompt_version(scope.prompt)
         same = await client.get_prompt_version(scope.prompt, version=production.id)
     assert (same.id, same.content) == (production.id, production.content)
 
 
-async def test_a_prompt_can_be_named_by_its_id(scope: Scope) -> None:
+async def test_prompt_id_is_accepted_as_a_name(scope: Scope) -> None:
     async with scope.client() as client:
         by_name = await client.get_prompt_version(scope.prompt)
         by_id = await client.get_prompt_version(by_name.prompt_id)
     assert by_id.id == by_name.id
 
 
-async def test_what_does_not_exist_is_a_404(scope: Scope) -> None:
+async def test_missing_prompt_or_version_is_404(scope: Scope) -> None:
     async with scope.client() as client:
         with pytest.raises(NoProductionVersionError):
             await client.get_prompt_version(UNKNOWN)
@@ -124,14 +124,14 @@ async def test_what_does_not_exist_is_a_404(scope: Scope) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "a?x=1", "..%2f", "grüße"])
-async def test_a_strange_name_is_one_segment_and_not_found(scope: Scope, name: str) -> None:
+async def test_prompt_name_with_special_characters_is_one_segment(scope: Scope, name: str) -> None:
     async with scope.client() as client:
         with pytest.raises(NotFoundError):
             await client.get_prompt_version(f"{UNKNOWN}-{name}")
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic bm9ib2R5"])
-async def test_without_a_good_token_the_answer_is_401(scope: Scope, header: str | None) -> None:
+async def test_invalid_token_is_401(scope: Scope, header: str | None) -> None:
     headers = {"X-Request-ID": "scope-async-contract"} | ({"Authorization": header} if header else {})
     address = f"{scope.api}/prompts/{scope.prompt}/production"
     async with aiohttp.ClientSession() as session, session.get(address, headers=headers) as response:

@@ -1,4 +1,4 @@
-"""The contract suite can be pointed at another Scope: here, at one that this test serves."""
+"""The contract suite against a Scope elsewhere: here, one that this test serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scope_async.local import LocalScope
 ROOT = Path(__file__).parents[2]
 
 
-async def test_the_contract_suite_against_a_scope_of_your_own() -> None:
+async def test_contract_suite_runs_against_another_scope() -> None:
     async with LocalScope() as local:
         await local.add_prompt("welcome", "Welcome, {{name}}!")
         credentials = local.credentials

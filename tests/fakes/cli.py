@@ -22,7 +22,7 @@ SEPARATE_STDERR: dict[str, Any] = (
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return the environment without what whoever runs the tests has of their own."""
+    """Return the environment without SCOPE_* and proxy variables."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -32,7 +32,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 class ServeProcess:
-    """Starts with `with`, and is ended by SIGTERM; `ready` is what it said about itself."""
+    """A `serve` process for the block; `ready` is the JSON that it printed. SIGTERM ends it."""
 
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
@@ -79,7 +79,7 @@ class ServeProcess:
 
 
 class Shell:
-    """Runs the command line in this process with a set of variables; nothing is ever a traceback."""
+    """Runs commands in this process with a set of variables; an unexpected exception fails the test."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables

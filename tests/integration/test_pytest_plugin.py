@@ -1,4 +1,4 @@
-"""The plugin as users run it: their own test files, in a pytest of their own."""
+"""The plugin as users run it: test files in a separate pytest process."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(folder: Path, ini: str, tests: str, *arguments: str) -> subprocess.Compl
     ],
     ids=["asyncio-auto", "asyncio-strict", "anyio-beside-asyncio", "anyio-alone", "xdist"],
 )
-def test_the_fixtures_work_under_every_plugin(
+def test_fixtures_work_under_every_plugin(
     tmp_path: Path, ini: str, mark: str, arguments: tuple[str, ...]
 ) -> None:
     outcome = run(tmp_path, ini, GREETING.format(mark=mark), *arguments)
@@ -85,20 +85,20 @@ def test_strict_fails_the_test_on_an_unexpected_request(tmp_path: Path) -> None:
         @pytest.mark.scope(strict=True)
         async def test_it(scope_client):
             with pytest.raises(NotFoundError):
-                await scope_client.get_prompt_version("nobody-prepared-this")
+                await scope_client.get_prompt_version("unprepared")
         """,
     )
     assert outcome.returncode == 1
-    assert "unexpected requests to Local Scope: GET /api/v1/prompts/nobody-prepared-this" in outcome.stdout
+    assert "unexpected requests to Local Scope: GET /api/v1/prompts/unprepared" in outcome.stdout
 
 
-def test_a_test_that_is_not_async_is_told_what_to_do(tmp_path: Path) -> None:
+def test_synchronous_test_fails_with_advice(tmp_path: Path) -> None:
     outcome = run(tmp_path, ASYNCIO_AUTO, "def test_it(local_scope): pass")
     assert outcome.returncode == 1
     assert "async def" in outcome.stdout
 
 
-def test_nothing_happens_unless_a_fixture_is_used(tmp_path: Path) -> None:
+def test_plugin_imports_nothing_unless_a_fixture_is_used(tmp_path: Path) -> None:
     outcome = run(
         tmp_path,
         ASYNCIO_STRICT,

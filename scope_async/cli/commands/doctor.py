@@ -1,4 +1,4 @@
-"""`scope-async doctor`: checks everything a client needs, and says what to do."""
+"""`scope-async doctor`: checks everything that a client needs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check variables, both services, TLS, the exchange, clocks and latency; say what to do."""
+    """Check variables, both services, TLS, the exchange, the clock and latency; advise on each problem."""
     checkup = Checkup()
     run(checkup.run())
     if as_json:
@@ -61,7 +61,7 @@ _SLOW = 1.0
 
 @attrs.frozen
 class Check:
-    """One thing that was looked at; `advice` says what to do about it."""
+    """The outcome of one check; `advice` says how to solve a problem."""
 
     name: str
     outcome: Outcome
@@ -70,7 +70,7 @@ class Check:
 
 
 class Checkup:
-    """Runs the checks in the order in which they build on each other; a failed one ends it."""
+    """Runs the checks, each of which needs the ones before; the first failure ends the run."""
 
     def __init__(self) -> None:
         self.checks: list[Check] = []
@@ -81,7 +81,7 @@ class Checkup:
         return not any(check.outcome == "failed" for check in self.checks)
 
     async def run(self) -> None:
-        """Fill `checks`. Raises nothing of the package: a failure is a check that failed."""
+        """Fill `checks`. An error of the package becomes a failed check."""
         configured = self._configuration()
         if configured is None:
             return
@@ -93,14 +93,14 @@ class Checkup:
                 await self._reach("Scope API", config.base_url, transport),
             ]
             if all(reached):
-                grant = await self._exchange(config, credentials, transport)
-                if grant is not None:
-                    self._lifetime(config, grant)
+                response = await self._exchange(config, credentials, transport)
+                if response is not None:
+                    self._lifetime(config, response)
                     await self._api(config, credentials)
         finally:
             await transport.aclose()
 
-    def _note(self, name: str, outcome: Outcome, detail: str, advice: str = "") -> None:
+    def _add_check(self, name: str, outcome: Outcome, detail: str, advice: str = "") -> None:
         self.checks.append(Check(name, outcome, detail, advice))
 
     def _configuration(self) -> tuple[Config, ApiKeyCredentials] | None:
@@ -113,25 +113,25 @@ class Checkup:
         except ConfigurationError as error:
             self.misconfigured = True
             advice = "export what is missing, correct what is wrong; the README says what each variable is"
-            self._note("variables", "failed", str(error), advice)
+            self._add_check("variables", "failed", str(error), advice)
             return None
         detail = f"organization {credentials.org_id}, API key {credentials.api_key}, {config.environment}"
-        self._note("variables", "ok", detail)
+        self._add_check("variables", "ok", detail)
         return config, credentials
 
     async def _reach(self, name: str, url: str, transport: Transport) -> bool:
-        """Look whether something speaks HTTP at `url`; any reply at all will do."""
+        """Return True if `url` answers HTTP, with any status."""
         request = Request(operation="doctor", method="GET", url=URL(url), headers=request_headers())
         started = time.monotonic()
         try:
             reply = await transport.call(request, _any_reply, max_retries=0)
         except ScopeError as error:
-            self._note(name, "failed", f"{url}: {error}", _advice_to_reach(error, url))
+            self._add_check(name, "failed", f"{url}: {error}", _advice_to_reach(error, url))
             return False
         took = time.monotonic() - started
         tls = "TLS with a certificate that is trusted" if url.startswith("https:") else "plain HTTP, loopback"
         slow = took > _SLOW
-        self._note(
+        self._add_check(
             name,
             "warning" if slow else "ok",
             f"{url} answers after {took * 1000:.0f} ms ({tls})",
@@ -146,18 +146,18 @@ class Checkup:
         except ValueError:
             return
         skew = time.time() - theirs
-        # The header is cut to whole seconds, so the half of one is the best guess.
+        # The header has whole seconds, so on average it is half a second behind.
         skew -= 0.5
         if abs(skew) > _MAX_SKEW:
             which = "ahead of" if skew > 0 else "behind"
-            self._note(
+            self._add_check(
                 "clock",
                 "warning",
                 f"this machine is {abs(skew):.0f} s {which} the {name}",
-                "the SDK does not mind, but logs will not fit together: set the clock (NTP)",
+                "the SDK is unaffected, but times in logs will differ: set the clock (NTP)",
             )
         else:
-            self._note("clock", "ok", f"within {_MAX_SKEW:g} s of the {name}")
+            self._add_check("clock", "ok", f"within {_MAX_SKEW:g} s of the {name}")
 
     async def _exchange(
         self, config: Config, credentials: ApiKeyCredentials, transport: Transport
@@ -165,23 +165,23 @@ class Checkup:
         exchange = HttpExchange(config, transport)
         started = time.monotonic()
         try:
-            grant = await exchange(credentials)
+            response = await exchange(credentials)
         except ScopeError as error:
-            self._note("exchange", "failed", str(error), _advice_to_exchange(error))
+            self._add_check("exchange", "failed", str(error), _advice_to_exchange(error))
             return None
         took = (time.monotonic() - started) * 1000
-        self._note("exchange", "ok", f"a token in {took:.0f} ms, dialect {exchange.dialect}")
-        return grant
+        self._add_check("exchange", "ok", f"a token in {took:.0f} ms, dialect {exchange.dialect}")
+        return response
 
-    def _lifetime(self, config: Config, grant: ExchangeResponse) -> None:
-        planned = plan_refresh(grant.lifetime, buffer=config.token_refresh_buffer, random=0.0)
-        life = f"tokens live {grant.lifetime:g} s"
+    def _lifetime(self, config: Config, response: ExchangeResponse) -> None:
+        planned = plan_refresh(response.lifetime, buffer=config.token_refresh_buffer, random=0.0)
+        life = f"tokens live {response.lifetime:g} s"
         detail = f"{life} and are renewed {planned.buffer:g} s or more before their end"
         if planned.clamped:
             advice = f"token_refresh_buffer is {config.token_refresh_buffer:g} s, more than half of that"
-            self._note("lifetime", "warning", detail, f"{advice}: set SCOPE_TOKEN_REFRESH_BUFFER lower")
+            self._add_check("lifetime", "warning", detail, f"{advice}: set SCOPE_TOKEN_REFRESH_BUFFER lower")
         else:
-            self._note("lifetime", "ok", detail)
+            self._add_check("lifetime", "ok", detail)
 
     async def _api(self, config: Config, credentials: ApiKeyCredentials) -> None:
         try:
@@ -190,12 +190,14 @@ class Checkup:
                 await scope.ping()
                 took = (time.monotonic() - started) * 1000
         except AuthorizationError as error:
-            self._note("token", "failed", str(error), "the key may not read prompts: ask an administrator")
+            self._add_check(
+                "token", "failed", str(error), "the key may not read prompts: ask an administrator"
+            )
         except ScopeError as error:
             advice = "do SCOPE_API_URL and SCOPE_AUTH_API_URL belong to the same Scope?"
-            self._note("token", "failed", str(error), advice)
+            self._add_check("token", "failed", str(error), advice)
         else:
-            self._note("token", "ok", f"the Scope API accepts it ({took:.0f} ms with the exchange)")
+            self._add_check("token", "ok", f"the Scope API accepts it ({took:.0f} ms with the exchange)")
 
 
 def _any_reply(reply: Reply) -> Reply:

@@ -1,4 +1,4 @@
-"""`scope-async keys create|list|revoke|rotate`."""
+"""`scope-async keys create|list|revoke|rotate`, for administrators."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key's public identifier, key_…")]
 WriteEnv = Annotated[
-    Path | None, typer.Option(help="Put the credentials into this new file, which only you can read.")
+    Path | None, typer.Option(help="Write the credentials to this new file, which only you can read.")
 ]
 _DAY = 86_400
 _STALE_AFTER = 30 * _DAY
@@ -37,18 +37,19 @@ _COLOURS = {"active": "green", "revoked": "dim", "expired": "dim"}
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Who uses it, such as billing-service-prod.")],
+    name: Annotated[str, typer.Argument(help="The service that uses the key, such as billing-service-prod.")],
     *,
     environment: Annotated[
         str, typer.Option("--env", help="development, staging or production.")
     ] = "production",
     expires_in: Annotated[
-        str | None, typer.Option("--expires-in", help="Such as 90d; without it, never.")
+        str | None,
+        typer.Option("--expires-in", help="Lifetime, such as 90d; without it, the key never expires."),
     ] = None,
     write_env: WriteEnv = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an API key and show its secret, this once."""
+    """Create an API key and show its secret, this once."""
     lifetime = None if expires_in is None else read_duration(expires_in)
     _make(
         lambda admin: admin.create(name, environment=environment, expires_in=lifetime),
@@ -61,26 +62,32 @@ def create(
 def rotate(
     key: Key,
     *,
-    overlap: Annotated[str, typer.Option(help="How long the old key goes on, 0s to 30d.")] = "1d",
+    overlap: Annotated[str, typer.Option(help="How long the old key stays valid, 0s to 30d.")] = "1d",
     write_env: WriteEnv = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace an API key; the old one goes on for the overlap."""
+    """Replace an API key; the old one stays valid for the overlap."""
     seconds = read_duration(overlap)
     _make(lambda admin: admin.rotate(key, overlap=seconds), write_env, as_json=as_json)
     if not as_json:
-        goes_on = f"goes on for {about(seconds)}; revoke it once nothing uses it" if seconds else "has ended"
-        stderr().print(f"[dim]{escape(key)} {goes_on}[/]")
+        remaining = (
+            f"stays valid for {about(seconds)}; revoke it once the new key is in use"
+            if seconds
+            else "has expired"
+        )
+        stderr().print(f"[dim]{escape(key)} {remaining}[/]")
 
 
 @app.command(name="list")
 def list_keys(
     *,
-    status: Annotated[str | None, typer.Option(help="Only active, revoked or expired ones.")] = None,
-    environment: Annotated[str | None, typer.Option("--env", help="Only those of one environment.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only keys with this status: active, revoked or expired.")
+    ] = None,
+    environment: Annotated[str | None, typer.Option("--env", help="Only keys of this environment.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the API keys, newest first; never a secret."""
+    """List the API keys, newest first, without secrets."""
 
     async def collect() -> list[ApiKey]:
         async with ApiKeyAdmin.from_env() as admin:
@@ -100,13 +107,13 @@ def list_keys(
 def revoke(
     key: Key,
     *,
-    reason: Annotated[str | None, typer.Option(help="For the audit trail.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for the name.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Reason for the audit trail.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the question for the name.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke an API key, at once and for good; asks for its name."""
+    """Revoke an API key, at once and for good, after its name was typed."""
 
-    async def look() -> ApiKey:
+    async def fetch_key() -> ApiKey:
         async with ApiKeyAdmin.from_env() as admin:
             return await admin.get(key)
 
@@ -116,8 +123,8 @@ def revoke(
 
     if not yes:
         if not sys.stdin.isatty():
-            fail("nobody is here to type the key's name; to revoke without asking, use --yes")
-        confirm(run(look()))
+            fail("stdin is no terminal to type the key's name into; to revoke without asking, use --yes")
+        confirm(run(fetch_key()))
     revoked = run(work())
     if as_json:
         print_json(document(revoked))
@@ -126,7 +133,7 @@ def revoke(
 
 
 def confirm(key: ApiKey) -> None:
-    """Return when the key's name was typed, and exit when something else was."""
+    """Ask for the name of the key, and exit if the answer differs."""
     used = ago(key.last_used_at, datetime.now(UTC))
     typer.echo(f"{key.api_key}: {key.environment}, last used {used}. This cannot be undone.", err=True)
     if typer.prompt(f"Type the name of the key ({key.name})", err=True) != key.name:
@@ -134,7 +141,7 @@ def confirm(key: ApiKey) -> None:
 
 
 def document(key: ApiKey) -> dict[str, Any]:
-    """Return the key for JSON; a new key has its secret in it."""
+    """Return the key for JSON output; a new key includes its secret."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in attrs.asdict(key).items()
@@ -162,9 +169,9 @@ def _make(
         try:
             file.write(_variables(new))
         except ConfigurationError as error:
-            fail(f"{error}; the secret of {new.api_key} is lost with it, so revoke that key")
+            fail(f"{error}; the secret of {new.api_key} is lost: revoke that key")
     if as_json:
-        # With a file the secret is there, and only there.
+        # With --write-env the secret is in that file only.
         print_json({**document(new), **({"api_secret": None} if file is not None else {})})
     else:
         _show(new, None if file is None else file.path)
@@ -203,7 +210,7 @@ def _table(keys: list[ApiKey], now: datetime) -> Table:
 
 
 def _marks(key: ApiKey, now: datetime) -> str:
-    """Return what the best practices say about an active key, in a word."""
+    """Return `stale`, `old` or both for an active key, by the best practices for API keys."""
     age = (now - key.created_at).total_seconds()
     idle = (now - (key.last_used_at or key.created_at)).total_seconds()
     marks = [mark for mark, found in (("stale", idle > _STALE_AFTER), ("old", age > _OLD_AFTER)) if found]

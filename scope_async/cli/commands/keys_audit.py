@@ -1,4 +1,4 @@
-"""`scope-async keys audit`: what the best practices for API keys ask for."""
+"""`scope-async keys audit`: checks API keys against the best practices."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _WORDS = {
 
 
 @attrs.frozen(kw_only=True)
-class Limits:
-    """From when on an active key is worth a finding; in seconds."""
+class AuditLimits:
+    """Ages above which an active key is a finding, and the time before expiry; in seconds."""
 
     unused: float
     older_than: float
@@ -35,7 +35,7 @@ class Limits:
 
 @attrs.frozen
 class Finding:
-    """What is wrong with one key, and what to do."""
+    """A problem of one key, with advice."""
 
     problem: str
     api_key: str
@@ -46,16 +46,16 @@ class Finding:
 
 def audit(
     *,
-    unused: Annotated[str, typer.Option(help="Not used for so long.")] = "30d",
-    older_than: Annotated[str, typer.Option(help="Older than that.")] = "90d",
-    expiring: Annotated[str, typer.Option(help="Expires within that.")] = "14d",
+    unused: Annotated[str, typer.Option(help="Report keys unused for longer than this.")] = "30d",
+    older_than: Annotated[str, typer.Option(help="Report keys older than this.")] = "90d",
+    expiring: Annotated[str, typer.Option(help="Report keys that expire within this time.")] = "14d",
     as_json: AsJson = False,
 ) -> None:
-    """Look for active keys that are unused, old, about to expire or shared by environments.
+    """Find active keys that are unused, old, about to expire or shared by environments.
 
-    Exits with 1 when something was found, for use in CI.
+    Exits with 1 if there are findings, for use in CI.
     """
-    limits = Limits(
+    limits = AuditLimits(
         unused=read_duration(unused),
         older_than=read_duration(older_than),
         expiring=read_duration(expiring),
@@ -76,18 +76,18 @@ def audit(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def findings(keys: Iterable[ApiKey], limits: Limits, now: datetime) -> Iterator[Finding]:
-    """Yield what is wrong with the active ones of `keys`; no I/O."""
+def findings(keys: Iterable[ApiKey], limits: AuditLimits, now: datetime) -> Iterator[Finding]:
+    """Yield the problems of the active keys."""
     for key in keys:
         if key.is_active:
             for problem, detail, advice in _problems(key, limits, now):
                 yield Finding(problem, key.api_key, key.name, detail, advice)
 
 
-def _problems(key: ApiKey, limits: Limits, now: datetime) -> Iterator[tuple[str, str, str]]:
+def _problems(key: ApiKey, limits: AuditLimits, now: datetime) -> Iterator[tuple[str, str, str]]:
     age = (now - key.created_at).total_seconds()
     if key.last_used_at is None:
-        # A key made for a deployment of this afternoon is not a problem yet.
+        # A new key may wait for its deployment.
         if age > limits.unused:
             yield "never used", f"made {about(age)} ago", "revoke it"
     elif (idle := (now - key.last_used_at).total_seconds()) > limits.unused:
@@ -106,9 +106,9 @@ def _problems(key: ApiKey, limits: Limits, now: datetime) -> Iterator[tuple[str,
 
 
 def _environments_named(name: str) -> set[str]:
-    """Return the environments that a key's name mentions: `billing-service-prod` says production.
+    """Return the environments that a key's name mentions: `billing-service-prod` means production.
 
-    The service does not tell which environments use a key; its name is what gives it away.
+    The name is a hint: the service does not record which environments use a key.
     """
     words = set(re.split(r"[^a-z]+", name.lower()))
     return {environment for environment, spellings in _WORDS.items() if words & spellings}

@@ -19,9 +19,7 @@ from scope_async.prompts.cache.snapshot_file import SnapshotEntry, write_snapsho
 from scope_async.prompts.reference import Label
 from scope_async.prompts.version import PromptVersion
 
-app = typer.Typer(
-    help="Prompt versions: show one, fill in its variables, keep some in a file.", no_args_is_help=True
-)
+app = typer.Typer(help="Prompt versions: show one, render one, save some to a file.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name or id of the prompt.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="production (default) or latest.")]
@@ -36,12 +34,12 @@ _NOT_SHOWN = ("raw", "unknown_variables")
 def get(
     name: Name, *, label: LabelOption = None, version: VersionOption = None, as_json: AsJson = False
 ) -> None:
-    """Show a prompt version: its facts on stderr, its content on stdout."""
+    """Show a prompt version: its fields on stderr, its content on stdout."""
     found = run(_fetch(name, label, version))
     if as_json:
         print_json(_document(found))
         return
-    _facts(found)
+    _print_fields(found)
     typer.echo(found.content)
 
 
@@ -76,12 +74,12 @@ def render(
 def pull(
     names: Annotated[list[str], typer.Argument(help="Names or ids of prompts.")],
     *,
-    out: Annotated[Path, typer.Option(help="The file to write; what was in it is replaced.")],
+    out: Annotated[Path, typer.Option(help="The file to write; its content is replaced.")],
     as_json: AsJson = False,
 ) -> None:
-    """Keep the production versions of prompts in a file, for the option snapshot_path.
+    """Save the production versions of prompts to a file, for the option snapshot_path.
 
-    An image that has the file in it starts also while Scope is down.
+    A service with this file can start while Scope is down.
     """
 
     async def fetch() -> dict[str, PromptVersion]:
@@ -101,10 +99,10 @@ def pull(
 
 
 def read_variables(pairs: list[str]) -> dict[str, str]:
-    """Return the variables that `NAME=VALUE` arguments give; a value may hold `=` itself.
+    """Return the variables in `NAME=VALUE` arguments; a value may contain `=`.
 
     Raises:
-        ValidationError: an argument is not `NAME=VALUE`.
+        ValidationError: an argument has no `=`.
     """
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
@@ -119,7 +117,7 @@ async def _fetch(name: str, label: str | None, version: str | None) -> PromptVer
 
 
 def _document(version: PromptVersion) -> dict[str, Any]:
-    """Return the version's fields; the service's answer has the same in other spellings."""
+    """Return the fields of the version for JSON output, without the raw reply that repeats them."""
     fields = {field.name: getattr(version, field.name) for field in attrs.fields(PromptVersion)}
     shown = {
         name: value for name, value in fields.items() if not name.startswith("_") and name not in _NOT_SHOWN
@@ -130,7 +128,7 @@ def _document(version: PromptVersion) -> dict[str, Any]:
     }
 
 
-def _facts(version: PromptVersion) -> None:
+def _print_fields(version: PromptVersion) -> None:
     console = stderr()
     for field in _SHOWN:
         console.print(f"[dim]{field:>15}[/]  {escape(str(getattr(version, field)))}")

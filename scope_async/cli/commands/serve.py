@@ -1,4 +1,4 @@
-"""`scope-async serve`: Local Scope for other programs."""
+"""`scope-async serve`: Local Scope as a process."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
-    path: Annotated[Path | None, typer.Option(help="SQLite file that keeps everything.")] = None,
-    token_ttl: Annotated[float, typer.Option(help="Seconds that a token lives.")] = 3600.0,
+    path: Annotated[Path | None, typer.Option(help="SQLite file to store everything in.")] = None,
+    token_ttl: Annotated[float, typer.Option(help="Lifetime of tokens in seconds.")] = 3600.0,
     prompts: Annotated[Path | None, typer.Option(help="Folder of prompts: NAME.md or NAME.json.")] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="FAULT", help="Such as prompt:status=503,times=5 or any:latency=0.1-0.3."),
+        typer.Option(
+            metavar="FAULT", help="A fault, such as prompt:status=503,times=5 or any:latency=0.1-0.3."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run Local Scope until SIGTERM or Ctrl-C.
 
     Prints the URL, the admin token and, on the first start, the first API key with its secret,
-    this once. The output is a shell script that exports them; its last line says that
-    connections are accepted. With --json all of it is one JSON object on one line.
+    this once. The output is a shell script that exports them; its last line says that Local
+    Scope is ready. With --json it is one JSON object on one line.
     """
 
     def build() -> LocalScope:
-        from scope_async.local import Fault, LocalScope  # noqa: PLC0415 - the other commands do without it
+        from scope_async.local import Fault, LocalScope  # noqa: PLC0415 - an extra that other commands do not need
 
         faults = [Fault.parse(text) for text in fault or ()]
         local = LocalScope(path, host=host, port=port, token_ttl=token_ttl, prompts=prompts)
@@ -55,7 +57,7 @@ def serve(
 
 
 async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, *, as_json: bool) -> None:
-    told_to_stop = _stop_signals()
+    stop_requested = _stop_signals()
     if not is_loopback(host):
         typer.echo(f"scope-async: plain HTTP on {host}: secrets and tokens travel in the clear", err=True)
     async with build() as local:
@@ -63,22 +65,22 @@ async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, 
             print_json(_ready(local))
         else:
             typer.echo("\n".join(_script(local, path)))
-        await told_to_stop.wait()
+        await stop_requested.wait()
 
 
 def _stop_signals() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets, from now on instead of ending the process."""
+    """Return an event that SIGTERM and SIGINT set from now on; both no longer end the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Windows has no such handlers; there Ctrl-C arrives as KeyboardInterrupt.
+        # Windows has no signal handlers on the loop; there Ctrl-C raises KeyboardInterrupt.
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     return stop
 
 
 def _first_credentials(local: LocalScope) -> ApiKeyCredentials | None:
-    """Return the credentials that a new store begins with; None when its keys were made earlier."""
+    """Return the first credentials of a new store, or None for an existing one."""
     try:
         return local.credentials
     except ConfigurationError:
@@ -111,7 +113,7 @@ def _script(local: LocalScope, path: Path | None) -> list[str]:
     ]
     if first is None:
         lines += [
-            f"# {path} was made earlier: the secrets of its API keys were shown then, and only then.",
+            f"# {path} existed before: the secrets of its API keys were shown when they were created.",
             f"# Organization {local.org_id}; another key: scope-async keys create NAME",
         ]
     else:

@@ -1,4 +1,4 @@
-"""`scope-async token`: one exchange, and what the client would do with the token."""
+"""`scope-async token`: exchanges credentials once and shows the token's claims and refresh times."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _INSTANTS = ("iat", "nbf", "exp")
 def token(
     *,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show the token too; whoever has it can use it.")
+        bool, typer.Option("--reveal", help="Show the token too; it gives access to Scope.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Exchange the API key for a token; show its claims, its life, and when the client renews it."""
+    """Exchange the API key for a token; show its claims, its lifetime and when the client refreshes it."""
     document = run(_exchanged(reveal=reveal))
     if as_json:
         print_json(document)
@@ -40,7 +40,7 @@ def token(
     console.print(f"[dim]{'dialect':>12}[/]  {document['dialect']}")
     console.print(f"[dim]{'lifetime':>12}[/]  {document['lifetime']:g} s")
     console.print(f"[dim]{'renewed':>12}[/]  {_renewal(document)}")
-    console.print(f"[dim]{'given up':>12}[/]  after {document['dead_after']:g} s, when no renewal succeeded")
+    console.print(f"[dim]{'given up':>12}[/]  after {document['usable_for']:g} s, when no renewal succeeded")
     if reveal:
         typer.echo(document["token"])
 
@@ -66,7 +66,7 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
                 "renewed_after": [round(earliest.refresh_after, 3), round(latest.refresh_after, 3)],
                 "buffer": latest.buffer,
                 "buffer_is_clamped": latest.clamped,
-                "dead_after": round(latest.usable_for, 3),
+                "usable_for": round(latest.usable_for, 3),
             }
             return {**document, "token": found.value} if reveal else document
     finally:

@@ -1,4 +1,4 @@
-"""`scope-async demo`: the whole product on this machine, under load."""
+"""`scope-async demo`: Local Scope and a client under load, on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 import typer
 
-from scope_async.cli.demo.display import DemoScreen
+from scope_async.cli.demo.display import DemoDisplay
 from scope_async.cli.demo.load import Load, LoadStats, TokenWaits
 from scope_async.cli.demo.summary import Summary
 from scope_async.cli.env_file import credential_variables
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from scope_async.local import Journal
 
 TOKEN_TTL = 4.0
-"""Seconds: short, so that a demo of a quarter of a minute sees many renewals."""
+"""Seconds: short, so that a demo of 15 seconds sees several refreshes."""
 
 _PROMPT = "greeting"
 _CONTENT = "Hello, {{name}}! Welcome to {{app}}."
 _POLL = 0.1
 _OVERLAP = 600.0
 _PATIENCE = 5 * TOKEN_TTL
-"""Seconds that the new key may take to come into use; the next renewal brings it."""
+"""Seconds that the client may take to use the new key; the next refresh brings it."""
 
 
 def demo(
@@ -44,46 +44,46 @@ def demo(
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="How many coroutines.")] = 500,
     as_json: AsJson = False,
 ) -> None:
-    """Run Local Scope and load it: short tokens, and a key that is replaced on the way.
+    """Run Local Scope and load it, with short-lived tokens and a key rotation.
 
-    Exits with 0 only when no request failed and the token was renewed at least once.
+    Exits with 0 if every request succeeded and the token was refreshed under load.
     """
-    screen = DemoScreen(silent=as_json)
-    summary = run(Demo(seconds, concurrency, screen).run())
+    display = DemoDisplay(silent=as_json)
+    summary = run(Demo(seconds, concurrency, display).run())
     if as_json:
         print_json({**attrs.asdict(summary), "succeeded": summary.succeeded})
     else:
-        screen.summary(summary)
+        display.summary(summary)
     if not summary.succeeded:
         raise typer.Exit(EXIT_REFUSED)
 
 
 class Demo:
-    """One run: a Local Scope, a client that reads its environment, load, and a rotation half-way."""
+    """One run: a Local Scope, a client configured by the environment, load, and a rotation half-way."""
 
-    def __init__(self, seconds: float, concurrency: int, screen: DemoScreen) -> None:
+    def __init__(self, seconds: float, concurrency: int, display: DemoDisplay) -> None:
         self._seconds = seconds
         self._concurrency = concurrency
-        self._screen = screen
+        self._display = display
         self._waits = TokenWaits()
 
     async def run(self) -> Summary:
-        """Return the figures of the run.
+        """Return the figures of the run; failed requests are figures, too.
 
         Raises:
-            ScopeError: it could not be carried out; failed requests are figures, not errors.
+            ScopeError: the run could not be carried out.
         """
-        from scope_async.local import LocalScope  # noqa: PLC0415 - the other commands do without the extra
+        from scope_async.local import LocalScope  # noqa: PLC0415 - an extra that other commands do not need
 
         async with (
             LocalScope(token_ttl=TOKEN_TTL) as local,
             ApiKeyAdmin(local.url, local.admin_token) as admin,
         ):
             await local.add_prompt(_PROMPT, _CONTENT)
-            self._screen.step(f"Local Scope is at {local.url}; its tokens live {TOKEN_TTL:g} s")
+            self._display.step(f"Local Scope is at {local.url}; its tokens live {TOKEN_TTL:g} s")
             key = await admin.create("demo-service")
-            self._screen.step(f"created the API key {key.api_key}")
-            with _exported(local.url, key.credentials(local.org_id)):
+            self._display.step(f"created the API key {key.api_key}")
+            with _exported_variables(local.url, key.credentials(local.org_id)):
                 async with ScopeClient.from_env(hooks=[self._waits]) as scope:
                     return await self._client(scope, admin, key, local.journal)
 
@@ -92,51 +92,51 @@ class Demo:
     ) -> Summary:
         version = await scope.get_prompt_version(_PROMPT)
         text = version.render(name="Alice", app="Scope")
-        self._screen.step(f"fetched version {version.version_number} of {_PROMPT!r} and rendered it: {text}")
-        self._waits.begin()
+        self._display.step(f"fetched version {version.version_number} of {_PROMPT!r} and rendered it: {text}")
+        self._waits.start_measuring()
         before, answered_before = scope.tokens.status().exchanges, journal.count("prompt")
-        with self._screen.live(self._seconds, self._concurrency):
-            tally = await self._load(scope, admin, key)
+        with self._display.live(self._seconds, self._concurrency):
+            stats = await self._load(scope, admin, key)
         exchanges = scope.tokens.status().exchanges
         answered = journal.count("prompt") - answered_before
         return Summary.of(
-            tally, self._waits, answered=answered, exchanges=exchanges, renewals=exchanges - before
+            stats, self._waits, answered=answered, exchanges=exchanges, renewals=exchanges - before
         )
 
     async def _load(self, scope: ScopeClient, admin: ApiKeyAdmin, key: NewApiKey) -> LoadStats:
-        """Load the client, also beyond the time when the rotation has not come to its end by then."""
+        """Load the client until the time is over and the rotation has finished."""
         rotation = asyncio.create_task(self._rotate(scope, admin, key))
         try:
             async with Load(scope, _PROMPT, concurrency=self._concurrency) as load:
                 ends_at = time.monotonic() + self._seconds
                 while time.monotonic() < ends_at or not rotation.done():
                     await asyncio.sleep(_POLL)
-                    self._screen.show(load.tally(), scope.tokens.status(), self._waits)
+                    self._display.show(load.stats(), scope.tokens.status(), self._waits)
                     if rotation.done():
                         rotation.result()
-            return load.tally()
+            return load.stats()
         finally:
             rotation.cancel()
             await asyncio.wait({rotation})
 
     async def _rotate(self, scope: ScopeClient, admin: ApiKeyAdmin, old: NewApiKey) -> None:
-        """Replace the key as an administrator does: make a new one, bring it into use, revoke the old one."""
+        """Replace the key as an administrator does: create one, bring it into use, revoke the old one."""
         await asyncio.sleep(self._seconds / 2)
         new = await admin.rotate(old.api_key, overlap=_OVERLAP)
         os.environ.update(credential_variables(new.credentials(old.org_id)))
-        self._screen.step(f"rotated: {new.api_key} is in the environment")
+        self._display.step(f"rotated: {new.api_key} is in the environment")
         deadline = time.monotonic() + _PATIENCE
         while (token := scope.tokens.peek()) is None or token.api_key != new.api_key:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the new key {new.api_key} did not come into use within {_PATIENCE:g} s")
             await asyncio.sleep(_POLL)
         await admin.revoke(old.api_key, reason="replaced in the demo")
-        self._screen.step(f"the new key is in use; revoked {old.api_key}")
+        self._display.step(f"the new key is in use; revoked {old.api_key}")
 
 
 @contextmanager
-def _exported(url: str, credentials: ApiKeyCredentials) -> Iterator[None]:
-    """Set the five `SCOPE_*` variables, and no other, while the demo runs."""
+def _exported_variables(url: str, credentials: ApiKeyCredentials) -> Iterator[None]:
+    """Set exactly five `SCOPE_*` variables while the demo runs."""
     ours = {name for names in CREDENTIAL_VARIABLES.values() for name in names} | {*OPTION_VARIABLES.values()}
     before = {name: os.environ.pop(name) for name in ours if name in os.environ}
     os.environ.update(credential_variables(credentials))

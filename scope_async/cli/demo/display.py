@@ -1,4 +1,4 @@
-"""What the demo shows while it runs and at its end."""
+"""The display of the demo: progress and summary."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from scope_async.cli.demo.summary import Summary
 from scope_async.cli.output import stdout
 
 _LINE_EVERY = 3.0
-"""Seconds between two lines where there is no terminal to draw on."""
+"""Seconds between two lines of progress without a terminal."""
 
 
-class DemoScreen:
-    """A live display on a terminal, lines elsewhere, nothing when `silent`."""
+class DemoDisplay:
+    """A progress bar on a terminal, lines elsewhere, nothing if `silent`."""
 
     def __init__(self, *, silent: bool) -> None:
         self._console = Console(quiet=True) if silent else stdout()
@@ -31,12 +31,12 @@ class DemoScreen:
         self._next_line = 0.0
 
     def step(self, text: str) -> None:
-        """Say that something was done."""
+        """Print a finished step."""
         self._console.print(f"[green]✓[/] {escape(text)}")
 
     @contextmanager
     def live(self, seconds: float, concurrency: int) -> Iterator[None]:
-        """Show the load inside; it is expected to last `seconds`."""
+        """Show the progress of the load in the block, which lasts about `seconds`."""
         self._console.print(f"[bold]{concurrency} coroutines fetch and render for {seconds:g} s[/]")
         self._seconds = seconds
         if not self._console.is_terminal:
@@ -48,28 +48,28 @@ class DemoScreen:
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
             console=self._console,
-            auto_refresh=False,  # its thread would take the processor from the load
+            auto_refresh=False,  # its thread would slow the load
         )
         self._bar = self._progress.add_task("", total=seconds)
         with self._progress:
             yield
         self._progress = None
 
-    def show(self, tally: LoadStats, status: TokenStatus, waits: TokenWaits) -> None:
-        """Show the figures of this moment."""
+    def show(self, stats: LoadStats, status: TokenStatus, waits: TokenWaits) -> None:
+        """Show the current figures."""
         text = (
-            f"{tally.requests:,} requests, {tally.failures:,} failures, token no. {status.generation}"
+            f"{stats.requests:,} requests, {stats.failures:,} failures, token no. {status.generation}"
             f" ({status.state}), longest wait for a token {_milliseconds(waits.longest)}"
         )
         if self._progress is not None:
-            done = min(tally.seconds, self._seconds)
+            done = min(stats.seconds, self._seconds)
             self._progress.update(self._bar, completed=done, description=text, refresh=True)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY
-            self._console.print(f"  {tally.seconds:4.0f} s  {text}")
+            self._console.print(f"  {stats.seconds:4.0f} s  {text}")
 
     def summary(self, summary: Summary) -> None:
-        """Print the table at the end."""
+        """Print the final table."""
         table = Table(box=None, show_header=False, pad_edge=False, title_justify="left")
         table.add_column()
         table.add_column(justify="right")

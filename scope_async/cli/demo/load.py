@@ -1,4 +1,4 @@
-"""Load for the demo: many coroutines that fetch and render, and what became of them."""
+"""The load of the demo: many coroutines that fetch and render a prompt."""
 
 from __future__ import annotations
 
@@ -11,28 +11,25 @@ import attrs
 
 from scope_async.client import ScopeClient
 from scope_async.errors import ScopeError
-from scope_async.telemetry.events import Event, TokenExchanged, TokenWaited
+from scope_async.telemetry.events import Event, TokenWaited
 
 _PAUSE_AFTER_FAILURE = 0.1
 
 
 class TokenWaits:
-    """A hook that remembers how long callers waited for a token, before and after `begin`; in seconds."""
+    """A hook that records how long requests waited for a token; in seconds."""
 
     def __init__(self) -> None:
         self.cold_start = 0.0
         self.longest = 0.0
         self.count = 0
-        self.tokens = 0
         self._under_load = False
 
-    def begin(self) -> None:
-        """Count from here on: what was waited before belongs to the cold start."""
+    def start_measuring(self) -> None:
+        """Measure the load from now on; earlier waits belong to the cold start."""
         self._under_load = True
 
     def __call__(self, event: Event, /) -> None:
-        if isinstance(event, TokenExchanged):
-            self.tokens += 1
         if not isinstance(event, TokenWaited):
             return
         waited = event.duration_ms / 1000
@@ -45,7 +42,7 @@ class TokenWaits:
 
 @attrs.frozen
 class LoadStats:
-    """What the load has come to at one moment."""
+    """The figures of the load so far."""
 
     seconds: float
     requests: int
@@ -59,9 +56,9 @@ class LoadStats:
 
 
 class Load:
-    """Coroutines that each fetch a prompt from the service and render it, again and again.
+    """Coroutines that fetch a prompt from the service and render it in a loop.
 
-    `async with` starts them; leaving lets each one finish the request that it has under way.
+    `async with` starts them; leaving waits for the running request of each.
     """
 
     def __init__(self, scope: ScopeClient, prompt: str, *, concurrency: int) -> None:
@@ -90,21 +87,21 @@ class Load:
             if isinstance(outcome, Exception):
                 raise outcome
 
-    def tally(self) -> LoadStats:
-        """Return the figures so far; never waits."""
+    def stats(self) -> LoadStats:
+        """Return the figures so far, without waiting."""
         until = self._ended or time.monotonic()
         failures = self._reasons.total()
         return LoadStats(until - self._started, self._requests, failures, dict(self._reasons))
 
     async def _work(self, number: int) -> None:
         values = {"name": f"coroutine {number}", "app": "Scope"}
-        wanted = f"Hello, coroutine {number}!"
+        expected = f"Hello, coroutine {number}!"
         while not self._stopping:
             self._requests += 1
             try:
-                # Not from the cache: every round is a request that needs a valid token.
+                # Without the cache every round is a request that needs a valid token.
                 version = await self._scope.get_prompt_version(self._prompt, cache=False)
-                if not version.render(values).startswith(wanted):
+                if not version.render(values).startswith(expected):
                     self._reasons["wrong text"] += 1
             except ScopeError as error:
                 self._reasons[f"{type(error).__name__}: {error}"[:200]] += 1

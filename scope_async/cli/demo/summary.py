@@ -1,4 +1,4 @@
-"""What the demo found out."""
+"""The summary of the demo."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Summary:
     """The demo's figures; times are in seconds.
 
     Attributes:
-        answered: by Local Scope, as its journal counts; what is more than `requests` was sent
-            again, when the revoked key's token was refused on its way.
-        token_exchanges: all of them, the first one included; renewals are those under load.
-        longest_token_wait: of any request under load; the cold start before it is apart.
+        answered: replies of Local Scope, by its journal; the surplus over `requests` are retries
+            after the token of the revoked key was refused.
+        token_exchanges: all exchanges, the first one included; renewals are those under load.
+        longest_token_wait: of a request under load, without the cold start.
     """
 
     seconds: float
@@ -33,15 +33,15 @@ class Summary:
     cold_start_token_wait: float
 
     @classmethod
-    def of(cls, tally: LoadStats, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
+    def of(cls, stats: LoadStats, waits: TokenWaits, *, answered: int, exchanges: int, renewals: int) -> Self:
         """Return the figures of a load that has ended."""
         return cls(
-            seconds=round(tally.seconds, 3),
-            requests=tally.requests,
+            seconds=round(stats.seconds, 3),
+            requests=stats.requests,
             answered=answered,
-            failures=tally.failures,
-            reasons=tally.reasons,
-            requests_per_second=round(tally.rate, 1),
+            failures=stats.failures,
+            reasons=stats.reasons,
+            requests_per_second=round(stats.rate, 1),
             token_exchanges=exchanges,
             token_renewals=renewals,
             longest_token_wait=round(waits.longest, 6),
@@ -51,5 +51,5 @@ class Summary:
 
     @property
     def succeeded(self) -> bool:
-        """True when nothing failed, every request went out, and the token was renewed under load."""
+        """True if every request succeeded and the token was refreshed under load."""
         return 0 < self.requests <= self.answered and self.failures == 0 and self.token_renewals > 0

@@ -17,16 +17,16 @@ from scope_async.local.web.request import ApiProblem, RequestContext, Route, rep
 
 _ROUNDED = 0.05
 _FIELD_LIMIT = 512
-_NOBODY = digest("nobody has this secret")
+_UNKNOWN_KEY = digest("the secret of an unknown API key")
 
 
 class AuthApi:
     """Turns an API key and its secret into an access token."""
 
-    def __init__(self, store: Store, signer: Signer, attempts: LoginThrottle) -> None:
+    def __init__(self, store: Store, signer: Signer, login_throttle: LoginThrottle) -> None:
         self._store = store
         self._signer = signer
-        self._attempts = attempts
+        self._login_throttle = login_throttle
         self._last: dict[str, IssuedToken] = {}
 
     def routes(self) -> tuple[Route, ...]:
@@ -35,15 +35,15 @@ class AuthApi:
             Route("POST", SDK_TOKEN, "exchange", self._sdk_token),
         )
 
-    async def _login(self, call: RequestContext) -> web.Response:
-        return await self._exchange(call, "client_id", "client_secret")
+    async def _login(self, context: RequestContext) -> web.Response:
+        return await self._exchange(context, "client_id", "client_secret")
 
-    async def _sdk_token(self, call: RequestContext) -> web.Response:
-        return await self._exchange(call, "key_id", "key_secret")
+    async def _sdk_token(self, context: RequestContext) -> web.Response:
+        return await self._exchange(context, "key_id", "key_secret")
 
-    async def _exchange(self, call: RequestContext, key_field: str, secret_field: str) -> web.Response:
+    async def _exchange(self, context: RequestContext, key_field: str, secret_field: str) -> web.Response:
         names = ("account_id", key_field, secret_field)
-        fields = await call.fields(required=names)
+        fields = await context.fields(required=names)
         for name in names:
             value = fields[name]
             if not isinstance(value, str) or not 0 < len(value) <= _FIELD_LIMIT:
@@ -51,8 +51,8 @@ class AuthApi:
                     422, "validation_error", f"{name}: a string of 1 to {_FIELD_LIMIT} characters"
                 )
         org_id, api_key, secret = (fields[name] for name in names)
-        key = self._authenticate(call, org_id, api_key, secret)
-        faults = {fault.kind: fault for fault in call.token_faults}
+        key = self._authenticate(context, org_id, api_key, secret)
+        faults = {fault.kind: fault for fault in context.token_faults}
         token = self._token(key, faults)
         document: dict[str, object] = {
             "access_token": token.value,
@@ -74,33 +74,33 @@ class AuthApi:
 
     def _lifetime(self, token: IssuedToken) -> float:
         left = max(0.0, round(token.expires_at - self._store.clock.time(), 3))
-        # The milliseconds that signing took are nobody's concern, and many clients read whole seconds only.
+        # Signing took some milliseconds, and many clients read whole seconds only.
         whole = round(left)
         return whole if abs(left - whole) < _ROUNDED else left
 
-    def _authenticate(self, call: RequestContext, org_id: str, api_key: str, secret: str) -> KeyRecord:
-        key = self._store.keys.find(api_key)
-        call.api_key = None if key is None else api_key
-        address, now = call.request.remote or "", self._store.clock.time()
-        # One path for an unknown key and for a wrong secret: same work, same answer.
-        stored = _NOBODY if key is None else key.secret_digest
+    def _authenticate(self, context: RequestContext, org_id: str, api_key: str, secret: str) -> KeyRecord:
+        key = self._store.keys.find_key(api_key)
+        context.api_key = None if key is None else api_key
+        address, now = context.request.remote or "", self._store.clock.time()
+        # An unknown key and a wrong secret cost the same time and get the same answer.
+        stored = _UNKNOWN_KEY if key is None else key.secret_digest
         right = hmac.compare_digest(digest(secret), stored) & is_intact(secret)
         right &= hmac.compare_digest(digest(org_id), digest(self._store.org_id))
         known = None if key is None else api_key
-        wait = self._attempts.check(address, api_key)
+        wait = self._login_throttle.check(address, api_key)
         if wait is not None:
-            self._store.activity.refused(known, now, address, "too_many_attempts")
+            self._store.audit_log.refused(known, now, address, "too_many_attempts")
             raise _too_many(wait)
         if key is None or not right:
-            self._store.activity.refused(known, now, address, "invalid_credentials")
-            self._attempts.failed(address, api_key)
+            self._store.audit_log.refused(known, now, address, "invalid_credentials")
+            self._login_throttle.add_failure(address, api_key)
             raise ApiProblem(
                 401, "invalid_credentials", "the organization, API key or API secret is not right"
             )
         if (status := key.status_at(now)) != "active":
-            self._store.activity.refused(api_key, now, address, f"api_key_{status}")
+            self._store.audit_log.refused(api_key, now, address, f"api_key_{status}")
             raise ApiProblem(401, f"api_key_{status}", f"the API key is {status}")
-        self._store.activity.exchanged(api_key, now, address)
+        self._store.audit_log.exchanged(api_key, now, address)
         return key
 
 

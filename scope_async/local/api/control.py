@@ -1,4 +1,4 @@
-"""What tests in any language do with a Local Scope: faults, clock, journal, prompts, state."""
+"""The control API: faults, clock, journal, prompts and state, for tests in any language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VERSION = "/local/prompts/{name:[^/]+}/versions/{version_id:[^/]+}"
 
 
 class Controlled(Protocol):
-    """The part of `LocalScope` that can be controlled from outside."""
+    """The part of `LocalScope` that the control API calls."""
 
     clock: FakeClock
     faults: Faults
@@ -50,11 +50,11 @@ class Controlled(Protocol):
 class ControlApi:
     """`/local/…`: the methods of `LocalScope` over HTTP, for an administrator.
 
-    Its calls count as `control`: no fault hits them, so that a fault can always be removed.
+    Its requests count as `control`, which faults leave alone: a fault can always be removed.
     """
 
-    def __init__(self, access: Authenticator, scope: Controlled) -> None:
-        self._access = access
+    def __init__(self, authenticator: Authenticator, scope: Controlled) -> None:
+        self._authenticator = authenticator
         self._scope = scope
 
     def routes(self) -> tuple[Route, ...]:
@@ -81,38 +81,40 @@ class ControlApi:
         )
 
     def _guarded(self, handler: Handler) -> Handler:
-        async def serve(call: RequestContext) -> web.StreamResponse:
-            self._access.administrator(call)
-            return await handler(call)
+        async def serve(context: RequestContext) -> web.StreamResponse:
+            self._authenticator.require_admin(context)
+            return await handler(context)
 
         return serve
 
     async def _list_faults(self, _: RequestContext) -> web.Response:
         return reply({"data": [_fault(active) for active in self._scope.faults.active]})
 
-    async def _add_fault(self, call: RequestContext) -> web.Response:
-        fields = await call.fields(optional=None)
+    async def _add_fault(self, context: RequestContext) -> web.Response:
+        fields = await context.fields(optional=None)
         text = fields.get("fault")
-        fault = Fault.parse(text) if isinstance(text, str) and len(fields) == 1 else Fault.read(fields)
+        fault = (
+            Fault.parse(text) if isinstance(text, str) and len(fields) == 1 else Fault.from_document(fields)
+        )
         return reply(_fault(self._scope.faults.add(fault)), status=201)
 
     async def _clear_faults(self, _: RequestContext) -> web.Response:
         self._scope.faults.clear()
         return reply({"data": []})
 
-    async def _remove_fault(self, call: RequestContext) -> web.Response:
-        wanted = int(call.request.match_info["id"])
+    async def _remove_fault(self, context: RequestContext) -> web.Response:
+        fault_id = int(context.request.match_info["id"])
         for active in self._scope.faults.active:
-            if active.id == wanted:
+            if active.id == fault_id:
                 active.remove()
                 return reply(_fault(active))
-        raise ApiProblem(404, "fault_not_found", f"fault {wanted} is not active")
+        raise ApiProblem(404, "fault_not_found", f"fault {fault_id} is not active")
 
     async def _clock(self, _: RequestContext) -> web.Response:
         return self._now()
 
-    async def _advance(self, call: RequestContext) -> web.Response:
-        seconds = (await call.fields(required=("advance",)))["advance"]
+    async def _advance(self, context: RequestContext) -> web.Response:
+        seconds = (await context.fields(required=("advance",)))["advance"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:  # noqa: PLR2004 - some 30 years
             raise ValidationError("advance: seconds, from 0 to a thousand million")
         self._scope.clock.advance(seconds)
@@ -122,8 +124,8 @@ class ControlApi:
         now = self._scope.clock.time()
         return reply({"now": iso(now), "time": now})
 
-    async def _journal(self, call: RequestContext) -> web.Response:
-        operation = call.request.query.get("operation")
+    async def _journal(self, context: RequestContext) -> web.Response:
+        operation = context.request.query.get("operation")
         entries = [e for e in self._scope.journal.entries if operation in (None, e.operation)]
         counts = {name: self._scope.journal.count(name) for name in ("exchange", "prompt", "keys", "any")}
         return reply({"data": [entry.document() for entry in entries], "counts": counts})
@@ -132,9 +134,9 @@ class ControlApi:
         self._scope.journal.clear()
         return reply({"data": []})
 
-    async def _add_prompt(self, call: RequestContext) -> web.Response:
+    async def _add_prompt(self, context: RequestContext) -> web.Response:
         options = ("metadata", "prompt_type", "tags", "publish", "promote")
-        fields = await call.fields(required=("name", "content"), optional=options)
+        fields = await context.fields(required=("name", "content"), optional=options)
         version = await self._scope.add_prompt(**fields)
         return reply(_version(version), status=201)
 
@@ -145,14 +147,14 @@ class ControlApi:
     async def _export(self, _: RequestContext) -> web.Response:
         return reply(await self._scope.export_state(), headers={"Cache-Control": "no-store"})
 
-    async def _import(self, call: RequestContext) -> web.Response:
-        await self._scope.import_state(await call.fields(optional=None, limit=_STATE_LIMIT))
+    async def _import(self, context: RequestContext) -> web.Response:
+        await self._scope.import_state(await context.fields(optional=None, limit=_STATE_LIMIT))
         return reply({"status": "ok"})
 
 
 def _changing(change: Callable[[str, str], Awaitable[StoredVersion]]) -> Handler:
-    async def serve(call: RequestContext) -> web.Response:
-        match = call.request.match_info
+    async def serve(context: RequestContext) -> web.Response:
+        match = context.request.match_info
         return reply(_version(await change(match["name"], match["version_id"])))
 
     return serve

@@ -36,15 +36,15 @@ _MAX_PAGE = 200
 _IDEMPOTENCY_LIMIT = 255
 _KEYS = "/api/v1/api-keys"
 _KEY = f"{_KEYS}/{{api_key:[^/]+}}"
-_ONCE = {"Cache-Control": "no-store"}
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class KeysApi:
-    """Creates, lists, rotates and revokes API keys for an administrator."""
+    """Creates, lists, rotates and revokes API keys; requires the admin token."""
 
-    def __init__(self, store: Store, access: Authenticator) -> None:
+    def __init__(self, store: Store, authenticator: Authenticator) -> None:
         self._store = store
-        self._access = access
+        self._authenticator = authenticator
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -56,21 +56,21 @@ class KeysApi:
             Route("GET", f"{_KEY}/events", "keys", self._events),
         )
 
-    async def _create(self, call: RequestContext) -> web.Response:
-        self._access.administrator(call)
-        fields = await call.fields(required=("name",), optional=("environment", "expires_in"))
+    async def _create(self, context: RequestContext) -> web.Response:
+        self._authenticator.require_admin(context)
+        fields = await context.fields(required=("name",), optional=("environment", "expires_in"))
         environment = fields.get("environment")
         new_key = await self._store.keys.create(
             check_name(fields["name"]),
             environment=check_environment("production" if environment is None else environment),
             expires_in=check_lifetime(fields.get("expires_in")),
-            act=_act(call),
+            audit=_audit_context(context),
         )
         return self._new(new_key)
 
-    async def _list(self, call: RequestContext) -> web.Response:
-        self._access.administrator(call)
-        query = call.request.query
+    async def _list(self, context: RequestContext) -> web.Response:
+        self._authenticator.require_admin(context)
+        query = context.request.query
         status = _one_of("status", query.get("status"), STATUSES)
         environment = _one_of("environment", query.get("environment"), ENVIRONMENTS)
         now = self._store.clock.time()
@@ -80,34 +80,36 @@ class KeysApi:
             for record in self._store.keys.all()
             if (status is None or record.status_at(now) == status)
             and (environment is None or record.environment == environment)
-            and (after is None or _place(record) > after)
+            and (after is None or _sort_key(record) > after)
         ]
         page, following = _page(records, _limit(query.get("limit")))
-        cursor = _cursor(_place(page[-1])) if following else None
+        cursor = _cursor(_sort_key(page[-1])) if following else None
         return reply({"data": [self._document(record) for record in page], "next_cursor": cursor})
 
-    async def _get(self, call: RequestContext) -> web.Response:
-        self._access.administrator(call)
-        return reply(self._document(self._store.keys.get(call.request.match_info["api_key"])))
+    async def _get(self, context: RequestContext) -> web.Response:
+        self._authenticator.require_admin(context)
+        return reply(self._document(self._store.keys.get_key(context.request.match_info["api_key"])))
 
-    async def _revoke(self, call: RequestContext) -> web.Response:
-        self._access.administrator(call)
-        fields = await call.fields(optional=("reason",))
-        api_key, reason = call.request.match_info["api_key"], check_reason(fields.get("reason"))
-        record = await self._store.keys.revoke(api_key, reason=reason, act=_act(call))
+    async def _revoke(self, context: RequestContext) -> web.Response:
+        self._authenticator.require_admin(context)
+        fields = await context.fields(optional=("reason",))
+        api_key, reason = context.request.match_info["api_key"], check_reason(fields.get("reason"))
+        record = await self._store.keys.revoke(api_key, reason=reason, audit=_audit_context(context))
         return reply(self._document(record))
 
-    async def _rotate(self, call: RequestContext) -> web.Response:
-        self._access.administrator(call)
-        fields = await call.fields(optional=("overlap",))
+    async def _rotate(self, context: RequestContext) -> web.Response:
+        self._authenticator.require_admin(context)
+        fields = await context.fields(optional=("overlap",))
         overlap = check_overlap(fields.get("overlap", DEFAULT_OVERLAP))
-        api_key = call.request.match_info["api_key"]
-        return self._new(await self._store.keys.rotate(api_key, overlap=overlap, act=_act(call)))
+        api_key = context.request.match_info["api_key"]
+        return self._new(
+            await self._store.keys.rotate(api_key, overlap=overlap, audit=_audit_context(context))
+        )
 
-    async def _events(self, call: RequestContext) -> web.Response:
-        self._access.administrator(call)
-        query = call.request.query
-        events = await self._store.keys.events(call.request.match_info["api_key"])
+    async def _events(self, context: RequestContext) -> web.Response:
+        self._authenticator.require_admin(context)
+        query = context.request.query
+        events = await self._store.keys.events(context.request.match_info["api_key"])
         begin = _read_offset(query.get("cursor"))
         page, following = _page(events[begin:], _limit(query.get("limit")))
         cursor = _cursor((begin + len(page), "")) if following else None
@@ -115,12 +117,12 @@ class KeysApi:
         return reply({"data": data, "next_cursor": cursor})
 
     def _document(self, record: KeyRecord) -> dict[str, Any]:
-        last_used_at = self._store.activity.last_used_at(record.api_key)
+        last_used_at = self._store.audit_log.last_used_at(record.api_key)
         return record.document(now=self._store.clock.time(), last_used_at=last_used_at)
 
     def _new(self, new_key: NewKey) -> web.Response:
         shown_once = {"api_secret": new_key.api_secret, "org_id": self._store.org_id}
-        return reply({**self._document(new_key.record), **shown_once}, status=201, headers=_ONCE)
+        return reply({**self._document(new_key.record), **shown_once}, status=201, headers=_NO_STORE)
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> str | None:
@@ -144,7 +146,7 @@ def _page(items: Sequence[T], limit: int) -> tuple[Sequence[T], bool]:
     return items[:limit], len(items) > limit
 
 
-def _place(record: KeyRecord) -> tuple[float, str]:
+def _sort_key(record: KeyRecord) -> tuple[float, str]:
     return -record.created_at, record.api_key
 
 
@@ -159,26 +161,26 @@ def _read_cursor(text: str | None) -> tuple[float, str] | None:
         number, name = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         place = float(number), str(name)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise _not_ours() from error
+        raise _invalid_cursor() from error
     if not math.isfinite(place[0]):
-        raise _not_ours()
+        raise _invalid_cursor()
     return place
 
 
 def _read_offset(text: str | None) -> int:
     number, name = _read_cursor(text) or (0.0, "")
-    # The cursor of another list, or a negative one, would give the same page for ever.
+    # With the cursor of another list, or a negative one, a client would get one page for ever.
     if name or number < 0 or not number.is_integer():
-        raise _not_ours()
+        raise _invalid_cursor()
     return int(number)
 
 
-def _not_ours() -> ValidationError:
-    return ValidationError("cursor: not one that this service gave out")
+def _invalid_cursor() -> ValidationError:
+    return ValidationError("cursor: this service has not issued it")
 
 
-def _act(call: RequestContext) -> AuditContext:
-    idempotency_key = call.request.headers.get("Idempotency-Key")
+def _audit_context(context: RequestContext) -> AuditContext:
+    idempotency_key = context.request.headers.get("Idempotency-Key")
     if idempotency_key is not None and not 0 < len(idempotency_key) <= _IDEMPOTENCY_LIMIT:
         raise ValidationError(f"Idempotency-Key: 1 to {_IDEMPOTENCY_LIMIT} characters")
-    return AuditContext("admin", call.request.remote, idempotency_key)
+    return AuditContext("admin", context.request.remote, idempotency_key)

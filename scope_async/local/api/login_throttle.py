@@ -1,4 +1,4 @@
-"""How often someone may guess."""
+"""Limits on failed token exchanges."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class _Counter:
 
 
 class LoginThrottle:
-    """Counts failed exchanges by address and by key.
+    """Counts failed exchanges by address and by API key.
 
-    An address over its limit gets no exchange. A key over its limit gets none from the
-    addresses that failed with it: whoever guesses cannot lock out the service that has
-    the right secret.
+    An address over its limit is refused. A key over its limit is refused to the addresses that
+    failed with it, so that an attacker cannot lock out the service that has the right secret.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -32,7 +31,7 @@ class LoginThrottle:
         self._counters: dict[tuple[str, str], _Counter] = {}
 
     def check(self, address: str, api_key: str) -> float | None:
-        """Return None, or for how many seconds this exchange is still refused."""
+        """Return how many seconds this exchange is still refused, or None if it is allowed."""
         if not self._counters:
             return None
         wait = self._over((address, ""), PER_ADDRESS)
@@ -40,28 +39,30 @@ class LoginThrottle:
             wait = self._over(("", api_key), PER_KEY)
         return wait
 
-    def failed(self, address: str, api_key: str) -> None:
+    def add_failure(self, address: str, api_key: str) -> None:
         """Count a failed exchange."""
         now = self._clock.monotonic()
-        for who in ((address, ""), ("", api_key), (address, api_key)):
-            counter = self._counters.get(who)
+        for source in ((address, ""), ("", api_key), (address, api_key)):
+            counter = self._counters.get(source)
             if counter is None or now - counter.since >= WINDOW:
-                counter = self._counters[who] = _Counter(now)
+                counter = self._counters[source] = _Counter(now)
             counter.failures += 1
         if len(self._counters) > _COUNTERS_KEPT:
-            self._forget(now)
+            self._drop_old(now)
 
-    def clear(self) -> None:
+    def clear_failures(self) -> None:
         self._counters.clear()
 
-    def _over(self, who: tuple[str, str], limit: int) -> float | None:
-        counter = self._counters.get(who)
+    def _over(self, source: tuple[str, str], limit: int) -> float | None:
+        counter = self._counters.get(source)
         if counter is None or counter.failures < limit:
             return None
         left = counter.since + WINDOW - self._clock.monotonic()
         return left if left > 0 else None
 
-    def _forget(self, now: float) -> None:
-        alive = {who: counter for who, counter in self._counters.items() if now - counter.since < WINDOW}
-        newest = sorted(alive.items(), key=lambda item: item[1].since)[-_COUNTERS_KEPT // 2 :]
+    def _drop_old(self, now: float) -> None:
+        recent = {
+            source: counter for source, counter in self._counters.items() if now - counter.since < WINDOW
+        }
+        newest = sorted(recent.items(), key=lambda item: item[1].since)[-_COUNTERS_KEPT // 2 :]
         self._counters = dict(newest)

@@ -1,4 +1,4 @@
-"""Prompt versions, as contract 1.3 reads them."""
+"""Prompt versions over HTTP (contract 1.3)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from scope_async.local.store.store import Store
 from scope_async.local.web.authentication import Authenticator
 from scope_async.local.web.request import RequestContext, Route
 
-# A percent-encoded slash or brace is part of the name, so everything but a plain slash fits.
+# A percent-encoded slash or brace is part of the name, so the segment takes all but a plain slash.
 _PROMPT = "/api/v1/prompts/{name:[^/]+}"
 
 
 class PromptsApi:
-    """Answers with bytes that were made when the version last changed."""
+    """Answers with prompt versions; bodies of labels are encoded once per change."""
 
-    def __init__(self, store: Store, access: Authenticator) -> None:
+    def __init__(self, store: Store, authenticator: Authenticator) -> None:
         self._prompts = store.prompts
-        self._access = access
+        self._authenticator = authenticator
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -26,18 +26,18 @@ class PromptsApi:
             Route("GET", f"{_PROMPT}/versions/{{version_id:[^/]+}}", "prompt", self._version),
         )
 
-    async def _production(self, call: RequestContext) -> web.Response:
-        self._access.key_of(call)
-        return _reply(self._prompts.labelled(call.request.match_info["name"], "production"))
+    async def _production(self, context: RequestContext) -> web.Response:
+        self._authenticator.authenticate(context)
+        return _reply(self._prompts.body_by_label(context.request.match_info["name"], "production"))
 
-    async def _latest(self, call: RequestContext) -> web.Response:
-        self._access.key_of(call)
-        return _reply(self._prompts.labelled(call.request.match_info["name"], "latest"))
+    async def _latest(self, context: RequestContext) -> web.Response:
+        self._authenticator.authenticate(context)
+        return _reply(self._prompts.body_by_label(context.request.match_info["name"], "latest"))
 
-    async def _version(self, call: RequestContext) -> web.Response:
-        self._access.key_of(call)
-        match = call.request.match_info
-        return _reply(self._prompts.versioned(match["name"], match["version_id"]))
+    async def _version(self, context: RequestContext) -> web.Response:
+        self._authenticator.authenticate(context)
+        match = context.request.match_info
+        return _reply(self._prompts.body_by_version(match["name"], match["version_id"]))
 
 
 def _reply(body: bytes) -> web.Response:

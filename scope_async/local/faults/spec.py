@@ -1,4 +1,4 @@
-"""What can go wrong on demand: one fault, as data."""
+"""One fault, as data: which requests it hits, what happens and for how long."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Value = float | tuple[float, float] | str | None
 TARGETS = ("exchange", "prompt", "keys", "any")
 BODIES = ("html", "empty", "list", "missing", "error", "truncated", "binary")
 OVERSIZED = 11 * 1024 * 1024
-"""Bytes: one MiB more than what the client is willing to read."""
+"""Bytes: one MiB above the limit of the client."""
 
 
-class Limits(TypedDict, total=False):
-    """For how long a fault stays; without any, until it is removed.
+class FaultLimits(TypedDict, total=False):
+    """Limits of a fault; without any, it stays until it is removed.
 
-    `times`: for the next so many calls. `lasting`: for so many seconds of Local Scope's clock.
-    `probability`: of each call, from 0 to 1; `seed` makes the draws repeatable.
+    `times`: for that many requests. `lasting`: for that many seconds of Local Scope's clock.
+    `probability`: of each request, from 0 to 1; `seed` makes the draws repeatable.
     """
 
     times: int | None
@@ -40,7 +40,7 @@ class Limits(TypedDict, total=False):
 
 def _number(text: object, *, least: float = 0.0) -> float:
     try:
-        number = float(text)  # type: ignore[arg-type] # that is what the except is for
+        number = float(text)  # type: ignore[arg-type] # the except handles it
     except (TypeError, ValueError, OverflowError) as error:
         raise ValidationError(f"a number was expected, got {text!r}") from error
     if isinstance(text, bool) or not math.isfinite(number) or number < least:
@@ -110,10 +110,10 @@ KINDS: Mapping[str, _Kind] = {
 
 @frozen
 class Fault:
-    """One fault: of which calls, what happens, and for how long.
+    """One fault; its fields are checked and normalized.
 
     Raises:
-        ValidationError: there is no such fault; the message says what was expected.
+        ValidationError: a field is invalid; the message says what was expected.
     """
 
     operation: Target
@@ -131,7 +131,7 @@ class Fault:
         _one_of(*KINDS)(self.kind)
         read: dict[str, Any] = {"value": KINDS[self.kind].read(self.value)}
         if self.stage == "token" and self.operation not in ("exchange", "any"):
-            raise ValidationError(f"{self.kind}: only an exchange hands out tokens")
+            raise ValidationError(f"{self.kind}: only an exchange returns tokens")
         if self.times is not None:
             read["times"] = int(_number(self.times, least=1))
         if self.lasting is not None:
@@ -149,51 +149,52 @@ class Fault:
         return KINDS[self.kind].stage
 
     def matches(self, operation: str, path: str) -> bool:
-        """Tell whether a call of this operation at this path is one that the fault is about."""
+        """Return True if the fault applies to requests of this operation at this path."""
         if self.kind == "dialect":
             return path == DIALECTS[str(self.value)]
         if self.operation == "any":
-            # A token fault has nothing to do in a call that hands out none.
+            # Only an exchange returns a token.
             return operation in (("exchange",) if self.stage == "token" else TARGETS[:-1])
         return operation == self.operation
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read `operation:kind[=value][,name=value...]`, as in `prompt:status=503,retry_after=2,times=5`.
+        """Return the fault in `operation:kind[=value][,name=value...]`.
 
-        Latency is in seconds and may be drawn: `any:latency=0.1-0.3`.
+        An example: `prompt:status=503,retry_after=2,times=5`. Latency is in seconds, a number or
+        a range: `any:latency=0.1-0.3`.
 
         Raises:
-            ValidationError: the text is no fault; the message quotes it.
+            ValidationError: the text is invalid; the message quotes it.
         """
         operation, _, rest = text.partition(":")
         pairs = [part.strip().partition("=") for part in rest.split(",")]
         kind, _, value = pairs[0]
-        return cls.read(
+        return cls.from_document(
             {"operation": operation.strip(), "kind": kind, "value": value or None}
             | {name: given for name, _, given in pairs[1:]},
-            said=text,
+            quoted=text,
         )
 
     @classmethod
-    def read(cls, document: Mapping[str, Any], *, said: object = None) -> Fault:
-        """Read a fault from JSON, whose names are this class's own.
+    def from_document(cls, document: Mapping[str, Any], *, quoted: object = None) -> Fault:
+        """Return the fault in a JSON object that has the fields of this class.
 
         Raises:
-            ValidationError: the document is no fault; the message quotes `said` or the document.
+            ValidationError: a field is invalid; the message quotes `quoted` or the document.
         """
         names = {attribute.name for attribute in attrs.fields(cls)}
-        said = document if said is None else said
+        quoted = document if quoted is None else quoted
         if unknown := sorted(set(document) - names):
-            raise ValidationError(f"fault {said!r}: unknown {', '.join(unknown)}")
+            raise ValidationError(f"fault {quoted!r}: unknown {', '.join(unknown)}")
         try:
             fields: dict[str, Any] = {"operation": "any", "kind": "", **document}
             return cls(**fields)
         except ValidationError as error:
-            raise ValidationError(f"fault {said!r}: {error}") from error
+            raise ValidationError(f"fault {quoted!r}: {error}") from error
 
     def document(self) -> dict[str, Any]:
-        """Return the fault as JSON, without what was not said."""
+        """Return the fault as a JSON object without the fields that have their default."""
         default = {attribute.name: attribute.default for attribute in attrs.fields(Fault)}
         written = attrs.asdict(self)
         return {name: value for name, value in written.items() if value != default[name] and value != {}}

@@ -1,4 +1,4 @@
-"""The forms about API keys: what they offer, and what came back."""
+"""The forms of the settings page: their choices and their validation."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def _new_form_id() -> str:
 
 @frozen
 class KeyForm:
-    """A form, with the message for each field that is not right; all fields are text.
+    """A form with its values (text) and an error message for each invalid field.
 
-    `form_id` is another for every form given out, so that one sent twice acts once.
+    Every rendered form has a new `form_id`, so that a form sent twice acts once.
     """
 
     values: Mapping[str, str]
@@ -52,7 +52,7 @@ class KeyForm:
     form_id: str = field(factory=_new_form_id)
 
     @classmethod
-    def read(cls, form: Mapping[str, str], names: tuple[str, ...], errors: Mapping[str, str]) -> Self:
+    def from_fields(cls, form: Mapping[str, str], names: tuple[str, ...], errors: Mapping[str, str]) -> Self:
         values = {name: form.get(name, "") for name in names}
         form_id = form.get("form_id", "")
         if _FORM_ID.fullmatch(form_id) is None:
@@ -60,7 +60,7 @@ class KeyForm:
         return cls(values, errors, form_id)
 
     def failed(self, message: str) -> KeyForm:
-        """Return the form to try again, as a new one."""
+        """Return a new form with the same values and this message."""
         return KeyForm(self.values, {"form": message})
 
 
@@ -78,7 +78,7 @@ def read_creation(form: Mapping[str, str]) -> KeyForm:
         errors["environment"] = "Choose an environment."
     if form.get("expires_in") not in LIFETIMES:
         errors["expires_in"] = "Choose when the key expires."
-    return KeyForm.read(form, ("name", "environment", "expires_in"), errors)
+    return KeyForm.from_fields(form, ("name", "environment", "expires_in"), errors)
 
 
 def blank_rotation() -> KeyForm:
@@ -88,8 +88,8 @@ def blank_rotation() -> KeyForm:
 def read_rotation(form: Mapping[str, str]) -> KeyForm:
     errors = {}
     if form.get("overlap") not in OVERLAPS:
-        errors["overlap"] = "Choose how long the old key goes on."
-    return KeyForm.read(form, ("overlap",), errors)
+        errors["overlap"] = "Choose how long the old key stays valid."
+    return KeyForm.from_fields(form, ("overlap",), errors)
 
 
 def blank_revocation() -> KeyForm:
@@ -98,11 +98,11 @@ def blank_revocation() -> KeyForm:
 
 def read_revocation(form: Mapping[str, str], record: KeyRecord) -> KeyForm:
     errors = {}
-    # A page shows several blanks as one, so nobody can know how many to type.
+    # HTML collapses blanks, so their number cannot be read from the page.
     if form.get("name", "").split() != record.name.split():
         errors["name"] = "This is not the name of the key."
     try:
         check_reason(form.get("reason"))
     except ValidationError:
         errors["reason"] = "Use at most 500 characters."
-    return KeyForm.read(form, ("name", "reason"), errors)
+    return KeyForm.from_fields(form, ("name", "reason"), errors)

@@ -1,4 +1,4 @@
-"""Settings > API Keys: the table, and the dialogs over it."""
+"""Settings > API Keys: the table and its dialogs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scope_async.local.pages.forms import (
 )
 from scope_async.local.pages.relative_time import instant
 from scope_async.local.pages.request import PageRequest
-from scope_async.local.pages.sessions import Reveal
+from scope_async.local.pages.sessions import OneTimeSecret
 from scope_async.local.pages.table import SORTS, Row, Table, View
 from scope_async.local.store.key_models import ENVIRONMENTS, STATUSES, KeyRecord, check_name
 from scope_async.local.store.keys import AuditContext
@@ -38,76 +38,76 @@ _DIALOGS = {
     "history.html": "broad",
     "secret.html": "broad",
 }
-"""Templates that are a dialog over the table, and how wide."""
+"""Templates that are a dialog over the table, and their width."""
 _EVENTS = 100
-"""Newest lines of the audit trail that the history shows."""
+"""How many of the newest events the history shows."""
 
 
 class KeyPages:
-    """Creates, shows, rotates and revokes API keys for whoever has signed in.
+    """Creates, shows, rotates and revokes API keys for a signed-in browser.
 
-    Every dialog is an address of its own and every form is answered with a redirect, so that
-    all of it works without script, and reloading never repeats anything.
+    Every dialog has its own address and every form is answered with a redirect, so the pages
+    work without script and reloading repeats nothing.
     """
 
-    def __init__(self, store: Store, door: PageAccess) -> None:
+    def __init__(self, store: Store, access: PageAccess) -> None:
         self._store = store
-        self._door = door
+        self._access = access
 
     def routes(self) -> tuple[Route, ...]:
         table = (
             ("GET", KEYS, self._list),
             ("POST", KEYS, self._create),
             ("GET", f"{KEYS}/new", self._ask_create),
-            ("GET", f"{KEYS}/created/{{form_id:[^/]+}}", self._reveal),
+            ("GET", f"{KEYS}/created/{{form_id:[^/]+}}", self._show_secret),
             ("GET", f"{_KEY}/history", self._history),
             ("GET", f"{_KEY}/rotate", self._ask_rotate),
             ("POST", f"{_KEY}/rotate", self._rotate),
             ("GET", f"{_KEY}/revoke", self._ask_revoke),
             ("POST", f"{_KEY}/revoke", self._revoke),
         )
-        return tuple(Route(method, path, "page", self._door.private(page)) for method, path, page in table)
+        return tuple(Route(method, path, "page", self._access.private(page)) for method, path, page in table)
 
-    async def _list(self, visit: PageRequest) -> web.Response:
-        return await self._show(visit, "keys.html", notice=visit.session.take_notice())
+    async def _list(self, request: PageRequest) -> web.Response:
+        return await self._show(request, "keys.html", notice=request.session.take_notice())
 
-    async def _ask_create(self, visit: PageRequest) -> web.Response:
-        return await self._show_create(visit, blank_creation())
+    async def _ask_create(self, request: PageRequest) -> web.Response:
+        return await self._show_create(request, blank_creation())
 
-    async def _create(self, visit: PageRequest) -> web.Response:
-        form = read_creation(visit.form)
+    async def _create(self, request: PageRequest) -> web.Response:
+        form = read_creation(request.form)
         if form.errors:
-            return await self._show_create(visit, form, status=422)
+            return await self._show_create(request, form, status=422)
         lifetime = form.values["expires_in"]
         try:
             new_key = await self._store.keys.create(
                 check_name(form.values["name"]),
                 environment=form.values["environment"],
                 expires_in=float(lifetime) if lifetime else None,
-                act=_act(visit, form),
+                audit=_audit_context(request, form),
             )
         except ConflictError:
             again = form.failed("This form has been used already. To make another key, send it once more.")
-            return await self._show_create(visit, again, status=409)
-        return _revealed(visit, form, Reveal(new_key))
+            return await self._show_create(request, again, status=409)
+        return _redirect_to_secret(request, form, OneTimeSecret(new_key))
 
-    async def _show_create(self, visit: PageRequest, form: KeyForm, *, status: int = 200) -> web.Response:
-        return await self._show(visit, "create.html", status=status, form=form, lifetimes=LIFETIMES)
+    async def _show_create(self, request: PageRequest, form: KeyForm, *, status: int = 200) -> web.Response:
+        return await self._show(request, "create.html", status=status, form=form, lifetimes=LIFETIMES)
 
-    async def _reveal(self, visit: PageRequest) -> web.Response:
-        reveal = visit.session.reveals.take(visit.call.request.match_info["form_id"])
-        if reveal is None:
-            return await self._show(visit, "already_shown.html", status=410)
-        record, replaced = reveal.new_key.record, reveal.replaced
+    async def _show_secret(self, request: PageRequest) -> web.Response:
+        shown_once = request.session.one_time_secrets.take(request.http.match_info["form_id"])
+        if shown_once is None:
+            return await self._show(request, "already_shown.html", status=410)
+        record, replaced = shown_once.new_key.record, shown_once.replaced
         values = {
             "org_id": self._store.org_id,
             "api_key": record.api_key,
-            "api_secret": reveal.new_key.api_secret,
+            "api_secret": shown_once.new_key.api_secret,
         }
-        # Letters, digits and underscores: nothing that a shell would want quoted.
+        # The values are letters, digits and underscores, so a shell needs no quotes.
         exports = [f"export {CREDENTIAL_VARIABLES[name][0]}={value}" for name, value in values.items()]
         return await self._show(
-            visit,
+            request,
             "secret.html",
             record=record,
             replaced=None if replaced is None else self._row(replaced),
@@ -115,67 +115,69 @@ class KeyPages:
             exports="\n".join(exports),
         )
 
-    async def _history(self, visit: PageRequest) -> web.Response:
-        record = self._record(visit)
+    async def _history(self, request: PageRequest) -> web.Response:
+        record = self._record(request)
         now = self._store.clock.time()
         events = await self._store.keys.events(record.api_key)
         newest = [{**event, "at": instant(event["at"], now)} for event in reversed(events[-_EVENTS:])]
         return await self._show(
-            visit, "history.html", row=self._row(record), events=newest, more=len(events) - len(newest)
+            request, "history.html", row=self._row(record), events=newest, more=len(events) - len(newest)
         )
 
-    async def _ask_rotate(self, visit: PageRequest) -> web.Response:
-        return await self._show_rotate(visit, self._record(visit), blank_rotation())
+    async def _ask_rotate(self, request: PageRequest) -> web.Response:
+        return await self._show_rotate(request, self._record(request), blank_rotation())
 
-    async def _rotate(self, visit: PageRequest) -> web.Response:
-        record, form = self._record(visit), read_rotation(visit.form)
+    async def _rotate(self, request: PageRequest) -> web.Response:
+        record, form = self._record(request), read_rotation(request.form)
         if form.errors:
-            return await self._show_rotate(visit, record, form, status=422)
+            return await self._show_rotate(request, record, form, status=422)
         try:
             new_key = await self._store.keys.rotate(
-                record.api_key, overlap=float(form.values["overlap"]), act=_act(visit, form)
+                record.api_key, overlap=float(form.values["overlap"]), audit=_audit_context(request, form)
             )
         except ConflictError as error:
             again = form.failed(f"Not rotated: {error.message}.")
-            return await self._show_rotate(visit, record, again, status=409)
-        return _revealed(visit, form, Reveal(new_key, self._store.keys.get(record.api_key)))
-
-    async def _show_rotate(
-        self, visit: PageRequest, record: KeyRecord, form: KeyForm, *, status: int = 200
-    ) -> web.Response:
-        return await self._show(
-            visit, "rotate.html", status=status, row=self._row(record), form=form, overlaps=OVERLAPS
+            return await self._show_rotate(request, record, again, status=409)
+        return _redirect_to_secret(
+            request, form, OneTimeSecret(new_key, self._store.keys.get_key(record.api_key))
         )
 
-    async def _ask_revoke(self, visit: PageRequest) -> web.Response:
-        return await self._show_revoke(visit, self._record(visit), blank_revocation())
+    async def _show_rotate(
+        self, request: PageRequest, record: KeyRecord, form: KeyForm, *, status: int = 200
+    ) -> web.Response:
+        return await self._show(
+            request, "rotate.html", status=status, row=self._row(record), form=form, overlaps=OVERLAPS
+        )
 
-    async def _revoke(self, visit: PageRequest) -> web.Response:
-        record = self._record(visit)
-        form = read_revocation(visit.form, record)
+    async def _ask_revoke(self, request: PageRequest) -> web.Response:
+        return await self._show_revoke(request, self._record(request), blank_revocation())
+
+    async def _revoke(self, request: PageRequest) -> web.Response:
+        record = self._record(request)
+        form = read_revocation(request.form, record)
         if form.errors:
-            return await self._show_revoke(visit, record, form, status=422)
+            return await self._show_revoke(request, record, form, status=422)
         reason = form.values["reason"].strip() or None
-        await self._store.keys.revoke(record.api_key, reason=reason, act=_act(visit))
-        visit.session.notice = f"{record.name} is revoked: nothing is let in with it any more."
-        return _redirect(f"{visit.view.link(KEYS)}#notice")
+        await self._store.keys.revoke(record.api_key, reason=reason, audit=_audit_context(request))
+        request.session.notice = f"{record.name} is revoked: requests with it are refused from now on."
+        return _redirect(f"{request.view.link(KEYS)}#notice")
 
     async def _show_revoke(
-        self, visit: PageRequest, record: KeyRecord, form: KeyForm, *, status: int = 200
+        self, request: PageRequest, record: KeyRecord, form: KeyForm, *, status: int = 200
     ) -> web.Response:
-        return await self._show(visit, "revoke.html", status=status, row=self._row(record), form=form)
+        return await self._show(request, "revoke.html", status=status, row=self._row(record), form=form)
 
-    def _record(self, visit: PageRequest) -> KeyRecord:
-        return self._store.keys.get(visit.call.request.match_info["api_key"])
+    def _record(self, request: PageRequest) -> KeyRecord:
+        return self._store.keys.get_key(request.http.match_info["api_key"])
 
     def _row(self, record: KeyRecord) -> Row:
-        used = self._store.activity.last_used_at(record.api_key)
+        used = self._store.audit_log.last_used_at(record.api_key)
         return Row.of(record, now=self._store.clock.time(), last_used_at=used)
 
     async def _show(
-        self, visit: PageRequest, name: str, *, status: int = 200, **context: Any
+        self, request: PageRequest, name: str, *, status: int = 200, **context: Any
     ) -> web.Response:
-        table = Table.of(map(self._row, self._store.keys.all()), visit.view)
+        table = Table.of(map(self._row, self._store.keys.all()), request.view)
         shown: dict[str, Any] = {
             "table": table,
             "view": table.view,
@@ -187,19 +189,19 @@ class KeyPages:
             "notice": None,
             "dialog": _DIALOGS.get(name),
         }
-        return await self._door.show(visit, name, status=status, **{**shown, **context})
+        return await self._access.show(request, name, status=status, **{**shown, **context})
 
 
-def _act(visit: PageRequest, form: KeyForm | None = None) -> AuditContext:
+def _audit_context(request: PageRequest, form: KeyForm | None = None) -> AuditContext:
     once = None if form is None else f"page:{form.form_id}"
-    return AuditContext("admin", visit.call.request.remote, once)
+    return AuditContext("admin", request.http.remote, once)
 
 
-def _revealed(visit: PageRequest, form: KeyForm, reveal: Reveal) -> web.Response:
-    visit.session.reveals.offer(form.form_id, reveal)
+def _redirect_to_secret(request: PageRequest, form: KeyForm, shown_once: OneTimeSecret) -> web.Response:
+    request.session.one_time_secrets.put(form.form_id, shown_once)
     return _redirect(f"{KEYS}/created/{form.form_id}")
 
 
 def _redirect(location: str) -> web.Response:
-    # 303: whatever the form was, the browser asks for the next page with GET.
+    # 303: the browser follows with GET.
     return web.Response(status=303, headers={"Location": location})

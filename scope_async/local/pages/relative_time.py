@@ -1,4 +1,4 @@
-"""Instants as a page shows them: in words, with the exact time at hand."""
+"""Instants as a page shows them: in words and exactly."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _UNITS = (
     (1.0, "second"),
 )
 _NOW = 5.0
-"""Seconds on either side that are told apart by nobody."""
-_NEARLY = 0.99
-"""What was made to last a day begins with "in 1 day", not with "in 24 hours"."""
-_DAYS_SAID = 60 * _DAY
-"""Up to here days say more than months do: 45 days are neither 1 month nor 2."""
+"""Seconds on either side that count as now."""
+_WHOLE = 0.99
+"""Part of a unit that counts as the whole: a key made for a day starts with "in 1 day"."""
+_DAYS_UNTIL = 60 * _DAY
+"""Seconds up to which days are used: 45 days are clearer than "1 month" or "2 months"."""
 
 
 @frozen
 class Instant:
-    """An instant, in seconds since the epoch, with the words for it."""
+    """An instant, in seconds since the epoch, with its texts."""
 
     at: float
     iso: str
@@ -43,7 +43,7 @@ def instant(at: None, now: float) -> None: ...
 @overload
 def instant(at: float | None, now: float) -> Instant | None: ...
 def instant(at: float | None, now: float) -> Instant | None:
-    """Return how to show `at` to somebody who looks at it `now`; None stays None."""
+    """Return `at` as a page shows it at the time `now`; None stays None."""
     if at is None:
         return None
     date = datetime.fromtimestamp(at, UTC)
@@ -52,15 +52,15 @@ def instant(at: float | None, now: float) -> Instant | None:
 
 
 def relative(seconds: float) -> str:
-    """Say how far away something is: `3 minutes ago`, `in 30 days`, `just now`."""
+    """Return a distance in words: `3 minutes ago`, `in 30 days`, `just now`."""
     distance = abs(seconds)
     if distance < _NOW:
         return "just now"
     for size, unit in _UNITS:
-        if unit in {"year", "month"} and distance < _DAYS_SAID:
+        if unit in {"year", "month"} and distance < _DAYS_UNTIL:
             continue
-        if distance >= _NEARLY * size:
+        if distance >= _WHOLE * size:
             count = round(distance / size)
-            said = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-            return f"in {said}" if seconds > 0 else f"{said} ago"
+            text = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return f"in {text}" if seconds > 0 else f"{text} ago"
     return "just now"

@@ -1,4 +1,4 @@
-"""Templates, stylesheet and script: read and compiled when the first page is asked for."""
+"""Renders templates and serves static files, loaded when the first page is requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATIC = "/settings/static"
 
 @frozen
 class StaticFile:
-    """A file that goes out as it is."""
+    """A file that is served as it is."""
 
     content: bytes
     content_type: str
@@ -35,17 +35,14 @@ class _Assets:
 
 
 class Renderer:
-    """Makes pages; what they are made of is read once, off the event loop.
-
-    Whoever runs Local Scope for its APIs alone pays nothing for the pages.
-    """
+    """Renders pages; templates are read once, in a thread, and only if a page is requested."""
 
     def __init__(self) -> None:
         self._assets: _Assets | None = None
         self._loading = asyncio.Lock()
 
     async def page(self, name: str, *, status: int = 200, **context: Any) -> web.Response:
-        """Return the page that the template `name` makes of `context`.
+        """Return the page that template `name` renders from `context`.
 
         Raises:
             jinja2.UndefinedError: the template uses a name that `context` lacks.
@@ -81,7 +78,7 @@ def _read() -> _Assets:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    # The version in the address: a browser may keep a file, and never the one of an older release.
+    # The address has a digest of the content, so a browser never uses the cached file of another release.
     environment.globals["static"] = {
         name: f"{STATIC}/{name}?v={file.version}" for name, file in static.items()
     }

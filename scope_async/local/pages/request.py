@@ -1,4 +1,4 @@
-"""One request of a person's browser."""
+"""A page request, with its session and form."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ _FIELDS = 20
 
 
 class PageRequest:
-    """A request, with the session of its browser and the form it brings."""
+    """A request for a page: `context` and `http` (aiohttp's request) with session, view and form."""
 
-    def __init__(self, call: RequestContext, sessions: Sessions) -> None:
-        self.call = call
+    def __init__(self, context: RequestContext, sessions: Sessions) -> None:
+        self.context = context
+        self.http = context.request
         self.form: dict[str, str] = {}
-        self.view = View.read(call.request.query)
+        self.view = View.from_query(context.request.query)
         self._sessions = sessions
-        sent = call.request.cookies.get(self.cookie, "")
+        sent = context.request.cookies.get(self.cookie, "")
         self.is_new = not sessions.is_id(sent)
         self.session_id = sessions.new_id() if self.is_new else sent
-        self._session = sessions.find(self.session_id)
+        self._session = sessions.find_session(self.session_id)
 
     @property
     def cookie(self) -> str:
-        """The cookie's name: cookies know no ports, and another Local Scope may run on this host."""
+        """The cookie's name. It has the port, because cookies ignore ports."""
         return f"scope_local_{self.arrived_at[1]}"
 
     @property
     def arrived_at(self) -> tuple[str, int]:
-        """Address and port at which the connection came in."""
-        transport = self.call.request.transport
+        """Local address and port of the connection."""
+        transport = self.http.transport
         name = None if transport is None else transport.get_extra_info("sockname")
         return (str(name[0]), int(name[1])) if isinstance(name, tuple) else ("", 0)
 
@@ -47,7 +48,15 @@ class PageRequest:
 
     @property
     def session(self) -> Session:
-        """The session; only pages behind the door ask for it."""
+        """The session of a signed-in browser; see `require_session`."""
+        return self.require_session()
+
+    def require_session(self) -> Session:
+        """Return the session.
+
+        Raises:
+            ApiProblem: 403, the browser is not signed in.
+        """
         if self._session is None:
             raise ApiProblem(403, "signed_out", "You are not signed in, or no longer.")
         return self._session
@@ -57,16 +66,15 @@ class PageRequest:
         return self._sessions.form_token(self.session_id)
 
     async def read_form(self) -> None:
-        """Read the form into `form`, when it is one of ours.
+        """Read the form into `form` and check its token.
 
         Raises:
-            Refusal: it is no form (400, 413, 415), or not one that this browser got from here (403).
+            ApiProblem: 400, 413 or 415 if the body is no form; 403 if the token belongs to another browser.
         """
-        request = self.call.request
-        if request.content_type != _FORM_TYPE:
+        if self.http.content_type != _FORM_TYPE:
             raise ApiProblem(415, "unsupported_media_type", f"Forms come as {_FORM_TYPE}.")
         try:
-            body = await request.clone(client_max_size=_FORM_LIMIT).read()
+            body = await self.http.clone(client_max_size=_FORM_LIMIT).read()
             pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
         except web.HTTPRequestEntityTooLarge:
             raise ApiProblem(413, "body_too_large", "The form is larger than this service reads.") from None

@@ -1,4 +1,4 @@
-"""The pages of Local Scope, put together."""
+"""The routes of all pages."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from scope_async.local.web.authentication import Authenticator
 from scope_async.local.web.request import ApiProblem, Route
 
 _SIGN_OUT = "/settings/sign-out"
-_FRESH = "private, max-age=3600"
+_STATIC_CACHE = "private, max-age=3600"
 
 
 def settings_link(url: str, admin_token: str) -> str:
-    """Return the address that signs its reader in; it is worth as much as the admin token."""
+    """Return the address that signs a browser in; it contains the admin token."""
     return f"{url}{KEYS}?token={admin_token}"
 
 
 class PageRoutes:
-    """Settings > API Keys, the way in and out, and the files that the pages use."""
+    """Settings > API Keys, sign-in and sign-out, and static files."""
 
-    def __init__(self, store: Store, access: Authenticator, host: str) -> None:
+    def __init__(self, store: Store, authenticator: Authenticator, host: str) -> None:
         self._renderer = Renderer()
-        self._door = PageAccess(access, store.clock, self._renderer, host)
-        self._keys = KeyPages(store, self._door)
+        self._access = PageAccess(authenticator, store.clock, self._renderer, host)
+        self._keys = KeyPages(store, self._access)
 
     def routes(self) -> tuple[Route, ...]:
-        public = self._door.public
+        public = self._access.public
         return (
             Route("GET", SIGN_IN, "page", public(self._ask_sign_in)),
             Route("POST", SIGN_IN, "page", public(self._sign_in)),
@@ -39,22 +39,22 @@ class PageRoutes:
             *self._keys.routes(),
         )
 
-    async def _ask_sign_in(self, visit: PageRequest) -> web.Response:
-        return await self._door.sign_in_form(visit)
+    async def _ask_sign_in(self, request: PageRequest) -> web.Response:
+        return await self._access.sign_in_form(request)
 
-    async def _sign_in(self, visit: PageRequest) -> web.Response:
-        return await self._door.enter(visit, visit.form.get("token", "").strip())
+    async def _sign_in(self, request: PageRequest) -> web.Response:
+        return await self._access.sign_in(request, request.form.get("token", "").strip())
 
-    async def _sign_out(self, visit: PageRequest) -> web.Response:
-        return self._door.leave(visit)
+    async def _sign_out(self, request: PageRequest) -> web.Response:
+        return self._access.sign_out(request)
 
-    async def _static(self, visit: PageRequest) -> web.Response:
-        file = await self._renderer.static(visit.call.request.match_info["name"])
+    async def _static(self, request: PageRequest) -> web.Response:
+        file = await self._renderer.static(request.http.match_info["name"])
         if file is None:
             raise ApiProblem(404, "not_found", "There is no such file.")
         return web.Response(
             body=file.content,
             content_type=file.content_type,
             charset="utf-8",
-            headers={"Cache-Control": _FRESH},
+            headers={"Cache-Control": _STATIC_CACHE},
         )

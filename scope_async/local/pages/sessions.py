@@ -1,4 +1,4 @@
-"""Who is signed in."""
+"""Browser sessions, and the secrets that each may read once."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from scope_async.local.identifiers import digest
 from scope_async.local.store.key_models import KeyRecord, NewKey
 
 LIFETIME = 8 * 3600.0
-"""Seconds from signing in to having to do it again."""
-_KEPT = 100
+"""Seconds that a session lasts."""
+_SESSIONS_KEPT = 100
 _ID_BYTES = 32
 _ID = re.compile(r"[\w-]{43}", re.ASCII)
 
 
 @define
 class Session:
-    """One browser whose person has shown the admin token."""
+    """A browser that has signed in with the admin token."""
 
     ends_at: float
-    reveals: OneTimeSecrets
+    one_time_secrets: OneTimeSecrets
     notice: str | None = field(default=None, repr=False)
 
     def take_notice(self) -> str | None:
-        """Return what the next page has to tell, once."""
+        """Return the message for the next page and delete it."""
         notice, self.notice = self.notice, None
         return notice
 
 
 class Sessions:
-    """Knows sessions by the digests of their ids, in memory only.
+    """Holds sessions by the digests of their ids, in memory only.
 
-    A visitor who has not signed in has an id too, for the token of the sign-in form, and
-    no session: nothing is kept of visitors.
+    A browser that has not signed in has an id for the token of the sign-in form, and no session.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -55,37 +54,37 @@ class Sessions:
         return _ID.fullmatch(text) is not None
 
     def begin(self) -> str:
-        """Return the id of a new session; an id from before signing in is never taken over."""
+        """Return the id of a new session; the id from before sign-in is replaced (session fixation)."""
         now = self._clock.monotonic()
-        alive = {name: session for name, session in self._sessions.items() if now < session.ends_at}
-        self._sessions = dict(list(alive.items())[-(_KEPT - 1) :])
+        current = {name: session for name, session in self._sessions.items() if now < session.ends_at}
+        self._sessions = dict(list(current.items())[-(_SESSIONS_KEPT - 1) :])
         session_id = self.new_id()
         self._sessions[digest(session_id)] = Session(now + LIFETIME, OneTimeSecrets(self._clock))
         return session_id
 
-    def find(self, session_id: str) -> Session | None:
+    def find_session(self, session_id: str) -> Session | None:
         session = self._sessions.get(digest(session_id))
         return session if session is not None and self._clock.monotonic() < session.ends_at else None
 
     def end(self, session_id: str) -> None:
-        """Sign out; doing it again does nothing."""
+        """End the session. Idempotent."""
         self._sessions.pop(digest(session_id), None)
 
     def form_token(self, session_id: str) -> str:
-        """Return what every form of this browser has to bring back (against CSRF)."""
+        """Return the token that every form of this browser must send back (against CSRF)."""
         return hmac.new(self._form_key, session_id.encode(), hashlib.sha256).hexdigest()
 
     def is_form_token(self, session_id: str, token: str) -> bool:
         return hmac.compare_digest(self.form_token(session_id).encode(), token.encode())
 
 
-_SECONDS = 300.0
-"""How long a secret waits for a browser that has just been told where it is."""
-_KEPT = 1000
+_SHOWN_WITHIN = 300.0
+"""Seconds that a secret waits for the browser to follow its redirect."""
+_SECRETS_KEPT = 1000
 
 
 @frozen
-class Reveal:
+class OneTimeSecret:
     """A new key with its secret, and the key that it replaces."""
 
     new_key: NewKey = field(repr=False)
@@ -93,40 +92,40 @@ class Reveal:
 
 
 @frozen
-class _Offer:
-    reveal: Reveal
+class _Entry:
+    shown_once: OneTimeSecret
     until: float
 
 
 class OneTimeSecrets:
-    """Gives out what each form has made, once.
+    """Holds the secret that a form has created until it is read, once.
 
-    A form sent twice makes one key (see `AuditContext.idempotency_key`); that key is not offered again.
+    A form sent twice creates one key (see `AuditContext.idempotency_key`), which is shown once.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._offers: dict[str, _Offer | None] = {}
+        self._entries: dict[str, _Entry | None] = {}
 
-    def offer(self, form_id: str, reveal: Reveal) -> None:
-        """Keep what a form has made until it is taken, for five minutes; the first offer counts."""
-        self._forget_late()
-        if form_id in self._offers:
+    def put(self, form_id: str, shown_once: OneTimeSecret) -> None:
+        """Hold a secret for its first reader, for five minutes; a second one for the same form is ignored."""
+        self._drop_expired()
+        if form_id in self._entries:
             return
-        self._offers[form_id] = _Offer(reveal, self._clock.monotonic() + _SECONDS)
-        if len(self._offers) > _KEPT:
-            self._offers.pop(next(iter(self._offers)))
+        self._entries[form_id] = _Entry(shown_once, self._clock.monotonic() + _SHOWN_WITHIN)
+        if len(self._entries) > _SECRETS_KEPT:
+            self._entries.pop(next(iter(self._entries)))
 
-    def take(self, form_id: str) -> Reveal | None:
-        """Return what the form has made; None from the second time on."""
-        self._forget_late()
-        offer = self._offers.get(form_id)
+    def take(self, form_id: str) -> OneTimeSecret | None:
+        """Return the secret of the form and forget it; None from the second time on."""
+        self._drop_expired()
+        offer = self._entries.get(form_id)
         if offer is None:
             return None
-        self._offers[form_id] = None
-        return offer.reveal
+        self._entries[form_id] = None
+        return offer.shown_once
 
-    def _forget_late(self) -> None:
+    def _drop_expired(self) -> None:
         now = self._clock.monotonic()
-        late = [name for name, offer in self._offers.items() if offer is not None and now >= offer.until]
-        self._offers.update(dict.fromkeys(late))
+        late = [name for name, offer in self._entries.items() if offer is not None and now >= offer.until]
+        self._entries.update(dict.fromkeys(late))

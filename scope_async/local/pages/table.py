@@ -1,4 +1,4 @@
-"""The table of API keys: which rows, in which order."""
+"""The table of API keys: filter, order and pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SORTS = {
     "environment": "Environment",
     "status": "Status",
 }
-"""Orders offered where the table has no heads to click on."""
+"""Orders offered where the table has no headers to click on."""
 _SEARCH_LIMIT = 100
 _NEWEST_FIRST = "-created"
 _PAGE_DIGITS = 6
@@ -32,7 +32,7 @@ _SOON = 7 * 86_400
 
 @frozen
 class Row:
-    """One API key as somebody sees it `now`."""
+    """One API key as it looks at the time `now`."""
 
     record: KeyRecord
     last_used_at: float | None
@@ -43,7 +43,7 @@ class Row:
     def of(cls, record: KeyRecord, *, now: float, last_used_at: float | None) -> Self:
         return cls(record, last_used_at, now, record.status_at(now))
 
-    # Words for instants are made for the rows that are shown, not for all that are sorted.
+    # Properties, because only the rows of one page need the texts.
     @property
     def created(self) -> Instant:
         return instant(self.record.created_at, self.now)
@@ -78,7 +78,7 @@ _ORDERS: dict[str, Callable[[Row], str | float | None]] = {
 
 @frozen
 class View:
-    """What a person has asked to see; it travels in the address, so that every link can keep it."""
+    """Filter, order and page of the table, as in the query of an address."""
 
     status: str = ""
     environment: str = ""
@@ -87,8 +87,8 @@ class View:
     page: int = 1
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> Self:
-        """Return the view that an address asks for; what makes no sense counts as not asked for."""
+    def from_query(cls, query: Mapping[str, str]) -> Self:
+        """Return the view in a query; invalid values count as absent."""
         status, environment = query.get("status", ""), query.get("environment", "")
         sort, page = query.get("sort", ""), query.get("page", "")
         usable = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
@@ -102,11 +102,11 @@ class View:
 
     @property
     def narrows(self) -> bool:
-        """True when it may leave keys out."""
+        """True if the view may leave keys out."""
         return bool(self.status or self.environment or self.search)
 
     def link(self, path: str) -> str:
-        """Return the address of `path` that keeps this view."""
+        """Return the address of `path` with this view in its query."""
         asked = {
             "status": self.status,
             "environment": self.environment,
@@ -118,7 +118,7 @@ class View:
         return f"{path}?{query}" if query else path
 
     def sorted_by(self, column: str) -> View:
-        """Return the view that a click on the head of `column` leads to; the second click turns it round."""
+        """Return the view after a click on the header of `column`; a second click reverses the order."""
         return attrs.evolve(self, sort=f"-{column}" if self.sort == column else column, page=1)
 
     def direction(self, column: str) -> str:
@@ -133,7 +133,7 @@ class View:
 
 @frozen
 class Table:
-    """The rows of one page, and how many there are besides."""
+    """The rows of one page, and how many match and exist."""
 
     rows: Sequence[Row]
     matching: int
@@ -169,8 +169,8 @@ def _matches(row: Row, view: View) -> bool:
 
 def _sorted(rows: list[Row], sort: str) -> list[Row]:
     order = _ORDERS[sort.removeprefix("-")]
-    # Those that have no such instant come last in either direction.
+    # Rows without a value come last in either direction.
     known = [row for row in rows if order(row) is not None]
     unknown = [row for row in rows if order(row) is None]
-    known.sort(key=order, reverse=sort.startswith("-"))  # type: ignore[arg-type] # no None among them
+    known.sort(key=order, reverse=sort.startswith("-"))  # type: ignore[arg-type] # rows without None
     return known + unknown

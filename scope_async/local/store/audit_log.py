@@ -1,4 +1,4 @@
-"""What happens often: uses and refusals of API keys, written at most once a second."""
+"""Audit log of key use, buffered and written at most once a second."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def event_row(
     reason: str | None = None,
     count: int = 1,
 ) -> Statement:
-    """Return the statement that adds one line to the audit trail."""
+    """Return the statement that adds one event to the audit trail."""
     return _EVENT, (api_key, event, at, actor, address, reason, count)
 
 
 @define
 class _Line:
-    """Equal events of one second, on their way to the audit trail."""
+    """Equal events within a second, not yet written."""
 
     event: str
     api_key: str | None
@@ -55,10 +55,10 @@ class _Line:
 
 
 class AuditLog:
-    """Knows when every key was last used, and gathers what the audit trail says of it.
+    """Records when each key was last used, and buffers events of the audit trail.
 
-    Memory is always right; the disk follows within a second, and equal events of that
-    second become one line with a count, so that ten thousand wrong secrets are a few writes.
+    Memory is always current; the disk follows within a second. Equal events of that second
+    become one row with a count, so that ten thousand wrong secrets cost a few writes.
     """
 
     def __init__(self, database: Database) -> None:
@@ -71,7 +71,7 @@ class AuditLog:
         self._flush: asyncio.Task[None] | None = None
 
     def replace_all(self, last_used: Mapping[str, float]) -> None:
-        """Start over with what the store says; what was gathered belonged to keys that are gone."""
+        """Replace the last uses by those of a store, and drop buffered events: their keys are gone."""
         self._last_used = dict(last_used)
         self._unwritten.clear()
         self._lines.clear()
@@ -82,22 +82,22 @@ class AuditLog:
         return self._last_used.get(api_key)
 
     def used(self, api_key: str, at: float) -> None:
-        """Note that a request with a token of this key was let in."""
+        """Record a successful request with a token of this key."""
         self._last_used[api_key] = at
         self._unwritten.add(api_key)
         if self._timer is None:
             self._schedule()
 
     def exchanged(self, api_key: str, at: float, address: str | None) -> None:
-        """Note that the key got a token."""
+        """Record a successful exchange."""
         self.used(api_key, at)
-        self._gather("used", api_key, at, actor=api_key, address=address, reason="exchange")
+        self._buffer("used", api_key, at, actor=api_key, address=address, reason="exchange")
 
     def refused(self, api_key: str | None, at: float, address: str | None, reason: str) -> None:
-        """Note a refused exchange; `api_key` is None for a key that does not exist."""
-        self._gather("refused", api_key, at, actor="unknown", address=address, reason=reason)
+        """Record a refused exchange; `api_key` is None for an unknown key."""
+        self._buffer("refused", api_key, at, actor="unknown", address=address, reason=reason)
 
-    def _gather(
+    def _buffer(
         self,
         event: str,
         api_key: str | None,
@@ -107,12 +107,12 @@ class AuditLog:
         address: str | None,
         reason: str | None,
     ) -> None:
-        what = (event, api_key, address, reason)
-        newest = self._newest.get(what)
+        content = (event, api_key, address, reason)
+        newest = self._newest.get(content)
         if newest is not None and at - newest.at < _EQUAL_WITHIN:
             newest.count += 1
         else:
-            self._newest[what] = line = _Line(event, api_key, actor, address, reason, at)
+            self._newest[content] = line = _Line(event, api_key, actor, address, reason, at)
             self._lines.append(line)
         if self._timer is None:
             self._schedule()
@@ -125,12 +125,16 @@ class AuditLog:
         self._flush = asyncio.create_task(self._flush_quietly())
 
     async def _flush_quietly(self) -> None:
-        # A full disk shows itself to whoever changes something; uses alone do not stop a service.
+        # A full disk is reported to the next caller that changes something; recording uses may fail silently.
         with contextlib.suppress(ServerError):
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what has been gathered."""
+        """Write the buffered events and last uses.
+
+        Raises:
+            ServerError: the disk is full or the file cannot be written.
+        """
         if self._lines or self._unwritten:
             await self._database.write(self._plan)
 
@@ -146,7 +150,7 @@ class AuditLog:
         return Transaction(tuple(statements), lambda: None)
 
     async def aclose(self) -> None:
-        """Write the rest; the database is still open."""
+        """Write the rest; call it while the database is open."""
         if self._timer is not None:
             self._timer.cancel()
         if self._flush is not None:

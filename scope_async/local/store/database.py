@@ -1,4 +1,4 @@
-"""The SQLite file, or the memory, behind a Local Scope."""
+"""The SQLite database of a Local Scope, in a file or in memory."""
 
 from __future__ import annotations
 
@@ -25,37 +25,39 @@ _LOCK_WAIT = 0.5
 
 @frozen
 class Transaction(Generic[T]):
-    """One transaction: its statements, and what becomes true once they are on the disk."""
+    """Statements to run in one transaction, and a function to run after they are committed."""
 
     statements: tuple[Statement, ...]
-    then: Callable[[], T]
+    on_commit: Callable[[], T]
 
 
 class Database:
-    """Commits one change after the other; a change that was acknowledged is on the disk.
+    """Runs one transaction after the other; a write that has returned is on the disk.
 
-    There is one connection, because every connection to `:memory:` is a database of its own.
-    The file is locked against other processes: the store answers from memory, and a second
-    writer would make those answers wrong.
+    There is one connection, because every connection to `:memory:` is a separate database.
+    The file is locked against other processes: the store answers from memory, which a second
+    writer would make wrong.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
-        self._turn = asyncio.Lock()
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._lock = asyncio.Lock()
+        self._pending: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Open the file, or make it (readable by its owner only), and bring its tables up to date.
+        """Open the file, or create it (readable by its owner only), and migrate its tables.
 
         Raises:
-            ConfigurationError: it cannot be opened, is no Local Scope store, or is in use.
+            ConfigurationError: the file cannot be opened, belongs to another program or to a
+                newer scope-async, or is in use.
         """
         try:
             if self._path is not None:
                 await asyncio.to_thread(_make_private, self._path)
+                await asyncio.to_thread(_check_owner, self._path)
             connecting = aiosqlite.connect(self._path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None)
-            # A Local Scope that nobody closed must not keep the process from ending;
+            # A Local Scope that was left open must not keep the process from ending;
             # until aiosqlite 0.21 the connection is the thread.
             thread: Any = getattr(connecting, "_thread", connecting)
             thread.daemon = True
@@ -66,93 +68,95 @@ class Database:
             in_use = "locked" in str(error)
             what = "is in use by another Local Scope" if in_use else f"cannot be used: {error}"
             raise ConfigurationError(f"the store {self._path} {what}") from error
+        except ConfigurationError as error:
+            await self.aclose()
+            raise ConfigurationError(f"the store {self._path} {error}") from None
         except BaseException:
             await self.aclose()
             raise
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
         # With the exclusive mode set before the first access, SQLite keeps the WAL index
-        # in memory and takes the lock with the first write, which is what follows.
+        # in memory and takes the lock with the first write, which BEGIN IMMEDIATE stands for.
         await connection.executescript(
-            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-            "PRAGMA foreign_keys=ON; BEGIN IMMEDIATE; COMMIT;"
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT;"
         )
-        ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-        if version > schema.VERSION:
-            raise ConfigurationError(
-                f"the store {self._path} was written by a newer scope-async "
-                f"(store version {version}, this one knows {schema.VERSION})"
-            )
-        if version < schema.VERSION:
-            await connection.executescript(
-                f"BEGIN; {schema.TABLES} PRAGMA user_version={schema.VERSION}; COMMIT;"
-            )
+        (row,) = await connection.execute_fetchall(schema.FILE_FACTS)
+        await connection.executescript(schema.plan_migration(*row))
 
-    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query, as of the last committed change."""
-        async with self._turn:
+    async def fetch_rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query, as of the last committed transaction."""
+        async with self._lock:
             try:
-                return [tuple(row) for row in await self._open().execute_fetchall(sql, parameters)]
+                return [tuple(row) for row in await self._require_open().execute_fetchall(sql, parameters)]
             except sqlite3.Error as error:
                 raise ServerError(f"the store could not be read: {error}") from error
 
     async def write(self, plan: Callable[[], Transaction[T]]) -> T:
-        """Commit what `plan` returns, then run its `then` and return what that returns.
+        """Commit the transaction that `plan` returns, run its `on_commit` and return its result.
 
-        `plan` runs when its turn has come, so it sees the effects of every change before it,
-        and may raise to refuse. Cancelling the caller does not stop a change: it is committed,
-        and `then` runs, all the same.
+        `plan` runs under the lock, so it sees the effects of every earlier transaction, and may
+        raise to refuse. If the caller is cancelled, the transaction is committed and `on_commit`
+        runs all the same.
 
         Raises:
-            ServerError: the disk is full or the file cannot be written; nothing has changed.
+            ServerError: the disk is full or the file cannot be written; the content is unchanged.
+            ValidationError: SQLite cannot store a value; the content is unchanged.
         """
         task = asyncio.create_task(self._commit(plan))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
         return await asyncio.shield(task)
 
     async def _commit(self, plan: Callable[[], Transaction[T]]) -> T:
-        async with self._turn:
-            change = plan()
+        async with self._lock:
+            transaction = plan()
             try:
-                await self._run(change.statements)
+                await self._execute(transaction.statements)
             except sqlite3.Error as error:
                 raise ServerError(f"the store could not be written: {error}") from error
             except (OverflowError, UnicodeEncodeError) as error:
                 raise ValidationError(f"this cannot be stored: {error}") from error
-            return change.then()
+            return transaction.on_commit()
 
-    async def _run(self, statements: Iterable[Statement]) -> None:
-        connection = self._open()
+    async def _execute(self, statements: Iterable[Statement]) -> None:
+        connection = self._require_open()
         await connection.execute("BEGIN IMMEDIATE")
         try:
             for sql, parameters in statements:
                 await connection.execute(sql, parameters)
             await connection.execute("COMMIT")
         except BaseException:
-            # Not only SQLite refuses: what it has no type for is refused before it is asked, and
-            # a transaction that stays open would refuse every change after this one.
+            # Any error counts: a value without an SQLite type fails in Python, and a transaction
+            # left open would make every later one fail.
             if connection.in_transaction:
                 await connection.execute("ROLLBACK")
             raise
 
-    def _open(self) -> aiosqlite.Connection:
+    def _require_open(self) -> aiosqlite.Connection:
         if self._connection is None:
             raise ServerError("the store is closed")
         return self._connection
 
     async def aclose(self) -> None:
-        """Finish the changes under way and close the file; closing twice does nothing."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+        """Finish pending transactions and close the file. Idempotent."""
+        while self._pending:
+            await asyncio.gather(*self._pending, return_exceptions=True)
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
 
 
 def _make_private(path: Path) -> None:
-    # Only a file that is not there is opened: closing any descriptor of a file drops the
-    # locks that this process holds on it (POSIX), those of another Local Scope included.
-    # Of a link it is its target: SQLite would make that with the mode that the umask leaves.
+    # O_EXCL leaves an existing file closed: POSIX drops all locks of a process on a file when it
+    # closes any descriptor of it, those of another Local Scope included. The target of a link
+    # is created here, because SQLite would create it with the mode of the umask.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _check_owner(path: Path) -> None:
+    # A connection of its own that only reads: preparing the store's connection already writes.
+    with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_WAIT)) as connection:
+        schema.plan_migration(*connection.execute(schema.FILE_FACTS).fetchone())

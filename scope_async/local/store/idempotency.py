@@ -1,4 +1,4 @@
-"""What was asked under an `Idempotency-Key`, so that asking again makes no second API key."""
+"""Results by `Idempotency-Key`, so that a repeated request creates one API key."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class _Answer:
 
 
 @frozen
-class Request:
-    """One request that makes a key, and the `Idempotency-Key` it came with (None: without)."""
+class IdempotentRequest:
+    """A request that creates a key, and its `Idempotency-Key` (None: without)."""
 
     idempotency_key: str | None
     content_digest: bytes
 
     @classmethod
-    def of(cls, idempotency_key: str | None, *content: Any) -> Request:
+    def of(cls, idempotency_key: str | None, *content: Any) -> IdempotentRequest:
         return cls(idempotency_key, hashlib.sha256(json.dumps(content).encode()).digest())
 
 
 class IdempotencyStore:
-    """Knows for good which key a request made, and for ten minutes, in memory only, its secret."""
+    """Remembers which key a request created, and for ten minutes, in memory only, its secret."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -46,15 +46,15 @@ class IdempotencyStore:
         self._answers: dict[bytes, _Answer] = {}
 
     def replace_all(self, made: Mapping[bytes, tuple[bytes, str]]) -> None:
-        """Start over with what the store says: digests of request and content, and the key made."""
+        """Replace the content by that of a store: by digest of the key, the content digest and API key."""
         self._made = dict(made)
         self._answers.clear()
 
-    def find(self, request: Request) -> NewKey | None:
-        """Return what the same request made before; None when it is new.
+    def find_result(self, request: IdempotentRequest) -> NewKey | None:
+        """Return the key that the same request created before, or None if the request is new.
 
         Raises:
-            ConflictError: the idempotency key belongs to another request, or its secret is gone.
+            ConflictError: the idempotency key belongs to another request, or its secret is forgotten.
         """
         if request.idempotency_key is None:
             return None
@@ -72,15 +72,15 @@ class IdempotencyStore:
             )
         return answer.new_key
 
-    def rows(self, request: Request, new_key: NewKey) -> tuple[Statement, ...]:
-        """Return the statements that make `keep` survive a restart."""
+    def insert_statements(self, request: IdempotentRequest, new_key: NewKey) -> tuple[Statement, ...]:
+        """Return the statements that store what `remember` keeps in memory."""
         if request.idempotency_key is None:
             return ()
         row = (digest(request.idempotency_key), request.content_digest, new_key.record.api_key)
         return (("INSERT INTO idempotency VALUES (?, ?, ?)", row),)
 
-    def keep(self, request: Request, new_key: NewKey) -> None:
-        """Remember what the request made."""
+    def remember(self, request: IdempotentRequest, new_key: NewKey) -> None:
+        """Remember the key that the request created."""
         if request.idempotency_key is None:
             return
         key_digest = digest(request.idempotency_key)

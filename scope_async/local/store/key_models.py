@@ -1,4 +1,4 @@
-"""An API key as Local Scope stores it."""
+"""API keys as Local Scope stores them, and checks of their fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KeyStatus = Literal["active", "revoked", "expired"]
 
 @frozen
 class KeyRecord:
-    """One API key; instants are seconds since the epoch. When it was last used is `AuditLog`'s to know."""
+    """One API key; instants are seconds since the epoch. `AuditLog` has the time of its last use."""
 
     api_key: str
     name: str
@@ -56,7 +56,7 @@ class KeyRecord:
 
 @frozen
 class NewKey:
-    """A key just created, with the only copy of its secret there will ever be."""
+    """A key just created, with the only copy of its secret."""
 
     record: KeyRecord
     api_secret: str = field(repr=False)
@@ -64,17 +64,17 @@ class NewKey:
 
 DEFAULT_OVERLAP = 86_400
 MAX_OVERLAP = 30 * 86_400
-"""Seconds that a rotated key may go on."""
+"""Seconds that a replaced key may stay valid at most."""
 _NAME_LIMIT = 100
 _REASON_LIMIT = 500
 _MAX_LIFETIME = 100 * 366 * 86_400
 
 
 def check_name(name: object) -> str:
-    """Return the name of a key, without the blanks around it.
+    """Return the name of a key, stripped.
 
     Raises:
-        ValidationError: it is not 1 to 100 printable characters.
+        ValidationError: the name is outside 1 to 100 printable characters.
     """
     stripped = name.strip() if isinstance(name, str) else ""
     if not 1 <= len(stripped) <= _NAME_LIMIT or not stripped.isprintable():
@@ -89,7 +89,7 @@ def check_environment(environment: object) -> str:
 
 
 def check_lifetime(expires_in: object) -> float | None:
-    """Return how many seconds a key lives; None is for ever."""
+    """Return the lifetime of a key in seconds; None means that it never expires."""
     if expires_in is None:
         return None
     seconds = _number(expires_in)
@@ -108,7 +108,7 @@ def check_overlap(overlap: object) -> float:
 def check_reason(reason: object) -> str | None:
     if reason is None:
         return None
-    # A lone surrogate, which JSON can spell, is no character that a store could keep.
+    # JSON can spell a lone surrogate, which SQLite cannot store.
     if not isinstance(reason, str) or len(reason) > _REASON_LIMIT or not _is_text(reason):
         raise ValidationError(f"reason: at most {_REASON_LIMIT} characters, or null")
     return reason

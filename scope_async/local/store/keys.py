@@ -1,4 +1,4 @@
-"""API keys: the index that every request asks, and the changes that go through it."""
+"""API keys: an index in memory for requests, and the transactions that change it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scope_async.errors import ConflictError, NotFoundError
 from scope_async.local.identifiers import digest, new_identifier, new_secret
 from scope_async.local.store.audit_log import AuditLog, event_row
 from scope_async.local.store.database import Database, Statement, Transaction
-from scope_async.local.store.idempotency import IdempotencyStore, Request
+from scope_async.local.store.idempotency import IdempotencyStore, IdempotentRequest
 from scope_async.local.store.key_models import KeyRecord, NewKey
 
 _COLUMNS = (
@@ -26,7 +26,7 @@ _REPLACES = "replaces "
 
 @frozen
 class AuditContext:
-    """Who asks for a change, from where, and under which `Idempotency-Key` (None: without)."""
+    """Who changes a key, from which address, and under which `Idempotency-Key` (None: without)."""
 
     actor: str = "local"
     address: str | None = None
@@ -34,44 +34,46 @@ class AuditContext:
 
 
 class KeyStore:
-    """Every key is in memory; a change shows there the moment it is on the disk, and not before."""
+    """Holds every key in memory; a change shows there once it is on the disk."""
 
-    def __init__(self, database: Database, activity: AuditLog, clock: Clock) -> None:
+    def __init__(self, database: Database, audit_log: AuditLog, clock: Clock) -> None:
         self._database = database
-        self._activity = activity
+        self._audit_log = audit_log
         self._clock = clock
         self._keys: dict[str, KeyRecord] = {}
         self._successors: dict[str, str] = {}
-        self._replays = IdempotencyStore(clock)
+        self._idempotency = IdempotencyStore(clock)
 
     async def load(self) -> None:
-        """Read the index from the disk."""
-        rows = await self._database.fetch(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
-        events = await self._database.fetch("SELECT api_key, event, reason FROM events ORDER BY seq")
+        """Read the keys from the database."""
+        rows = await self._database.fetch_rows(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
+        events = await self._database.fetch_rows("SELECT api_key, event, reason FROM events ORDER BY seq")
         self.replace_all((KeyRecord(*row[:-1]) for row in rows), events)
-        self._activity.replace_all({row[0]: row[-1] for row in rows if row[-1] is not None})
-        rows = await self._database.fetch("SELECT key_digest, request_digest, api_key FROM idempotency")
-        self._replays.replace_all({key_digest: (content, api_key) for key_digest, content, api_key in rows})
+        self._audit_log.replace_all({row[0]: row[-1] for row in rows if row[-1] is not None})
+        rows = await self._database.fetch_rows("SELECT key_digest, request_digest, api_key FROM idempotency")
+        self._idempotency.replace_all(
+            {key_digest: (content, api_key) for key_digest, content, api_key in rows}
+        )
 
     def replace_all(
         self, records: Iterable[KeyRecord], events: Iterable[tuple[str | None, str, str | None]] = ()
     ) -> None:
-        """Start over with `records`; `events` are the key, name and reason of each line of their trails."""
+        """Replace the keys; `events` are the key, name and reason of each event of the audit trail."""
         self._keys = {record.api_key: record for record in records}
         self._successors = {}
         for api_key, event, reason in events:
             if event == "created" and api_key in self._keys and reason is not None:
                 self._successors.setdefault(reason.removeprefix(_REPLACES), api_key)
-        self._replays.replace_all({})
+        self._idempotency.replace_all({})
 
-    def find(self, api_key: str) -> KeyRecord | None:
+    def find_key(self, api_key: str) -> KeyRecord | None:
         return self._keys.get(api_key)
 
-    def get(self, api_key: str) -> KeyRecord:
+    def get_key(self, api_key: str) -> KeyRecord:
         """Return the key.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: the key does not exist.
         """
         record = self._keys.get(api_key)
         if record is None:
@@ -79,7 +81,7 @@ class KeyStore:
         return record
 
     def all(self) -> list[KeyRecord]:
-        """Return every key, newest first; keys of one instant in the order of their identifiers."""
+        """Return every key, newest first; keys of the same time by identifier."""
         return sorted(self._keys.values(), key=lambda record: (-record.created_at, record.api_key))
 
     async def create(
@@ -88,40 +90,40 @@ class KeyStore:
         *,
         environment: str = "production",
         expires_in: float | None = None,
-        act: AuditContext,
+        audit: AuditContext,
     ) -> NewKey:
-        """Make a key; the secret is in what this returns and nowhere else.
+        """Create a key; the returned value has the only copy of its secret.
 
         With an idempotency key, the same call within ten minutes returns the same key and secret.
 
         Raises:
-            ConflictError: the idempotency key was used for another call, or too long ago.
+            ConflictError: the idempotency key was used for another call, or over ten minutes ago.
         """
-        request = Request.of(act.idempotency_key, "create", name, environment, expires_in)
+        request = IdempotentRequest.of(audit.idempotency_key, "create", name, environment, expires_in)
 
         def plan() -> Transaction[NewKey]:
-            if (replayed := self._replays.find(request)) is not None:
+            if (replayed := self._idempotency.find_result(request)) is not None:
                 return Transaction((), lambda: replayed)
-            new_key = self._make(name, environment, expires_in, act.actor)
-            return self._created(new_key, act, request, None)
+            new_key = self._new_key(name, environment, expires_in, audit.actor)
+            return self._creation(new_key, audit, request, None)
 
         return await self._database.write(plan)
 
-    async def rotate(self, api_key: str, *, overlap: float, act: AuditContext) -> NewKey:
-        """Make a key with the name, environment and lifetime of `api_key`.
+    async def rotate(self, api_key: str, *, overlap: float, audit: AuditContext) -> NewKey:
+        """Create a key with the name, environment and lifetime of `api_key`.
 
-        The old key goes on for `overlap` seconds, or until its own end when that comes first.
+        The old key stays valid for `overlap` seconds, or until it expires if that is earlier.
 
         Raises:
-            NotFoundError: there is no such key.
-            ConflictError: it is revoked or expired, or the idempotency key was used otherwise.
+            NotFoundError: the key does not exist.
+            ConflictError: the key is revoked or expired, or the idempotency key was used for another call.
         """
-        request = Request.of(act.idempotency_key, "rotate", api_key, overlap)
+        request = IdempotentRequest.of(audit.idempotency_key, "rotate", api_key, overlap)
 
         def plan() -> Transaction[NewKey]:
-            if (replayed := self._replays.find(request)) is not None:
+            if (replayed := self._idempotency.find_result(request)) is not None:
                 return Transaction((), lambda: replayed)
-            old, now = self.get(api_key), self._clock.time()
+            old, now = self.get_key(api_key), self._clock.time()
             if (status := old.status_at(now)) != "active":
                 raise ConflictError(
                     f"the API key is {status}: only an active key can be rotated",
@@ -129,28 +131,30 @@ class KeyStore:
                     error_code="api_key_not_active",
                 )
             ends = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
-            new_key = self._make(old.name, old.environment, self._lifetime(old), act.actor)
-            return self._created(new_key, act, request, attrs.evolve(old, expires_at=ends))
+            new_key = self._new_key(old.name, old.environment, self._lifetime(old), audit.actor)
+            return self._creation(new_key, audit, request, attrs.evolve(old, expires_at=ends))
 
         return await self._database.write(plan)
 
-    async def revoke(self, api_key: str, *, reason: str | None, act: AuditContext) -> KeyRecord:
-        """Revoke the key at once and for good; when this returns, no request with it is let in.
+    async def revoke(self, api_key: str, *, reason: str | None, audit: AuditContext) -> KeyRecord:
+        """Revoke the key at once and for good; once this returns, requests with it are refused.
 
-        Revoking again changes nothing: the first time and reason stay.
+        Idempotent: the time and reason of the first revocation stay.
 
         Raises:
-            NotFoundError: there is no such key.
+            NotFoundError: the key does not exist.
         """
 
         def plan() -> Transaction[KeyRecord]:
-            record = self.get(api_key)
+            record = self.get_key(api_key)
             if record.revoked_at is not None:
                 return Transaction((), lambda: record)
             now = self._clock.time()
             revoked = attrs.evolve(record, revoked_at=now, revoked_reason=reason)
-            event = event_row("revoked", api_key, now, actor=act.actor, address=act.address, reason=reason)
-            return Transaction((key_row(revoked), event), lambda: self._keep(revoked))
+            event = event_row(
+                "revoked", api_key, now, actor=audit.actor, address=audit.address, reason=reason
+            )
+            return Transaction((key_row(revoked), event), lambda: self._put(revoked))
 
         return await self._database.write(plan)
 
@@ -158,11 +162,11 @@ class KeyStore:
         """Return the audit trail of a key, oldest first.
 
         Raises:
-            NotFoundError: there is no such key.
+            NotFoundError: the key does not exist.
         """
-        record = self.get(api_key)
-        await self._activity.flush()
-        rows = await self._database.fetch(
+        record = self.get_key(api_key)
+        await self._audit_log.flush()
+        rows = await self._database.fetch_rows(
             "SELECT event, at, actor, address, reason, count FROM events WHERE api_key = ? ORDER BY at, seq",
             (api_key,),
         )
@@ -172,7 +176,7 @@ class KeyStore:
         ]
         ended = record.expires_at
         if ended is not None and ended <= min(self._clock.time(), record.revoked_at or float("inf")):
-            # Nobody does this and nothing has to be awake for it, so it is derived, not written.
+            # Time alone makes a key expire, so this event is derived at reading.
             expired = {
                 "event": "expired",
                 "at": ended,
@@ -186,18 +190,18 @@ class KeyStore:
         return events
 
     def _lifetime(self, record: KeyRecord) -> float | None:
-        """Return how long the key was made to live; a rotation only shortens what is left of it.
+        """Return the lifetime in seconds that the key was created with (None: unlimited).
 
-        What first replaced it was made to live as long, and has not been shortened itself or
-        was replaced in turn.
+        A rotation shortens the replaced key. Its first successor was created with the same
+        lifetime, so the last of the successors still has it.
         """
-        seen: set[str] = set()  # an import can make keys that replace each other
+        seen: set[str] = set()  # imported keys may replace each other in a circle
         while (successor := self._successors.get(record.api_key)) is not None and successor not in seen:
             seen.add(successor)
             record = self._keys[successor]
         return None if record.expires_at is None else record.expires_at - record.created_at
 
-    def _make(self, name: str, environment: str, expires_in: float | None, actor: str) -> NewKey:
+    def _new_key(self, name: str, environment: str, expires_in: float | None, actor: str) -> NewKey:
         now = self._clock.time()
         secret = new_secret("secret")
         record = KeyRecord(
@@ -211,36 +215,36 @@ class KeyStore:
         )
         return NewKey(record, secret)
 
-    def _created(
-        self, new_key: NewKey, act: AuditContext, request: Request, replaced: KeyRecord | None
+    def _creation(
+        self, new_key: NewKey, audit: AuditContext, request: IdempotentRequest, replaced: KeyRecord | None
     ) -> Transaction[NewKey]:
         record, at = new_key.record, new_key.record.created_at
         reason = None if replaced is None else f"{_REPLACES}{replaced.api_key}"
         statements = [
             key_row(record),
-            event_row("created", record.api_key, at, actor=act.actor, address=act.address, reason=reason),
+            event_row("created", record.api_key, at, actor=audit.actor, address=audit.address, reason=reason),
         ]
         if replaced is not None:
             reason = f"replaced by {record.api_key}"
             statements += [
                 key_row(replaced),
                 event_row(
-                    "rotated", replaced.api_key, at, actor=act.actor, address=act.address, reason=reason
+                    "rotated", replaced.api_key, at, actor=audit.actor, address=audit.address, reason=reason
                 ),
             ]
-        statements += self._replays.rows(request, new_key)
+        statements += self._idempotency.insert_statements(request, new_key)
 
-        def then() -> NewKey:
-            self._keep(record)
+        def on_commit() -> NewKey:
+            self._put(record)
             if replaced is not None:
-                self._keep(replaced)
+                self._put(replaced)
                 self._successors.setdefault(replaced.api_key, record.api_key)
-            self._replays.keep(request, new_key)
+            self._idempotency.remember(request, new_key)
             return new_key
 
-        return Transaction(tuple(statements), then)
+        return Transaction(tuple(statements), on_commit)
 
-    def _keep(self, record: KeyRecord) -> KeyRecord:
+    def _put(self, record: KeyRecord) -> KeyRecord:
         self._keys[record.api_key] = record
         return record
 

@@ -12,8 +12,8 @@ from attrs import field, frozen
 from scope_async.errors import ValidationError
 from scope_async.local.timestamps import iso
 
-# The contract's template syntax (1.3), written here once more on purpose: if the service
-# shared the client's pattern, a mistake in it would cancel itself out.
+# The template syntax of contract 1.3. It repeats the client's pattern on purpose: a mistake in
+# a shared one would cancel itself out.
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
 NAME_LIMIT = 255
 
@@ -41,7 +41,7 @@ class StoredVersion:
 
     @property
     def variables(self) -> list[str]:
-        """Names of the template's variables, in the order of their first appearance."""
+        """Names of the template's variables, by first appearance."""
         texts = (
             [self.content]
             if isinstance(self.content, str)
@@ -93,7 +93,7 @@ class StoredPrompt:
 
 @frozen
 class Draft:
-    """What someone wants to be the next version of a prompt, checked."""
+    """The checked content of the next version of a prompt."""
 
     name: str
     content: str | list[dict[str, Any]]
@@ -115,10 +115,10 @@ class Draft:
         publish: bool = True,
         promote: bool = True,
     ) -> Draft:
-        """Return the draft, holding copies of everything that could change later.
+        """Return a draft with copies of all mutable arguments.
 
         Raises:
-            ValidationError: the contract has no such prompt; the message names the field.
+            ValidationError: a field is outside the contract; the message names it.
         """
         _check_labels(name, prompt_type, tags, publish, promote)
         try:
@@ -131,7 +131,7 @@ class Draft:
         return cls(name, copied, copied_metadata, prompt_type, tuple(tags), publish, publish and promote)
 
     def is_in(self, version: StoredVersion) -> bool:
-        """Tell whether `version` already says all that this draft says."""
+        """Return True if `version` has the same content, metadata, type and tags."""
         return (version.content, version.metadata, version.prompt_type, version.tags) == (
             self.content,
             self.metadata,

@@ -1,4 +1,4 @@
-"""Prompts and their versions: the index that requests read, and the changes that go through it."""
+"""Prompts and their versions: an index in memory for requests, and the transactions that change it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scope_async.local.store.prompt_models import NAME_LIMIT, Draft, StoredPromp
 
 
 class PromptStore:
-    """Every prompt is in memory, with the bytes of the replies that are asked for most."""
+    """Holds every prompt in memory, with the encoded replies of its labels."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -26,13 +26,16 @@ class PromptStore:
         self._bodies: dict[tuple[str, str], bytes] = {}
 
     async def load(self) -> None:
-        """Read the index from the disk."""
+        """Read the prompts from the database."""
         prompts = {
             row[0]: StoredPrompt(*row)
-            for row in await self._database.fetch("SELECT id, name, created_at, production_id FROM prompts")
+            for row in await self._database.fetch_rows(
+                "SELECT id, name, created_at, production_id FROM prompts"
+            )
         }
         versions: dict[str, list[StoredVersion]] = {prompt_id: [] for prompt_id in prompts}
-        rows = await self._database.fetch(f"SELECT {VERSION_COLUMNS} FROM versions ORDER BY version_number")  # noqa: S608 - constant
+        query = f"SELECT {VERSION_COLUMNS} FROM versions ORDER BY version_number"  # noqa: S608 - constant
+        rows = await self._database.fetch_rows(query)
         for row in rows:
             versions[row[1]].append(read_version(row, prompts[row[1]].name))
         self.replace_all(
@@ -40,7 +43,7 @@ class PromptStore:
         )
 
     def replace_all(self, prompts: Iterable[StoredPrompt]) -> None:
-        """Start over with `prompts`."""
+        """Replace the content by `prompts`."""
         self._by_name = {prompt.name: prompt for prompt in prompts}
         self._names = {prompt.id: prompt.name for prompt in self._by_name.values()}
         self._bodies.clear()
@@ -49,33 +52,33 @@ class PromptStore:
         """Return every prompt, by name."""
         return sorted(self._by_name.values(), key=lambda prompt: prompt.name)
 
-    def find(self, name: str) -> StoredPrompt | None:
-        """Return the prompt of this name, else of this prompt id, else None."""
+    def find_prompt(self, name: str) -> StoredPrompt | None:
+        """Return the prompt with this name, else with this id, else None."""
         return self._by_name.get(name) or self._by_name.get(self._names.get(name, ""))
 
-    def get(self, name: str) -> StoredPrompt:
-        """Return the prompt of this name or id.
+    def get_prompt(self, name: str) -> StoredPrompt:
+        """Return the prompt with this name or id.
 
         Raises:
-            ValidationError: no prompt could have this name.
-            NotFoundError: there is none.
+            ValidationError: the name is too long.
+            NotFoundError: the prompt does not exist.
         """
         if len(name) > NAME_LIMIT:
             raise ValidationError(f"name: 1 to {NAME_LIMIT} characters, got {len(name)}")
-        if (prompt := self.find(name)) is None:
+        if (prompt := self.find_prompt(name)) is None:
             raise _not_found("prompt_not_found", f"there is no prompt {name!r}")
         return prompt
 
-    def labelled(self, name: str, label: str) -> bytes:
+    def body_by_label(self, name: str, label: str) -> bytes:
         """Return the reply's body for the `production` or the `latest` version.
 
         Raises:
-            NotFoundError: no such prompt, or no such version of it; the codes differ.
+            NotFoundError: the prompt, or a version with this label, does not exist; the codes differ.
         """
-        return self._bodies.get((name, label)) or self._labelled(name, label)
+        return self._bodies.get((name, label)) or self._body_by_label(name, label)
 
-    def _labelled(self, name: str, label: str) -> bytes:
-        prompt = self.get(name)
+    def _body_by_label(self, name: str, label: str) -> bytes:
+        prompt = self.get_prompt(name)
         if label == "production":
             version = None if prompt.production_id is None else prompt.version(prompt.production_id)
             if version is None:
@@ -87,21 +90,21 @@ class PromptStore:
         body = self._bodies[name, label] = _body(prompt, version)
         return body
 
-    def versioned(self, name: str, version_id: str) -> bytes:
+    def body_by_version(self, name: str, version_id: str) -> bytes:
         """Return the reply's body for a version in any status.
 
         Raises:
-            NotFoundError: no such prompt, or the prompt has no such version; the codes differ.
+            NotFoundError: the prompt or the version does not exist; the codes differ.
         """
-        prompt = self.get(name)
+        prompt = self.get_prompt(name)
         return _body(prompt, _version_of(prompt, version_id))
 
     async def add(
         self, *drafts: Draft, by: str = "local", unless_same: bool = False
     ) -> tuple[StoredVersion, ...]:
-        """Add each draft as the next version of its prompt, all or none, making the prompts that are new.
+        """Add each draft as the next version of its prompt, in one transaction; create missing prompts.
 
-        With `unless_same`, a draft that says what the newest version says changes nothing.
+        With `unless_same`, a draft equal to the newest version is skipped.
         """
 
         def plan() -> Transaction[tuple[StoredVersion, ...]]:
@@ -109,30 +112,30 @@ class PromptStore:
             versions: list[StoredVersion] = []
             statements: list[Statement] = []
             for draft in drafts:
-                found = self.find(draft.name)
+                found = self.find_prompt(draft.name)
                 name = draft.name if found is None else found.name
-                prompt = grown.get(name) or found or self._new(name)
+                prompt = grown.get(name) or found or self._new_prompt(name)
                 newest = prompt.versions[-1] if prompt.versions else None
                 if unless_same and newest is not None and draft.is_in(newest):
                     versions.append(newest)
                     continue
-                prompt = grown[name] = self._grown(prompt, draft, by)
+                prompt = grown[name] = self._with_version(prompt, draft, by)
                 versions.append(prompt.versions[-1])
                 statements += [prompt_row(prompt), version_row(prompt.versions[-1])]
 
-            def then() -> tuple[StoredVersion, ...]:
+            def on_commit() -> tuple[StoredVersion, ...]:
                 for prompt in grown.values():
-                    self._keep(prompt)
+                    self._put(prompt)
                 return tuple(versions)
 
-            return Transaction(tuple(statements), then)
+            return Transaction(tuple(statements), on_commit)
 
         return await self._database.write(plan)
 
-    def _new(self, name: str) -> StoredPrompt:
+    def _new_prompt(self, name: str) -> StoredPrompt:
         return StoredPrompt(new_identifier("prompt"), name, self._clock.time())
 
-    def _grown(self, prompt: StoredPrompt, draft: Draft, by: str) -> StoredPrompt:
+    def _with_version(self, prompt: StoredPrompt, draft: Draft, by: str) -> StoredPrompt:
         now = self._clock.time()
         version = StoredVersion(
             id=new_identifier("version"),
@@ -153,62 +156,62 @@ class PromptStore:
         return attrs.evolve(prompt, versions=(*prompt.versions, version), production_id=production_id)
 
     async def publish(self, name: str, version_id: str) -> StoredVersion:
-        """Publish a draft; publishing again changes nothing.
+        """Publish a draft. Idempotent.
 
         Raises:
-            NotFoundError: no such prompt or version.
+            NotFoundError: the prompt or version does not exist.
             ConflictError: the version is archived.
         """
         return await self._database.write(lambda: self._changed(name, version_id, "publish"))
 
     async def promote(self, name: str, version_id: str, *, by: str = "local") -> StoredVersion:
-        """Make the version the production version, publishing it when it is a draft.
+        """Make the version the production version; a draft is published.
 
         Raises:
-            NotFoundError: no such prompt or version.
+            NotFoundError: the prompt or version does not exist.
             ConflictError: the version is archived.
         """
         return await self._database.write(lambda: self._changed(name, version_id, "promote", by))
 
     async def archive(self, name: str, version_id: str) -> StoredVersion:
-        """Archive the version; when it was in production, the prompt has no production version any more.
+        """Archive the version; production is left empty if this was the production version.
 
         Raises:
-            NotFoundError: no such prompt or version.
+            NotFoundError: the prompt or version does not exist.
         """
         return await self._database.write(lambda: self._changed(name, version_id, "archive"))
 
     def _changed(
-        self, name: str, version_id: str, act: str, by: str | None = None
+        self, name: str, version_id: str, action: str, by: str | None = None
     ) -> Transaction[StoredVersion]:
-        prompt = self.get(name)
+        prompt = self.get_prompt(name)
         version, now = _version_of(prompt, version_id), self._clock.time()
-        if act == "archive":
+        if action == "archive":
             changed = attrs.evolve(version, status="archived", updated_at=now)
             production_id = None if prompt.production_id == version_id else prompt.production_id
         else:
             if version.status == "archived":
                 raise ConflictError(
-                    f"cannot {act} version {version.version_number} of {name!r}: it is archived",
+                    f"cannot {action} version {version.version_number} of {name!r}: it is archived",
                     http_status=409,
                     error_code="version_archived",
                 )
             changed = attrs.evolve(version, status="published", updated_at=now)
             production_id = prompt.production_id
-            if act == "promote":
+            if action == "promote":
                 changed = attrs.evolve(changed, promoted_at=now, promoted_by=by)
                 production_id = version_id
         versions = tuple(changed if other.id == version_id else other for other in prompt.versions)
-        return self._save(attrs.evolve(prompt, production_id=production_id, versions=versions), changed)
+        return self._saving(attrs.evolve(prompt, production_id=production_id, versions=versions), changed)
 
-    def _save(self, prompt: StoredPrompt, version: StoredVersion) -> Transaction[StoredVersion]:
-        def then() -> StoredVersion:
-            self._keep(prompt)
+    def _saving(self, prompt: StoredPrompt, version: StoredVersion) -> Transaction[StoredVersion]:
+        def on_commit() -> StoredVersion:
+            self._put(prompt)
             return version
 
-        return Transaction((prompt_row(prompt), version_row(version)), then)
+        return Transaction((prompt_row(prompt), version_row(version)), on_commit)
 
-    def _keep(self, prompt: StoredPrompt) -> None:
+    def _put(self, prompt: StoredPrompt) -> None:
         self._by_name[prompt.name] = prompt
         self._names[prompt.id] = prompt.name
         self._bodies.clear()
@@ -264,7 +267,7 @@ def version_row(version: StoredVersion) -> Statement:
 
 
 def read_version(row: tuple[Any, ...], name: str) -> StoredVersion:
-    """Return the version in a row of `VERSION_COLUMNS`; its prompt is called `name`."""
+    """Return the version in a row of `VERSION_COLUMNS`; `name` is the name of its prompt."""
     id, prompt_id, number, content, status, created, updated, prompt_type, metadata, tags, at, by = row
     return StoredVersion(
         id=id,

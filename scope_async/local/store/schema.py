@@ -1,16 +1,18 @@
-"""The tables of a Local Scope store."""
+"""The tables of a Local Scope store, and how a store of an older version gets them."""
 
 from __future__ import annotations
 
-VERSION = 1
-"""Kept in `PRAGMA user_version`; a store with a higher one was written by a newer scope-async."""
+from scope_async.errors import ConfigurationError
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS settings (
+APPLICATION_ID = 0x53634C63
+"""`ScLc`, kept in `PRAGMA application_id` since version 2: tells a store from other SQLite files."""
+
+_TABLES = """
+CREATE TABLE settings (
     name TEXT PRIMARY KEY,
     value BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS api_keys (
+CREATE TABLE api_keys (
     api_key TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     environment TEXT NOT NULL,
@@ -22,7 +24,7 @@ CREATE TABLE IF NOT EXISTS api_keys (
     revoked_reason TEXT,
     last_used_at REAL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     api_key TEXT,
     event TEXT NOT NULL,
@@ -32,21 +34,21 @@ CREATE TABLE IF NOT EXISTS events (
     reason TEXT,
     count INTEGER NOT NULL DEFAULT 1
 );
-CREATE INDEX IF NOT EXISTS events_by_key ON events (api_key, at, seq);
-CREATE TRIGGER IF NOT EXISTS events_only_grow BEFORE UPDATE ON events
+CREATE INDEX events_by_key ON events (api_key, at, seq);
+CREATE TRIGGER events_only_grow BEFORE UPDATE ON events
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
-CREATE TABLE IF NOT EXISTS idempotency (
+CREATE TABLE idempotency (
     key_digest BLOB PRIMARY KEY,
     request_digest BLOB NOT NULL,
     api_key TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS prompts (
+CREATE TABLE prompts (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     created_at REAL NOT NULL,
     production_id TEXT
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS versions (
+CREATE TABLE versions (
     id TEXT PRIMARY KEY,
     prompt_id TEXT NOT NULL REFERENCES prompts (id) DEFERRABLE INITIALLY DEFERRED,
     version_number INTEGER NOT NULL,
@@ -62,6 +64,48 @@ CREATE TABLE IF NOT EXISTS versions (
     UNIQUE (prompt_id, version_number)
 ) WITHOUT ROWID;
 """
+
+MIGRATIONS = (
+    _TABLES,
+    f"PRAGMA application_id = {APPLICATION_ID};",
+)
+"""Step n leads from version n to n + 1. A released step never changes; a new version appends one.
+
+The version is kept in `PRAGMA user_version`; an empty file has version 0.
+"""
+
+_VERSION_1_TABLES = frozenset({"settings", "api_keys", "events", "idempotency", "prompts", "versions"})
+
+
+FILE_FACTS = """
+SELECT application_id, user_version, (SELECT group_concat(name) FROM sqlite_master WHERE type = 'table')
+FROM pragma_application_id, pragma_user_version
+"""
+"""Query for the arguments of `plan_migration`."""
+
+
+def plan_migration(application_id: int, version: int, tables: str | None) -> str:
+    """Return the SQL that brings a file up to date, in one transaction; `tables` are separated by commas.
+
+    It is empty for a store of the current version.
+
+    Raises:
+        ConfigurationError: the file belongs to another program or to a newer scope-async.
+    """
+    is_new = (application_id, version) == (0, 0) and not tables
+    is_version_1 = (application_id, version) == (0, 1) and set((tables or "").split(",")) >= _VERSION_1_TABLES
+    if application_id != APPLICATION_ID and not is_new and not is_version_1:
+        raise ConfigurationError("is a SQLite file of another program: give Local Scope a path of its own")
+    newest = len(MIGRATIONS)
+    if version > newest:
+        raise ConfigurationError(
+            f"was written by a newer scope-async (store version {version}, this one knows {newest}): "
+            "upgrade scope-async, or use another path"
+        )
+    if version == newest:
+        return ""
+    return f"BEGIN IMMEDIATE; {' '.join(MIGRATIONS[version:])} PRAGMA user_version = {newest}; COMMIT;"
+
 
 EMPTY = tuple(
     (f"DELETE FROM {table}", ())  # noqa: S608 - our own table names

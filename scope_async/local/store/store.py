@@ -1,4 +1,4 @@
-"""Everything a Local Scope remembers, put together."""
+"""The store of a Local Scope: settings, API keys, prompts and audit log over one database."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class _Settings:
 
 
 class Store:
-    """The only writer of a Local Scope's database; what it answers, it answers from memory."""
+    """The only writer of a Local Scope's database; reads are answered from memory."""
 
     def __init__(self, path: Path | None, clock: Clock) -> None:
         self.clock = clock
         self.database = Database(path)
-        self.activity = AuditLog(self.database)
-        self.keys = KeyStore(self.database, self.activity, clock)
+        self.audit_log = AuditLog(self.database)
+        self.keys = KeyStore(self.database, self.audit_log, clock)
         self.prompts = PromptStore(self.database, clock)
         self._settings = _Settings("", b"")
 
@@ -47,16 +47,16 @@ class Store:
         return self._settings.signing_key
 
     async def open(self) -> NewKey | None:
-        """Open the database; return its first API key when there was no database before.
+        """Open the database; return its first API key if the database is new.
 
         Raises:
             ConfigurationError: the file cannot be used.
         """
         await self.database.open()
         try:
-            settings = dict(await self.database.fetch("SELECT name, value FROM settings"))
+            settings = dict(await self.database.fetch_rows("SELECT name, value FROM settings"))
             if "org_id" not in settings:
-                return await self._begin()
+                return await self._initialize()
             self._settings = _Settings(settings["org_id"], settings["signing_key"])
             await self.keys.load()
             await self.prompts.load()
@@ -65,7 +65,7 @@ class Store:
             raise
         return None
 
-    async def _begin(self) -> NewKey:
+    async def _initialize(self) -> NewKey:
         settings = _Settings(new_identifier("org"), secrets.token_bytes(_SIGNING_KEY_BYTES))
         first = self.first_key()
         statements = (
@@ -74,15 +74,15 @@ class Store:
             *created_rows(first.record),
         )
 
-        def then() -> NewKey:
+        def on_commit() -> NewKey:
             self._settings = settings
             self.keys.replace_all([first.record])
             return first
 
-        return await self.database.write(lambda: Transaction(statements, then))
+        return await self.database.write(lambda: Transaction(statements, on_commit))
 
     def first_key(self, secret: str | None = None, api_key: str | None = None) -> NewKey:
-        """Return the key that a fresh store begins with, or the same key once more."""
+        """Return the key that a new store starts with; with arguments, the same key again."""
         secret = secret or new_secret("secret")
         record = KeyRecord(
             api_key=api_key or new_identifier("key"),
@@ -102,23 +102,23 @@ class Store:
         prompts: Iterable[StoredPrompt],
         events: Iterable[tuple[str | None, str, str | None]] = (),
     ) -> None:
-        """Answer from this from now on; it has just been written."""
+        """Replace the content in memory by what was just committed."""
         self._settings = _Settings(org_id, self._settings.signing_key)
-        self.activity.replace_all(last_used)
+        self.audit_log.replace_all(last_used)
         self.keys.replace_all(keys, events)
         self.prompts.replace_all(prompts)
 
-    async def clear(self, first: NewKey) -> None:
-        """Forget every prompt, key and event; begin again with `first` and the same organization."""
+    async def clear_all(self, first: NewKey) -> None:
+        """Delete every prompt, key and event; keep the organization, and `first` as the only key."""
 
-        def then() -> None:
+        def on_commit() -> None:
             self.replace_all(self.org_id, [first.record], {}, [])
 
-        await self.database.write(lambda: Transaction((*EMPTY, *created_rows(first.record)), then))
+        await self.database.write(lambda: Transaction((*EMPTY, *created_rows(first.record)), on_commit))
 
     async def aclose(self) -> None:
-        """Write what is left and close; closing twice does nothing."""
-        await self.activity.aclose()
+        """Write the buffered events and close. Idempotent."""
+        await self.audit_log.aclose()
         await self.database.aclose()
 
 

@@ -1,4 +1,4 @@
-"""Who is calling, and may they."""
+"""Authentication of requests by access token or admin token."""
 
 from __future__ import annotations
 
@@ -12,62 +12,62 @@ from scope_async.local.web.request import ApiProblem, RequestContext
 
 
 class Authenticator:
-    """Looks at the `Authorization` header of every request, and at the key behind it."""
+    """Checks the `Authorization` header of requests and the API key behind a token."""
 
     def __init__(self, store: Store, signer: Signer, admin_token: str) -> None:
         self._keys = store.keys
-        self._activity = store.activity
+        self._audit_log = store.audit_log
         self._clock = store.clock
         self._signer = signer
         self._admin_digest = digest(admin_token)
 
-    def key_of(self, call: RequestContext) -> KeyRecord:
-        """Return the key whose token came with the request; the key is looked up every time.
+    def authenticate(self, context: RequestContext) -> KeyRecord:
+        """Return the API key of the request's token; its status is checked for every request.
 
         Raises:
-            Refusal: 401, with a code that says why.
+            ApiProblem: 401, with a code that says why.
         """
-        header = call.request.headers.get("Authorization", "")
-        grant = self._signer.granted(header) or self._verified(header)
-        call.api_key = grant.api_key
+        header = context.request.headers.get("Authorization", "")
+        grant = self._signer.cached_grant(header) or self._verify_and_cache(header)
+        context.api_key = grant.api_key
         now = self._clock.time()
         if now >= grant.expires_at:
             raise _unauthorized("token_expired", "the access token has expired")
-        record = self._keys.find(grant.api_key)
+        record = self._keys.find_key(grant.api_key)
         if record is None:
             raise _unauthorized("invalid_token", "the API key of this access token does not exist")
         if (status := record.status_at(now)) != "active":
             raise _unauthorized(f"api_key_{status}", f"the API key of this access token is {status}")
-        self._activity.used(record.api_key, now)
+        self._audit_log.used(record.api_key, now)
         return record
 
-    def _verified(self, header: str) -> Grant:
+    def _verify_and_cache(self, header: str) -> Grant:
         try:
             grant = self._signer.verify(_bearer(header))
         except BadTokenError as error:
             raise _unauthorized("invalid_token", "the access token is not valid") from error
-        self._signer.keep(header, grant)
+        self._signer.cache_grant(header, grant)
         return grant
 
-    def administrator(self, call: RequestContext) -> None:
-        """Let an administrator in; a key can never manage keys.
+    def require_admin(self, context: RequestContext) -> None:
+        """Require the admin token.
 
         Raises:
-            Refusal: 403 for the token of an API key, 401 for anything else.
+            ApiProblem: 403 for the token of an API key, 401 for anything else.
         """
-        token = _bearer(call.request.headers.get("Authorization", ""))
+        token = _bearer(context.request.headers.get("Authorization", ""))
         if self.is_admin_token(token):
             return
         try:
-            call.api_key = self._signer.verify(token).api_key
+            context.api_key = self._signer.verify(token).api_key
         except BadTokenError as error:
             raise _unauthorized(
-                "invalid_token", "this needs the admin token, which every start makes anew"
+                "invalid_token", "this needs the admin token, which every start creates anew"
             ) from error
         raise ApiProblem(403, "forbidden", "an API key cannot do this: it needs the admin token")
 
     def is_admin_token(self, token: str) -> bool:
-        """Compare in a time that says nothing about the admin token."""
+        """Return True if `token` is the admin token, compared in constant time."""
         return hmac.compare_digest(digest(token), self._admin_digest)
 
 

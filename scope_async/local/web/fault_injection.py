@@ -1,4 +1,4 @@
-"""How a fault is carried out on a connection."""
+"""Applies injected faults to a response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scope_async.local.faults.spec import Fault
 from scope_async.local.web.journal import Journal
 from scope_async.local.web.request import RequestContext, error_reply
 
-CarryOut = Callable[[], Awaitable[web.StreamResponse]]
+NextHandler = Callable[[], Awaitable[web.StreamResponse]]
 
 _CHUNK = 64 * 1024
 _JSON = "application/json"
@@ -32,71 +32,71 @@ _BODIES: dict[str, tuple[bytes, str]] = {
 
 
 class FaultInjector:
-    """Serves a call while faults are active."""
+    """Serves requests while faults are active."""
 
     def __init__(self, faults: Faults, journal: Journal) -> None:
         self._faults = faults
         self._journal = journal
 
-    async def serve(self, call: RequestContext, carry_out: CarryOut) -> web.StreamResponse:
-        """Return the reply, true or false; a call that gets none ends with its connection."""
-        strike = self._faults.strike(call.operation, call.request.path)
-        if strike.delay and not await self._faults.hold(strike.delay):
-            await self._abort(call)
-        if strike.instead is not None:
-            call.fault = strike.instead.kind
-            return await self._instead(call, strike.instead)
-        if strike.token:
-            call.token_faults = strike.token
-            call.fault = strike.token[0].kind
-        response = await carry_out()
-        if strike.reply is not None:
-            call.fault = strike.reply.kind
-            return await self._corrupt(call, strike.reply, response)
+    async def serve(self, context: RequestContext, call_next: NextHandler) -> web.StreamResponse:
+        """Return the response, possibly a faulty one; a fault without response ends the connection."""
+        plan = self._faults.plan(context.operation, context.request.path)
+        if plan.delay and not await self._faults.delay(plan.delay):
+            await self._abort(context)
+        if plan.instead is not None:
+            context.fault = plan.instead.kind
+            return await self._instead(context, plan.instead)
+        if plan.token:
+            context.token_faults = plan.token
+            context.fault = plan.token[0].kind
+        response = await call_next()
+        if plan.reply is not None:
+            context.fault = plan.reply.kind
+            return await self._corrupt(context, plan.reply, response)
         return response
 
-    async def _instead(self, call: RequestContext, fault: Fault) -> web.StreamResponse:
+    async def _instead(self, context: RequestContext, fault: Fault) -> web.StreamResponse:
         if fault.kind == "hang":
-            await self._faults.hold(None)
-            await self._abort(call)
+            await self._faults.delay(None)
+            await self._abort(context)
         if fault.kind == "reset":
-            await self._abort(call, linger=True)
+            await self._abort(context, linger=True)
         if fault.kind == "dialect":
             return error_reply(404, "not_found", "this service does not speak this dialect")
-        return _status_reply(call, fault)
+        return _status_reply(context, fault)
 
     async def _corrupt(
-        self, call: RequestContext, fault: Fault, response: web.StreamResponse
+        self, context: RequestContext, fault: Fault, response: web.StreamResponse
     ) -> web.StreamResponse:
         if fault.kind == "oversized":
-            return await self._flood(call, int(float(fault.value or 0)))  # type: ignore[arg-type] # checked: a number
+            return await self._flood(context, int(float(fault.value or 0)))  # type: ignore[arg-type] # checked: a number
         body = response.body if isinstance(response, web.Response) else b""
         written = body if isinstance(body, bytes) else b""
         if fault.kind == "malformed":
-            spoilt, content_type = _BODIES.get(str(fault.value), (written[: len(written) // 2], _JSON))
-            return web.Response(body=spoilt, content_type=content_type)
+            corrupted, content_type = _BODIES.get(str(fault.value), (written[: len(written) // 2], _JSON))
+            return web.Response(body=corrupted, content_type=content_type)
         if fault.value == "middle":
             half = web.StreamResponse(status=response.status)
             half.content_type = _JSON
             half.content_length = len(written)
-            half.headers["X-Request-ID"] = call.request_id
-            self._journal.add(call, response.status)
-            await half.prepare(call.request)
+            half.headers["X-Request-ID"] = context.request_id
+            self._journal.add(context, response.status)
+            await half.prepare(context.request)
             await half.write(written[: len(written) // 2])
-            await self._abort(call, flush=True)
-        await self._abort(call)
+            await self._abort(context, flush=True)
+        await self._abort(context)
         return response
 
-    async def _flood(self, call: RequestContext, size: int) -> web.StreamResponse:
+    async def _flood(self, context: RequestContext, size: int) -> web.StreamResponse:
         opening, ending = b'{"content": "', b'"}'
         flood = web.StreamResponse()
         flood.content_type = _JSON
         flood.content_length = max(size, len(opening) + len(ending))
-        flood.headers["X-Request-ID"] = call.request_id
-        self._journal.add(call, flood.status)
-        # The client may have read enough at any point.
+        flood.headers["X-Request-ID"] = context.request_id
+        self._journal.add(context, flood.status)
+        # The client may close the connection before it has read all.
         with contextlib.suppress(ConnectionError):
-            await flood.prepare(call.request)
+            await flood.prepare(context.request)
             await flood.write(opening)
             left = flood.content_length - len(opening) - len(ending)
             while left > 0:
@@ -105,10 +105,10 @@ class FaultInjector:
             await flood.write(ending)
         return flood
 
-    async def _abort(self, call: RequestContext, *, flush: bool = False, linger: bool = False) -> None:
-        """End the connection; what follows never runs, because aiohttp cancels the handler."""
-        self._journal.add(call, None)
-        transport = call.request.transport
+    async def _abort(self, context: RequestContext, *, flush: bool = False, linger: bool = False) -> None:
+        """Close the connection and wait: aiohttp then cancels the handler, so this never returns."""
+        self._journal.add(context, None)
+        transport = context.request.transport
         if transport is not None:
             if linger:
                 # SO_LINGER of zero seconds makes closing a reset (RST).
@@ -121,13 +121,13 @@ class FaultInjector:
         await asyncio.get_running_loop().create_future()
 
 
-def _status_reply(call: RequestContext, fault: Fault) -> web.Response:
+def _status_reply(context: RequestContext, fault: Fault) -> web.Response:
     status = int(float(fault.value))  # type: ignore[arg-type] # checked: a number
     headers = dict(fault.headers)
     if fault.retry_after is not None:
         headers["Retry-After"] = str(fault.retry_after)
-    call.code = "fault" if status < 400 else _CODES.get(status, "fault")  # noqa: PLR2004 - errors begin there
-    if status == 401 and call.operation == "exchange":  # noqa: PLR2004 - refused here are credentials, not a token
-        call.code = "invalid_credentials"
-    body = {"code": call.code, "message": f"a fault of Local Scope: {status}"}
+    context.code = "fault" if status < 400 else _CODES.get(status, "fault")  # noqa: PLR2004 - errors begin there
+    if status == 401 and context.operation == "exchange":  # noqa: PLR2004 - an exchange refuses credentials
+        context.code = "invalid_credentials"
+    body = {"code": context.code, "message": f"a fault of Local Scope: {status}"}
     return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type=_JSON)

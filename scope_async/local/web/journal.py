@@ -1,4 +1,4 @@
-"""Every request that Local Scope has answered."""
+"""The journal: every request that Local Scope has answered."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _PATH_LIMIT = 300
 
 @frozen
 class JournalEntry:
-    """One request: never a secret, never a token.
+    """One request, without secrets and tokens.
 
-    `status` is None when no reply was sent; `fault` names what stood in for the service.
-    `api_key` is None when no key of this Local Scope was recognised. `at` is in seconds since
-    the epoch, by Local Scope's clock, when the request was answered.
+    `status` is None if no reply was sent; `fault` names the fault that was applied. `api_key` is
+    None if the request had no key of this Local Scope. `at` is when the request was answered, in
+    seconds since the epoch by Local Scope's clock.
     """
 
     operation: str
@@ -47,7 +47,7 @@ class JournalEntry:
 
     @property
     def is_unexpected(self) -> bool:
-        """True when nothing had been prepared for this request: no such path, prompt or version."""
+        """True if nothing was prepared for this request: its path, prompt or version does not exist."""
         return self.fault is None and (
             self.operation == "unknown" or (self.operation == "prompt" and self.status == 404)  # noqa: PLR2004
         )
@@ -66,7 +66,7 @@ class JournalEntry:
         }
 
 
-# Made for every request and read for few: the fields of a JournalEntry before they are made readable.
+# The raw fields of a JournalEntry: written for every request, decoded for the few that are read.
 _Line = tuple[str, str | None, int | None, str, float, str, str, str | None, str | None]
 
 
@@ -79,9 +79,9 @@ class _Waiter:
 
 
 class Journal:
-    """Counts and remembers requests, and waits for them.
+    """Counts, records and waits for requests.
 
-    An entry is there before its reply is sent, so a test that got the reply sees the entry.
+    The entry is added before its reply is sent, so a test that has the reply sees the entry.
     `any` stands for `exchange`, `prompt` and `keys` together.
     """
 
@@ -99,11 +99,11 @@ class Journal:
 
     @property
     def unexpected(self) -> tuple[JournalEntry, ...]:
-        """Those for which nothing had been prepared."""
+        """The entries for which nothing was prepared."""
         return tuple(entry for entry in self.entries if entry.is_unexpected)
 
     def count(self, operation: str = "any", *, status: int | None = None, api_key: str | None = None) -> int:
-        """Return how many requests were answered; with a status or a key, among the last 10,000."""
+        """Return how many requests were answered; `status` and `api_key` filter the last 10,000."""
         if status is None and api_key is None:
             return _total(self._answered, operation)
         return sum(
@@ -121,16 +121,16 @@ class Journal:
         operation: str = "any",
         n: int = 1,
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109 - a test says how long it is willing to wait
+        timeout: float = 5.0,  # noqa: ASYNC109 - the caller chooses how long a test waits
     ) -> JournalEntry:
-        """Return the newest entry of `operation` once there have been `n` since the start or `clear`.
+        """Return the newest entry of `operation` once `n` were answered since the start or `clear`.
 
         Raises:
-            TimeoutError: there were not, after `timeout` seconds of real time.
+            TimeoutError: fewer were answered within `timeout` seconds of real time.
         """
         await self._wait(self._answered, operation, n, timeout)
-        wanted = _API if operation == "any" else (operation,)
-        return _entry(next(line for line in reversed(self._lines) if line[0] in wanted))
+        operations = _API if operation == "any" else (operation,)
+        return _entry(next(line for line in reversed(self._lines) if line[0] in operations))
 
     async def wait_for_arrival(
         self,
@@ -139,21 +139,21 @@ class Journal:
         *,
         timeout: float = 5.0,  # noqa: ASYNC109 - as above
     ) -> None:
-        """Return once `n` requests of `operation` have arrived, also when a fault holds them back.
+        """Return once `n` requests of `operation` have arrived, delayed ones included.
 
         Raises:
-            TimeoutError: they have not, after `timeout` seconds of real time.
+            TimeoutError: fewer arrived within `timeout` seconds of real time.
         """
         await self._wait(self._arrived, operation, n, timeout)
 
     @contextmanager
     def only(self, *operations: str) -> Generator[Journal, None, None]:
-        """Fail the test when, in the block, anything but `operations` was asked for.
+        """Fail the test if a request in the block has another operation than `operations`.
 
-        Without operations: when anything was asked for that had not been prepared.
+        Without operations: if nothing was prepared for a request.
 
         Raises:
-            AssertionError: it was; the message lists the requests.
+            AssertionError: there was such a request; the message shows it.
         """
         before = len(self._lines)
         dropped = _total(self._answered, "all") - before
@@ -165,37 +165,37 @@ class Journal:
                 raise AssertionError(f"unexpected {entry.method} {entry.path}: {entry}")
 
     def clear(self) -> None:
-        """Forget every entry and start counting from 0."""
+        """Delete every entry and count from 0 again."""
         self._lines.clear()
         self._arrived.clear()
         self._answered.clear()
 
-    def arrive(self, call: RequestContext) -> None:
-        """Note that a request is here."""
-        self._arrived[call.operation] += 1
+    def arrive(self, context: RequestContext) -> None:
+        """Count the arrival of a request."""
+        self._arrived[context.operation] += 1
         if self._waiters:
             self._wake()
 
-    def add(self, call: RequestContext, status: int | None) -> None:
-        """Note how a request is answered; of one request only the first answer counts."""
-        if call.journaled:
+    def add(self, context: RequestContext, status: int | None) -> None:
+        """Add the entry of an answered request; only the first call for a request counts."""
+        if context.journaled:
             return
-        call.journaled = True
-        request = call.request
+        context.journaled = True
+        request = context.request
         self._lines.append(
             (
-                call.operation,
-                call.api_key,
+                context.operation,
+                context.api_key,
                 status,
-                call.request_id,
+                context.request_id,
                 self._clock.time(),
                 request.method,
                 request.raw_path,
-                call.code,
-                call.fault,
+                context.code,
+                context.fault,
             )
         )
-        self._answered[call.operation] += 1
+        self._answered[context.operation] += 1
         if self._waiters:
             self._wake()
 
@@ -236,5 +236,5 @@ def _entry(line: _Line) -> JournalEntry:
 
 
 def _masked(text: str) -> str:
-    # Someone will put a secret into an address one day.
+    # A client may put a secret into an address by mistake.
     return _PRIVATE.sub("(masked)", text)[:_PATH_LIMIT]

@@ -1,4 +1,4 @@
-"""One request under way, and how it is refused."""
+"""The context of a request, routes and JSON replies."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _REQUEST_ID_LIMIT = 128
 _JSON = "application/json"
 
 
-class ApiProblem(Exception):  # noqa: N818 - it is the service's answer, not a failure of the service
-    """The service says no: becomes `{"code": ..., "message": ...}` with this status."""
+class ApiProblem(Exception):  # noqa: N818 - an answer of the service
+    """A refusal, sent as `{"code": ..., "message": ...}` with this status."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -32,7 +32,7 @@ class ApiProblem(Exception):  # noqa: N818 - it is the service's answer, not a f
 
 
 class RequestContext:
-    """A request, with what the journal wants to know of it."""
+    """A request with its operation and id, and what the journal records of it."""
 
     __slots__ = (
         "api_key",
@@ -62,10 +62,10 @@ class RequestContext:
     ) -> dict[str, Any]:
         """Return the request's JSON object; an empty body is an empty object.
 
-        `optional=None` takes any field; `limit` is in bytes, when it is not the application's.
+        `optional=None` accepts any field; `limit` is in bytes and replaces the application's.
 
         Raises:
-            Refusal: no JSON (400), or not these fields (422).
+            ApiProblem: 400 if the body is not JSON, 422 if fields are missing or unknown.
         """
         request = self.request if limit is None else self.request.clone(client_max_size=limit)
         try:
@@ -79,12 +79,12 @@ class RequestContext:
         known = body if optional is None else (*required, *optional)
         unknown = [name for name in body if name not in known]
         if missing or unknown:
-            said = [
+            problems = [
                 f"{', '.join(names)} {what}"
                 for names, what in ((missing, "missing"), (unknown, "unknown"))
                 if names
             ]
-            raise ApiProblem(422, "validation_error", f"fields: {'; '.join(said)}")
+            raise ApiProblem(422, "validation_error", f"fields: {'; '.join(problems)}")
         return body
 
 
@@ -93,7 +93,7 @@ Handler = Callable[[RequestContext], Awaitable[web.StreamResponse]]
 
 @frozen
 class Route:
-    """One method of one path, the operation it counts as, and who answers it."""
+    """A method and path, the operation it counts as, and its handler."""
 
     method: str
     path: str
@@ -110,5 +110,5 @@ def reply(document: Any, *, status: int = 200, headers: Mapping[str, str] | None
 def error_reply(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Return an error in the documented form."""
+    """Return an error in the form of contract 1.4."""
     return reply({"code": code, "message": message}, status=status, headers=headers)

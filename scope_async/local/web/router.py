@@ -1,4 +1,4 @@
-"""The door through which every request comes and every reply leaves."""
+"""Routes requests; adds request ids, error replies, injected faults and journal entries."""
 
 from __future__ import annotations
 
@@ -18,85 +18,88 @@ _LOG = logging.getLogger("scope_async.local")
 
 
 class Router:
-    """Gives every reply a request id, every error its form, every fault its moment, every call its entry.
+    """Wraps the handlers of routes with request ids, error replies, faults and the journal.
 
-    These are not aiohttp middlewares because a router's own routes are cheaper: the
-    common path is one extra call.
+    A wrapper is cheaper than aiohttp middlewares: the common path has one extra call.
     """
 
     def __init__(self, faults: Faults, journal: Journal) -> None:
         self._faults = faults
         self._journal = journal
-        self._sabotage = FaultInjector(faults, journal)
+        self._fault_injector = FaultInjector(faults, journal)
 
     def add(self, app: web.Application, *routes: Route) -> None:
         """Serve `routes`, and 405 for the other methods of their paths.
 
-        All routes of a path have to come in one go.
+        All routes of a path must be added in one call.
         """
         methods: dict[str, list[str]] = {}
         for route in routes:
             methods.setdefault(route.path, []).append(route.method)
-            app.router.add_route(route.method, route.path, self._served(route))
+            app.router.add_route(route.method, route.path, self._wrap(route))
         for path, allowed in methods.items():
             refuse = _refusing(405, "method_not_allowed", {"Allow": ", ".join(allowed)})
-            app.router.add_route("*", path, self._served(Route("*", path, "unknown", refuse)))
+            app.router.add_route("*", path, self._wrap(Route("*", path, "unknown", refuse)))
 
     def add_rest(self, app: web.Application) -> None:
-        """Serve 404 for every other path; comes last, because the first match answers."""
+        """Serve 404 for every other path; call it last, because the first match answers."""
         path = "/{rest:(?s:.*)}"
         rest = Route("*", path, "unknown", _refusing(404, "not_found", {}))
-        app.router.add_route("*", path, self._served(rest))
+        app.router.add_route("*", path, self._wrap(rest))
 
-    def _served(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _wrap(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         operation, handler = route.operation, route.handler
 
         async def serve(request: web.Request) -> web.StreamResponse:
-            call = RequestContext(request, operation)
-            self._journal.arrive(call)
+            context = RequestContext(request, operation)
+            self._journal.arrive(context)
             try:
                 if self._faults.active:
-                    response = await self._sabotage.serve(call, lambda: _carry_out(call, handler))
+                    response = await self._fault_injector.serve(
+                        context, lambda: _run_handler(context, handler)
+                    )
                 else:
-                    response = await _carry_out(call, handler)
+                    response = await _run_handler(context, handler)
             except asyncio.CancelledError:
-                # The client went away, or Local Scope closes.
-                self._journal.add(call, None)
+                # The client disconnected, or Local Scope closes.
+                self._journal.add(context, None)
                 raise
-            self._journal.add(call, response.status)
+            self._journal.add(context, response.status)
             if not response.prepared:
-                response.headers["X-Request-ID"] = call.request_id
+                response.headers["X-Request-ID"] = context.request_id
             return response
 
         return serve
 
 
-async def _carry_out(call: RequestContext, handler: Handler) -> web.StreamResponse:
+async def _run_handler(context: RequestContext, handler: Handler) -> web.StreamResponse:
     try:
-        return await handler(call)
+        return await handler(context)
     except ApiProblem as refusal:
-        call.code = refusal.code
+        context.code = refusal.code
         return error_reply(refusal.status, refusal.code, refusal.message, refusal.headers)
     except ValidationError as error:
-        call.code = "validation_error"
-        return error_reply(422, call.code, str(error))
+        context.code = "validation_error"
+        return error_reply(422, context.code, str(error))
     except ApiError as error:
-        call.code = error.error_code or "internal_error"
-        return error_reply(error.http_status or 500, call.code, error.message)
+        context.code = error.error_code or "internal_error"
+        return error_reply(error.http_status or 500, context.code, error.message)
     except web.HTTPRequestEntityTooLarge:
-        call.code = "body_too_large"
-        return error_reply(413, call.code, "the body is larger than this service reads")
-    # The promise is JSON for every failure; what happened is for the log, not for the client.
-    except Exception:  # noqa: BLE001 - a handler may have any mistake
-        _LOG.exception("%s %s failed (request id %s)", call.request.method, call.operation, call.request_id)
-        call.code = "internal_error"
-        return error_reply(500, call.code, "Local Scope failed; its log says why")
+        context.code = "body_too_large"
+        return error_reply(413, context.code, "the body is larger than this service reads")
+    # Every failure is answered in JSON; its cause goes to the log only.
+    except Exception:  # noqa: BLE001 - a handler may raise anything
+        _LOG.exception(
+            "%s %s failed (request id %s)", context.request.method, context.operation, context.request_id
+        )
+        context.code = "internal_error"
+        return error_reply(500, context.code, "Local Scope failed; its log says why")
 
 
 def _refusing(status: int, code: str, headers: dict[str, str]) -> Handler:
-    async def refuse(call: RequestContext) -> web.StreamResponse:
+    async def refuse(context: RequestContext) -> web.StreamResponse:
         raise ApiProblem(
-            status, code, f"there is no {call.request.method} {call.request.path[:200]}", headers
+            status, code, f"there is no {context.request.method} {context.request.path[:200]}", headers
         )
 
     return refuse

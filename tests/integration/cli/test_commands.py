@@ -1,4 +1,4 @@
-"""`prompt`, `token` and `doctor`, and what the whole command line has in common."""
+"""`prompt`, `token` and `doctor`, and the options and exit codes of every command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shell(local: ServeProcess) -> Shell:
     return Shell(local.variables)
 
 
-def test_get_shows_the_content_on_stdout_and_the_facts_beside_it(shell):
+def test_get_prints_content_on_stdout_and_fields_on_stderr(shell):
     result = shell("prompt", "get", "greeting")
     assert result.stdout == "Hello, {{name}}! Welcome to {{app}}.\n"
     assert "published" in result.stderr
@@ -52,14 +52,14 @@ def test_render_as_json_has_the_messages(shell):
 
 
 async def _offline(path):
-    nobody = ApiKeyCredentials("org_1", "key_1", "secret_1")
+    unreachable = ApiKeyCredentials("org_1", "key_1", "secret_1")
     addresses = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
-    async with ScopeClient(nobody, **addresses, max_retries=0, snapshot_path=path) as scope:
+    async with ScopeClient(unreachable, **addresses, max_retries=0, snapshot_path=path) as scope:
         version = await scope.get_prompt_version("greeting")
         return version.is_stale, version.render(name="Alice", app="Scope")
 
 
-def test_pull_makes_a_file_that_a_client_starts_from_while_scope_is_down(shell, tmp_path):
+def test_pull_writes_a_snapshot_that_serves_while_scope_is_down(shell, tmp_path):
     path = tmp_path / "prompts.json"
     assert shell.json("prompt", "pull", "greeting", "chat", "--out", str(path)) == {"greeting": 1, "chat": 1}
     assert asyncio.run(_offline(path)) == (True, "Hello, Alice! Welcome to Scope.")
@@ -79,7 +79,7 @@ def test_pull_makes_a_file_that_a_client_starts_from_while_scope_is_down(shell, 
         (("prompt", "render", "greeting", "--var", "name"), 2, "NAME=VALUE"),
     ],
 )
-def test_an_error_is_one_line_and_an_exit_code(shell, arguments, code, words):
+def test_error_is_one_line_and_an_exit_code(shell, arguments, code, words):
     result = shell(*arguments)
     assert result.exit_code == code
     assert result.stdout == ""
@@ -87,7 +87,7 @@ def test_an_error_is_one_line_and_an_exit_code(shell, arguments, code, words):
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_token_shows_claims_and_plans_and_no_token(shell, local):
+def test_token_prints_claims_and_refresh_times_without_the_token(shell, local):
     result = shell("token")
     assert result.exit_code == 0
     assert local.ready["api_key"] in result.stdout
@@ -96,12 +96,12 @@ def test_token_shows_claims_and_plans_and_no_token(shell, local):
     assert "token" not in shell.json("token")
 
 
-def test_token_is_shown_when_told_so(shell):
+def test_token_reveal_prints_the_token(shell):
     assert shell("token", "--reveal").stdout.splitlines()[-1].startswith("eyJ")
     assert shell.json("token", "--reveal")["token"].startswith("eyJ")
 
 
-def test_all_missing_variables_are_named_at_once(shell):
+def test_missing_variables_are_named_at_once(shell):
     result = shell("token", SCOPE_API_URL=None, SCOPE_API_SECRET=None)
     assert result.exit_code == 2
     assert "SCOPE_API_URL" in result.stderr
@@ -138,7 +138,7 @@ def test_doctor_says_what_to_do(shell, variables, code, check, advice):
     assert advice in human.stdout
 
 
-def test_every_command_has_help_and_the_data_commands_speak_json(shell):
+def test_commands_have_help_and_data_commands_have_json(shell):
     for command in (
         *(("demo",), ("serve",), ("token",), ("doctor",), ("prompt", "get"), ("prompt", "render")),
         ("prompt", "pull"),
@@ -149,13 +149,13 @@ def test_every_command_has_help_and_the_data_commands_speak_json(shell):
         assert "--json" in result.stdout, command
 
 
-def test_wrong_use_is_exit_code_2(shell):
+def test_wrong_use_exits_with_2(shell):
     assert shell("prompt", "get").exit_code == 2
     assert shell("nothing").exit_code == 2
     assert shell("keys", "rotate", "key_1", "--overlap", "soon").exit_code == 2
 
 
-def test_version_is_the_package_s(shell):
+def test_version_prints_the_package_version(shell):
     assert shell("--version").stdout.strip() == version("scope-async")
 
 
@@ -167,7 +167,7 @@ def test_version_is_the_package_s(shell):
         ("aiosqlite", ["serve"], "pip install 'scope-async[cli,local]'"),
     ],
 )
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(missing, arguments, install):
+def test_missing_extra_is_named_with_the_install_command(missing, arguments, install):
     code = (
         "import sys, importlib.util as util; find = util.find_spec\n"
         f"util.find_spec = lambda name, *rest: None if name == {missing!r} else find(name, *rest)\n"
@@ -180,7 +180,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(missing, arg
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_the_token_command_does_without_the_extra_local():
+def test_token_works_without_the_extra_local():
     code = (
         "import sys; sys.modules['aiosqlite'] = sys.modules['jinja2'] = None\n"
         "sys.argv[1:] = ['token']\n"
@@ -193,7 +193,7 @@ def test_the_token_command_does_without_the_extra_local():
     assert "SCOPE_ORG_ID" in result.stderr
 
 
-def test_the_log_is_shown_only_when_asked_for(local):
+def test_verbose_shows_the_log(local):
     environment = clean_environment(**{**local.variables, "SCOPE_TOKEN_REFRESH_BUFFER": "9999"})
     quiet, verbose = (
         subprocess.run(

@@ -1,4 +1,4 @@
-"""`scope-async demo`: the main job, shortened."""
+"""`scope-async demo` with a short load."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def _demo(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_nothing_fails_over_renewals_and_a_rotation():
+def test_demo_succeeds_over_refreshes_and_a_rotation():
     result = _demo("--json")
     assert result.returncode == 0, result.stderr
     summary = json.loads(result.stdout)
     assert summary["succeeded"]
     assert summary["failures"] == 0
     assert summary["token_renewals"] >= 1
-    # Every request went out: none of them was answered from a cache.
+    # Every request reached the service, past the cache.
     assert summary["answered"] >= summary["requests"] > 0
     assert summary["requests_that_waited"] == 0
     assert summary["longest_token_wait"] == 0
     assert result.stderr == ""
 
 
-def test_it_minds_no_variable_of_whoever_runs_it_and_shows_no_secret():
+def test_demo_ignores_the_user_s_variables_and_shows_no_secret():
     result = _demo(SCOPE_CLIENT_ID="key_other", SCOPE_TOKEN_REFRESH_BUFFER="soon", SCOPE_API_URL="nonsense")
     assert result.returncode == 0, result.stderr
     for words in ("rotated", "revoked key_", "Hello, Alice! Welcome to Scope.", "nothing failed"):

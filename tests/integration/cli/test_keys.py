@@ -28,7 +28,7 @@ def shell(local: ServeProcess) -> Shell:
     return Shell(local.variables)
 
 
-def test_create_shows_the_secret_once_as_lines_that_a_shell_can_read(shell):
+def test_create_prints_the_secret_once_as_export_lines(shell):
     result = shell("keys", "create", "billing-prod", "--expires-in", "90d")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -43,7 +43,7 @@ def test_create_shows_the_secret_once_as_lines_that_a_shell_can_read(shell):
     assert "api_secret" not in shell.json("keys", "list")[0]
 
 
-def test_write_env_makes_a_private_file_and_never_overwrites(shell, tmp_path):
+def test_write_env_creates_a_private_file_and_never_overwrites(shell, tmp_path):
     path = tmp_path / "billing.env"
     result = shell("keys", "create", "billing", "--env", "staging", "--write-env", str(path))
     assert result.exit_code == 0
@@ -54,11 +54,11 @@ def test_write_env_makes_a_private_file_and_never_overwrites(shell, tmp_path):
     again = shell("keys", "create", "billing", "--write-env", str(path))
     assert again.exit_code == 2
     assert path.read_text() == before
-    # The key is not made when its secret could not be stored.
+    # The key is created only if its secret can be stored.
     assert len(shell.json("keys", "list")) == known
 
 
-def test_a_full_disk_names_the_key_whose_secret_is_lost(shell, tmp_path, monkeypatch):
+def test_write_env_on_a_full_disk_names_the_lost_key(shell, tmp_path, monkeypatch):
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -70,7 +70,7 @@ def test_a_full_disk_names_the_key_whose_secret_is_lost(shell, tmp_path, monkeyp
     assert "secret_" not in result.output
 
 
-def test_the_file_is_what_file_credentials_read(shell, tmp_path):
+def test_write_env_is_read_by_file_credentials(shell, tmp_path):
     path = tmp_path / "billing.env"
     created = shell.json("keys", "create", "billing", "--write-env", str(path))
     credentials = asyncio.run(FileCredentials(path)())
@@ -78,7 +78,7 @@ def test_the_file_is_what_file_credentials_read(shell, tmp_path):
     assert created["api_secret"] is None
 
 
-def test_a_refused_creation_leaves_no_file(shell, tmp_path):
+def test_write_env_leaves_no_file_after_a_refusal(shell, tmp_path):
     path = tmp_path / "billing.env"
     result = shell("keys", "create", "billing", "--env", "moon", "--write-env", str(path))
     assert result.exit_code == 1
@@ -105,7 +105,7 @@ def test_rotate_then_revoke(shell, tmp_path):
     assert result.exit_code == 0
     assert "1h" in result.stderr
     at_once = shell("keys", "rotate", shell.json("keys", "create", "hasty")["api_key"], "--overlap", "0s")
-    assert "has ended" in at_once.stderr
+    assert "has expired" in at_once.stderr
     refused = shell("keys", "revoke", old["api_key"])
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
@@ -118,7 +118,7 @@ def test_rotate_then_revoke(shell, tmp_path):
 
 
 @pytest.mark.parametrize(("typed", "code", "status"), [("terminal", 0, "revoked"), ("other", 1, "active")])
-def test_revoke_wants_the_name_typed(local, shell, typed, code, status):
+def test_revoke_asks_for_the_name(local, shell, typed, code, status):
     key = shell.json("keys", "create", "terminal")["api_key"]
     keyboard, terminal = pty.openpty()
     try:
@@ -140,7 +140,7 @@ def test_revoke_wants_the_name_typed(local, shell, typed, code, status):
     assert found[key] == status
 
 
-def test_audit_is_for_ci(shell):
+def test_audit_exits_with_1_on_findings(shell):
     assert shell.json("keys", "audit") == []
     key = shell.json("keys", "create", "reports-prod", "--env", "staging", "--expires-in", "3d")
     found = shell.json("keys", "audit", code=1)
@@ -151,7 +151,7 @@ def test_audit_is_for_ci(shell):
     assert "old" in {finding["problem"] for finding in old}
 
 
-def test_an_administrator_s_token_is_needed_and_never_shown(shell):
+def test_admin_token_is_required_and_never_shown(shell):
     missing = shell("keys", "list", SCOPE_ADMIN_TOKEN=None)
     assert missing.exit_code == 2
     assert "SCOPE_ADMIN_TOKEN" in missing.stderr
@@ -160,8 +160,8 @@ def test_an_administrator_s_token_is_needed_and_never_shown(shell):
     assert "admin_wrong" not in refused.output
 
 
-def test_nothing_in_the_log_or_a_traceback_is_secret(local, tmp_path):
-    """The SDK's whole log of a rotation, and the errors after it."""
+def test_log_and_traceback_have_no_secret(local, tmp_path):
+    """The complete log of a rotation, and the errors after it."""
     environment = clean_environment(**local.variables)
     outputs = [
         subprocess.run(

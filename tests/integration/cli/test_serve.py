@@ -1,4 +1,4 @@
-"""`scope-async serve`: the readiness line, the secrets that are shown once, the clean end."""
+"""`scope-async serve`: its output, its options and its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes.cli import COMMAND, ServeProcess, Shell, clean_environment
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_when_it_is_ready_and_ends_cleanly(number):
+def test_serve_prints_ready_and_ends_cleanly(number):
     with ServeProcess() as local:
         assert local.ready["event"] == "ready"
         assert Shell(local.variables)("token").exit_code == 0
@@ -23,7 +23,7 @@ def test_it_says_when_it_is_ready_and_ends_cleanly(number):
     assert local.errors == ""
 
 
-def test_its_link_signs_a_browser_in_to_the_settings_page():
+def test_serve_prints_a_link_that_signs_in():
     with ServeProcess() as local:
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         with browser.open(local.ready["settings_url"]) as page:
@@ -31,7 +31,7 @@ def test_its_link_signs_a_browser_in_to_the_settings_page():
             assert "Create API Key" in page.read().decode()
 
 
-def test_a_store_keeps_keys_and_shows_their_secrets_once(tmp_path):
+def test_serve_path_keeps_keys_and_shows_secrets_once(tmp_path):
     path = str(tmp_path / "scope.sqlite")
     with ServeProcess("--path", path) as first:
         variables = first.variables
@@ -44,7 +44,7 @@ def test_a_store_keeps_keys_and_shows_their_secrets_once(tmp_path):
         assert Shell({**variables, **moved})("token").exit_code == 0
 
 
-def test_a_folder_becomes_prompts_and_tokens_live_as_told(tmp_path):
+def test_serve_prompts_and_token_ttl_are_used(tmp_path):
     (tmp_path / "greeting.md").write_text("Hello, {{name}}!")
     with ServeProcess("--prompts", str(tmp_path), "--token-ttl", "120") as local:
         shell = Shell(local.variables)
@@ -52,14 +52,14 @@ def test_a_folder_becomes_prompts_and_tokens_live_as_told(tmp_path):
         assert shell.json("token")["lifetime"] == 120
 
 
-def test_faults_are_prepared():
+def test_serve_fault_is_active():
     with ServeProcess("--fault", "prompt:status=418", "--fault", "exchange:latency=0.01") as local:
         shell = Shell(local.variables)
         assert shell("token").exit_code == 0
         assert "418" in shell("prompt", "get", "greeting").stderr
 
 
-def test_its_output_is_a_shell_script_that_a_client_can_start_from(tmp_path):
+def test_serve_prints_a_shell_script_for_a_client(tmp_path):
     script = tmp_path / "env.sh"
     with script.open("w") as output:
         process = subprocess.Popen(
@@ -85,7 +85,7 @@ def test_its_output_is_a_shell_script_that_a_client_can_start_from(tmp_path):
 @pytest.mark.parametrize(
     "options", [("--prompts", "/nowhere"), ("--fault", "moon:status=5"), ("--token-ttl", "0")]
 )
-def test_what_cannot_be_served_is_one_line(options):
+def test_serve_reports_an_error_in_one_line(options):
     result = subprocess.run(
         [*COMMAND, "serve", *options],
         capture_output=True,
@@ -99,7 +99,7 @@ def test_what_cannot_be_served_is_one_line(options):
 
 
 def _wait_until_ready(script: Path) -> None:
-    # `tail -F` would be a process more; the file grows once.
+    # The file grows once, so polling is simpler than `tail -F`.
     for _ in range(200):
         if "# ready http://127.0.0.1:" in script.read_text():
             return

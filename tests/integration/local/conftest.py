@@ -1,4 +1,4 @@
-"""Local Scope over a real socket."""
+"""Fixtures: a Local Scope on a real socket, and clients of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from scope_async.local import LocalScope
-from tests.integration.local.html_client import Visitor
-from tests.integration.local.raw_client import Caller
+from tests.integration.local.html_client import HtmlClient
+from tests.integration.local.raw_client import RawClient
 
 
 @pytest.fixture
@@ -25,17 +25,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def caller(local: LocalScope, session: aiohttp.ClientSession) -> Caller:
-    return Caller(local, session)
+async def raw_client(local: LocalScope, session: aiohttp.ClientSession) -> RawClient:
+    return RawClient(local, session)
 
 
 @pytest.fixture
-def stranger(local: LocalScope, session: aiohttp.ClientSession) -> Visitor:
-    """A browser that nobody has signed in with."""
-    return Visitor(local, session)
+def signed_out(local: LocalScope, session: aiohttp.ClientSession) -> HtmlClient:
+    """A browser that is signed out."""
+    return HtmlClient(local, session)
 
 
 @pytest.fixture
-async def admin(local: LocalScope, session: aiohttp.ClientSession) -> Visitor:
-    """A browser whose person is signed in to the settings page."""
-    return await Visitor(local, session).sign_in()
+async def admin(local: LocalScope, session: aiohttp.ClientSession) -> HtmlClient:
+    """A browser that is signed in to the settings page."""
+    return await HtmlClient(local, session).sign_in()

@@ -1,6 +1,6 @@
-"""Forks processes that write to one store until somebody kills them; one for each line on stdin.
+"""Forks a process for each line on stdin; it writes to one store until it gets SIGKILL.
 
-Not a test: `test_local_store.py` runs it. Forking after the imports makes a hundred kills cheap.
+A program that `test_store.py` runs. Forking after the imports makes a hundred rounds cheap.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scope_async.local import LocalScope
 
 
 def say(**what: object) -> None:
-    # One short write to a pipe is whole or not there at all.
+    # A short write to a pipe is atomic (PIPE_BUF).
     os.write(1, json.dumps(what).encode() + b"\n")
 
 
 async def write(local: LocalScope) -> None:
     while True:
-        key = await local.create_key("victim")
+        key = await local.create_key("crash-writer")
         say(done=("key", key.api_key))
         await local.revoke_key(key.api_key)
         say(done=("revoked", key.api_key))
@@ -38,4 +38,4 @@ for _ in sys.stdin:
         say(pid=os.getpid())
         asyncio.run(main())
     os.waitpid(pid, 0)
-    say(dead=pid)
+    say(ended=pid)

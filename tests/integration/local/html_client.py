@@ -1,4 +1,4 @@
-"""Visits the pages of Local Scope as a browser without script does."""
+"""A client of the pages of Local Scope that acts as a browser without script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = re.compile(r"secret_[0-9A-Za-z]{49}")
 
 @define
 class Form:
-    """A form as it stands in a page."""
+    """A form in a page, with its current values."""
 
     method: str
     action: str
@@ -45,8 +45,8 @@ class SeenPage:
         return next(form for form in posted if urlsplit(form.action).path == action)
 
 
-class Visitor:
-    """One browser: it has one cookie at most, and follows redirects with GET."""
+class HtmlClient:
+    """A browser that keeps cookies and follows redirects with GET."""
 
     def __init__(self, local: LocalScope, session: aiohttp.ClientSession) -> None:
         self.local = local

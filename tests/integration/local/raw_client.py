@@ -1,4 +1,4 @@
-"""Speaks to Local Scope by hand: a client of ours could hide a mistake of ours."""
+"""A plain HTTP client of Local Scope: the SDK could hide a mistake that both share."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Answer:
         return str(self.json["code"])
 
 
-class Caller:
-    """Speaks to one Local Scope."""
+class RawClient:
+    """Sends requests to one Local Scope."""
 
     def __init__(self, local: LocalScope, session: aiohttp.ClientSession) -> None:
         self.local = local

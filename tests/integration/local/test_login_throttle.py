@@ -1,4 +1,4 @@
-"""Whoever guesses secrets gets nothing, hurts nobody, and does not fill the store."""
+"""The login throttle under load: guesses fail, the service keeps its access, the audit trail stays small."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ CONNECTIONS = 50
 LOGIN = "/v1/auth/applications/login"
 
 
-async def test_ten_thousand_wrong_secrets_from_fifty_connections(tmp_path: Path) -> None:
+async def test_login_throttle_bounds_ten_thousand_wrong_secrets_from_fifty_connections(
+    tmp_path: Path,
+) -> None:
     store = tmp_path / "scope.db"
     statuses: Counter[int] = Counter()
     async with LocalScope(store) as local:
@@ -45,7 +47,7 @@ async def test_ten_thousand_wrong_secrets_from_fifty_connections(tmp_path: Path)
             during = await login(service)
             await guesses
             assert [during, await login(service)] == [200, 200]
-            # The right secret from the guesser's own address waits, too.
+            # The right secret is refused from the guesser's address, too.
             assert await login(guesser) == 429
     assert statuses.total() == GUESSES
     assert set(statuses) == {401, 429}

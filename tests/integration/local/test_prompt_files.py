@@ -1,4 +1,4 @@
-"""Prompts that Local Scope starts with."""
+"""Prompts from files and mappings at the start of Local Scope."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from scope_async.errors import ConfigurationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import Caller
+from tests.integration.local.raw_client import RawClient
 
 FRONT = """---
 # what a person writes
@@ -28,21 +28,21 @@ not front matter
 """
 
 
-async def all_bodies(caller: Caller, *names: str) -> list[dict[str, Any]]:
-    token = await caller.token()
-    return [(await caller.prompt(token, f"{name}/production")).json for name in names]
+async def all_bodies(raw_client: RawClient, *names: str) -> list[dict[str, Any]]:
+    token = await raw_client.token()
+    return [(await raw_client.prompt(token, f"{name}/production")).json for name in names]
 
 
-async def test_a_mapping_of_name_to_content(session):
+async def test_mapping_becomes_prompts(session):
     messages = [{"role": "user", "content": "hi"}]
     prompts: dict[str, Any] = {"greeting": "Hello", "chat": messages}
     async with LocalScope(prompts=prompts) as local:
-        greeting, chat = await all_bodies(Caller(local, session), "greeting", "chat")
+        greeting, chat = await all_bodies(RawClient(local, session), "greeting", "chat")
     assert (greeting["content"], greeting["prompt_type"]) == ("Hello", "text")
     assert (chat["content"], chat["prompt_type"]) == (messages, "chat")
 
 
-async def test_a_folder_of_markdown_and_json(tmp_path: Path, session):
+async def test_folder_of_markdown_and_json_becomes_prompts(tmp_path: Path, session):
     (tmp_path / "team").mkdir()
     (tmp_path / "plain.md").write_text("Just text\n\n--- and a rule\n")
     (tmp_path / "team" / "front.md").write_text(FRONT)
@@ -56,15 +56,15 @@ async def test_a_folder_of_markdown_and_json(tmp_path: Path, session):
     (tmp_path / "notes.txt").write_text("ignored")
     (tmp_path / ".hidden.md").write_text("ignored")
     async with LocalScope(prompts=tmp_path) as local:
-        caller = Caller(local, session)
-        plain, front, coded, other, draft = await all_bodies(
-            caller, "plain", "team%2Ffront", "a%3Ab", "other", "draft"
+        raw_client = RawClient(local, session)
+        plain, fronted, coded, other, draft = await all_bodies(
+            raw_client, "plain", "team%2Ffront", "a%3Ab", "other", "draft"
         )
         assert len((await local.export_state())["prompts"]) == 5
     assert plain["content"] == "Just text\n\n--- and a rule\n"
-    assert front["content"] == "Hello, {{name}}!\n---\nnot front matter\n"
-    assert front["tags"] == ["a", "b c", "d"]
-    assert front["metadata"] == {
+    assert fronted["content"] == "Hello, {{name}}!\n---\nnot front matter\n"
+    assert fronted["tags"] == ["a", "b c", "d"]
+    assert fronted["metadata"] == {
         "model": "claude",
         "temperature": 0.2,
         "nested": {"x": 1},
@@ -75,12 +75,12 @@ async def test_a_folder_of_markdown_and_json(tmp_path: Path, session):
     assert draft["code"] == "no_production_version"
 
 
-async def test_what_the_api_gave_can_be_started_from(tmp_path: Path, session):
+async def test_json_of_the_api_becomes_a_prompt(tmp_path: Path, session):
     async with LocalScope(prompts={"greeting": "Hello, {{name}}!"}) as local:
-        (body,) = await all_bodies(Caller(local, session), "greeting")
+        (body,) = await all_bodies(RawClient(local, session), "greeting")
     (tmp_path / "greeting.json").write_text(json.dumps(body))
     async with LocalScope(prompts=str(tmp_path)) as local:
-        (again,) = await all_bodies(Caller(local, session), "greeting")
+        (again,) = await all_bodies(RawClient(local, session), "greeting")
     assert again["content"] == body["content"]
 
 
@@ -99,14 +99,14 @@ async def test_what_the_api_gave_can_be_started_from(tmp_path: Path, session):
         ("a.json", '{"content": "x", "prompt_type": "image"}', "prompt_type"),
     ],
 )
-async def test_a_wrong_file_is_named_and_nothing_starts(tmp_path: Path, name, text, said):
+async def test_invalid_file_is_named_and_nothing_starts(tmp_path: Path, name, text, said):
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigurationError, match=said) as refused:
         await LocalScope(prompts=tmp_path).start()
     assert name in str(refused.value)
 
 
-async def test_bytes_that_are_no_text_and_a_folder_that_is_not_there(tmp_path: Path):
+async def test_binary_file_and_missing_folder_are_refused(tmp_path: Path):
     with pytest.raises(ConfigurationError, match="nowhere"):
         await LocalScope(prompts=tmp_path / "nowhere").start()
     (tmp_path / "a.md").write_bytes(b"\xff")
@@ -114,7 +114,7 @@ async def test_bytes_that_are_no_text_and_a_folder_that_is_not_there(tmp_path: P
         await LocalScope(prompts=tmp_path).start()
 
 
-async def test_starting_again_adds_only_what_has_changed(tmp_path: Path):
+async def test_restart_adds_only_changed_prompts(tmp_path: Path):
     prompts = {"same": "x", "changed": "x"}
     async with LocalScope(tmp_path / "scope.db", prompts=prompts):
         pass

@@ -1,4 +1,4 @@
-"""The store of Local Scope: what is acknowledged is there after a restart, and after `kill -9`."""
+"""The store of Local Scope: acknowledged writes survive restarts and SIGKILL."""
 
 from __future__ import annotations
 
@@ -7,104 +7,106 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import stat
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from scope_async.errors import ConfigurationError, ValidationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import Caller
+from tests.integration.local.raw_client import RawClient
 
 ROUNDS = 100
 
 
-async def test_everything_is_there_after_a_restart(tmp_path, session):
+async def test_store_has_everything_after_a_restart(tmp_path, session):
     path = tmp_path / "scope.db"
     async with LocalScope(path) as local:
-        caller = Caller(local, session)
+        raw_client = RawClient(local, session)
         credentials, org_id = local.credentials, local.org_id
         await local.add_prompt("greeting", "one", metadata={"a": [1]}, tags=["t"])
         two = await local.add_prompt("greeting", "two", promote=False)
         await local.add_prompt("chat", [{"role": "user", "content": "hi"}], prompt_type="chat")
-        token = await caller.token()
+        token = await raw_client.token()
         bodies = [
-            (await caller.prompt(token, path)).body
+            (await raw_client.prompt(token, path)).body
             for path in ("greeting/production", "greeting/latest", "chat/latest")
         ]
         revoked, ending = await local.create_key("revoked"), await local.create_key("ending", expires_in=60)
         await local.revoke_key(revoked.api_key, "leaked")
         headers = {"Idempotency-Key": "once"}
-        await caller.admin("POST", "/api/v1/api-keys", json={"name": "once"}, headers=headers)
+        await raw_client.admin("POST", "/api/v1/api-keys", json={"name": "once"}, headers=headers)
         state = await local.export_state()
     async with LocalScope(path) as local:
-        caller = Caller(local, session)
+        raw_client = RawClient(local, session)
         assert local.org_id == org_id
         assert await local.export_state() == state
         with pytest.raises(ConfigurationError, match="create_key"):
             _ = local.credentials
         assert [
-            (await caller.prompt(token, path)).body
+            (await raw_client.prompt(token, path)).body
             for path in ("greeting/production", "greeting/latest", "chat/latest")
         ] == bodies
-        assert (await caller.exchange(credentials)).status == 200
-        assert (await caller.exchange(revoked)).code == "api_key_revoked"
+        assert (await raw_client.exchange(credentials)).status == 200
+        assert (await raw_client.exchange(revoked)).code == "api_key_revoked"
         local.clock.advance(60)
-        assert (await caller.exchange(ending)).code == "api_key_expired"
-        again = await caller.admin("POST", "/api/v1/api-keys", json={"name": "once"}, headers=headers)
+        assert (await raw_client.exchange(ending)).code == "api_key_expired"
+        again = await raw_client.admin("POST", "/api/v1/api-keys", json={"name": "once"}, headers=headers)
         assert again.code == "idempotency_key_expired"
         await local.promote("greeting", two.id)
         await local.reset()
-        assert (await caller.exchange()).status == 200
+        assert (await raw_client.exchange()).status == 200
 
 
-async def test_the_last_uses_and_refusals_are_written_when_it_closes(tmp_path, session):
+async def test_store_writes_the_last_uses_and_refusals_on_close(tmp_path, session):
     path = tmp_path / "scope.db"
     async with LocalScope(path) as local:
         api_key = local.credentials.api_key
-        await Caller(local, session).exchange()
-        await Caller(local, session).exchange(client_secret="wrong")
-        at = local._store.activity.last_used_at(api_key)
+        await RawClient(local, session).exchange()
+        await RawClient(local, session).exchange(client_secret="wrong")
+        at = local._store.audit_log.last_used_at(api_key)
     async with LocalScope(path) as local:
         assert at is not None
-        assert local._store.activity.last_used_at(api_key) == at
+        assert local._store.audit_log.last_used_at(api_key) == at
         events = [event["event"] for event in await local._store.keys.events(api_key)]
     assert events == ["created", "used", "refused"]
 
 
-async def test_each_start_has_an_admin_token_of_its_own(tmp_path, session):
+async def test_admin_token_is_new_at_every_start(tmp_path, session):
     path = tmp_path / "scope.db"
     async with LocalScope(path) as local:
         first = local.admin_token
     async with LocalScope(path) as local:
         assert local.admin_token != first
-        assert (await Caller(local, session).send("GET", "/api/v1/api-keys", token=first)).status == 401
+        assert (await RawClient(local, session).send("GET", "/api/v1/api-keys", token=first)).status == 401
 
 
-async def test_the_store_is_its_owners_alone_and_durable(tmp_path):
+async def test_store_file_is_private_and_durable(tmp_path):
     path = tmp_path / "scope.db"
     async with LocalScope(path) as local:
         for file in tmp_path.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         pragmas = [
-            (await local._store.database.fetch(f"PRAGMA {name}"))[0][0]
+            (await local._store.database.fetch_rows(f"PRAGMA {name}"))[0][0]
             for name in ("journal_mode", "synchronous")
         ]
         assert pragmas == ["wal", 2]
 
 
-async def test_the_store_is_its_owners_alone_also_behind_a_link_to_nothing(tmp_path):
+async def test_store_file_is_private_behind_a_dangling_link(tmp_path):
     link, target = tmp_path / "link.db", tmp_path / "target.db"
     link.symlink_to(target)
     async with LocalScope(link):
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
-async def test_two_at_once_on_one_store_would_answer_wrongly_so_the_second_is_refused(tmp_path):
+@pytest.mark.parametrize("is_new", [True, False], ids=["new store", "old store"])
+async def test_store_in_use_is_refused_in_this_process_and_in_another(tmp_path, is_new):
     path = tmp_path / "scope.db"
+    if not is_new:
+        async with LocalScope(path):
+            pass
     async with LocalScope(path):
         with pytest.raises(ConfigurationError, match="in use"):
             await LocalScope(path).start()
@@ -122,20 +124,24 @@ async def test_two_at_once_on_one_store_would_answer_wrongly_so_the_second_is_re
         pass
 
 
-async def test_what_is_no_store_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "text.db").write_text("not a database, but somebody's file" * 100)
+async def test_store_opened_three_times_at_once_never_has_two_owners(tmp_path):
+    locals_ = [LocalScope(tmp_path / "scope.db") for _ in range(3)]
+    outcomes = await asyncio.gather(*(local.start() for local in locals_), return_exceptions=True)
+    await asyncio.gather(*(local.aclose() for local in locals_))
+    assert outcomes.count(None) <= 1
+    assert {type(outcome) for outcome in outcomes} <= {type(None), ConfigurationError}
+
+
+async def test_store_path_that_is_no_database_or_has_no_folder_is_refused(tmp_path):
+    (tmp_path / "text.db").write_text("not a database, but a text file" * 100)
     with pytest.raises(ConfigurationError, match=r"text\.db"):
         await LocalScope(tmp_path / "text.db").start()
     assert (tmp_path / "text.db").read_text().startswith("not a database")
     with pytest.raises(ConfigurationError, match="nowhere"):
         await LocalScope(tmp_path / "nowhere" / "scope.db").start()
-    with closing(sqlite3.connect(tmp_path / "newer.db")) as newer:
-        newer.execute("PRAGMA user_version = 99")
-    with pytest.raises(ConfigurationError, match="newer"):
-        await LocalScope(tmp_path / "newer.db").start()
 
 
-async def test_a_change_goes_through_when_its_caller_is_cancelled(local: LocalScope):
+async def test_write_is_committed_after_its_caller_is_cancelled(local: LocalScope):
     calls = [asyncio.create_task(local.create_key(f"k{n}")) for n in range(10)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -148,36 +154,36 @@ async def test_a_change_goes_through_when_its_caller_is_cancelled(local: LocalSc
     assert len(names) == len(created) == 11
 
 
-async def test_changes_at_the_same_time_come_one_after_the_other(caller: Caller):
-    versions = await asyncio.gather(*(caller.local.add_prompt("greeting", f"{n}") for n in range(50)))
+async def test_writes_at_the_same_time_run_one_after_the_other(raw_client: RawClient):
+    versions = await asyncio.gather(*(raw_client.local.add_prompt("greeting", f"{n}") for n in range(50)))
     assert sorted(version.version_number for version in versions) == list(range(1, 51))
     newest = max(versions, key=lambda version: version.version_number)
-    assert (await caller.prompt(await caller.token())).json["id"] == newest.id
+    assert (await raw_client.prompt(await raw_client.token())).json["id"] == newest.id
 
 
-async def test_a_write_that_fails_changes_nothing(caller: Caller):
-    await caller.local._store.database._run([("ALTER TABLE api_keys RENAME TO gone", ())])
-    answer = await caller.admin("POST", "/api/v1/api-keys", json={"name": "a"})
+async def test_failed_write_changes_nothing(raw_client: RawClient):
+    await raw_client.local._store.database._execute([("ALTER TABLE api_keys RENAME TO gone", ())])
+    answer = await raw_client.admin("POST", "/api/v1/api-keys", json={"name": "a"})
     assert (answer.status, answer.code) == (500, "internal_error")
-    await caller.local._store.database._run([("ALTER TABLE gone RENAME TO api_keys", ())])
-    assert [key["name"] for key in (await caller.local.export_state())["api_keys"]] == ["default"]
-    await caller.new_key("a")
+    await raw_client.local._store.database._execute([("ALTER TABLE gone RENAME TO api_keys", ())])
+    assert [key["name"] for key in (await raw_client.local.export_state())["api_keys"]] == ["default"]
+    await raw_client.new_key("a")
 
 
 @pytest.mark.timeout(180)  # a hundred processes, on a machine that may be busy
 @pytest.mark.parametrize("value", [10**30, "\ud800"], ids=["too large", "no character"])
-async def test_what_no_store_can_hold_is_refused_and_later_changes_go_through(caller: Caller, value):
-    state = await caller.local.export_state()
+async def test_write_of_an_unstorable_value_is_refused_and_later_writes_succeed(raw_client: RawClient, value):
+    state = await raw_client.local.export_state()
     field = "created_at" if isinstance(value, int) else "created_by"
     state["api_keys"][0][field] = value
     with pytest.raises(ValidationError):
-        await caller.local.import_state(state)
-    assert (await caller.new_key())["name"]
+        await raw_client.local.import_state(state)
+    assert (await raw_client.new_key())["name"]
 
 
-async def test_nothing_acknowledged_is_lost_to_a_kill_in_the_middle_of_writes(tmp_path):
+async def test_acknowledged_writes_survive_sigkill(tmp_path):
     path = tmp_path / "scope.db"
-    victims = await asyncio.create_subprocess_exec(
+    writers = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.integration.local.crash_writers",
@@ -186,20 +192,20 @@ async def test_nothing_acknowledged_is_lost_to_a_kill_in_the_middle_of_writes(tm
         stdout=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parents[3],
     )
-    assert victims.stdin is not None
-    assert victims.stdout is not None
+    assert writers.stdin is not None
+    assert writers.stdout is not None
     acknowledged: list[tuple[str, str]] = []
     for number in range(ROUNDS):
-        victims.stdin.write(b"\n")
-        pid = json.loads(await victims.stdout.readline())["pid"]
+        writers.stdin.write(b"\n")
+        pid = json.loads(await writers.stdout.readline())["pid"]
         for _ in range(random.Random(number).randrange(1, 12)):
-            said = json.loads(await victims.stdout.readline())
+            said = json.loads(await writers.stdout.readline())
             acknowledged.append(tuple(said["done"]))
         os.kill(pid, signal.SIGKILL)
-        while "dead" not in (said := json.loads(await victims.stdout.readline())):
+        while "ended" not in (said := json.loads(await writers.stdout.readline())):
             acknowledged.append(tuple(said["done"]))
-    victims.stdin.close()
-    assert await victims.wait() == 0
+    writers.stdin.close()
+    assert await writers.wait() == 0
     async with LocalScope(path) as local:
         state = await local.export_state()
     keys = {key["api_key"]: key["revoked_at"] for key in state["api_keys"]}

@@ -1,4 +1,4 @@
-"""Local Scope from outside: faults, clock, journal, prompts and state over HTTP."""
+"""The control API: faults, clock, journal, prompts and state over HTTP."""
 
 from __future__ import annotations
 
@@ -10,84 +10,84 @@ import pytest
 
 from scope_async.errors import ValidationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import Caller, credentials_of
+from tests.integration.local.raw_client import RawClient, credentials_of
 
 
-async def test_faults_are_added_listed_and_removed(caller: Caller):
+async def test_faults_are_added_listed_and_removed(raw_client: RawClient):
     fault = {"operation": "exchange", "kind": "status", "value": 503, "times": 3}
-    added = await caller.admin("POST", "/local/faults", json=fault)
+    added = await raw_client.admin("POST", "/local/faults", json=fault)
     assert added.status == 201
     assert added.json == {**fault, "id": added.json["id"], "hits": 0, "left": 3}
-    assert (await caller.exchange()).status == 503
-    written = await caller.admin("POST", "/local/faults", json={"fault": "prompt:latency=0.1-0.2"})
+    assert (await raw_client.exchange()).status == 503
+    written = await raw_client.admin("POST", "/local/faults", json={"fault": "prompt:latency=0.1-0.2"})
     assert written.json["value"] == [0.1, 0.2]
-    listed = (await caller.admin("GET", "/local/faults")).json["data"]
+    listed = (await raw_client.admin("GET", "/local/faults")).json["data"]
     assert [(fault["kind"], fault["hits"]) for fault in listed] == [("status", 1), ("latency", 0)]
     path = f"/local/faults/{added.json['id']}"
-    assert (await caller.admin("DELETE", path)).status == 200
-    assert (await caller.admin("DELETE", path)).code == "fault_not_found"
-    assert (await caller.exchange()).status == 200
-    assert (await caller.admin("DELETE", "/local/faults")).json == {"data": []}
-    assert caller.local.faults.active == ()
+    assert (await raw_client.admin("DELETE", path)).status == 200
+    assert (await raw_client.admin("DELETE", path)).code == "fault_not_found"
+    assert (await raw_client.exchange()).status == 200
+    assert (await raw_client.admin("DELETE", "/local/faults")).json == {"data": []}
+    assert raw_client.local.faults.active == ()
 
 
 @pytest.mark.parametrize(
     "fault",
     [{}, {"kind": "hang", "operation": "all"}, {"fault": "x"}, {"kind": "hang", "why": 1}, {"fault": 5}],
 )
-async def test_a_fault_that_does_not_exist_is_refused(caller: Caller, fault):
-    answer = await caller.admin("POST", "/local/faults", json=fault)
+async def test_invalid_fault_is_refused(raw_client: RawClient, fault):
+    answer = await raw_client.admin("POST", "/local/faults", json=fault)
     assert (answer.status, answer.code) == (422, "validation_error")
 
 
-async def test_the_clock_is_moved(caller: Caller):
-    before = (await caller.admin("GET", "/local/clock")).json["time"]
-    after = (await caller.admin("POST", "/local/clock", json={"advance": 3600})).json["time"]
+async def test_clock_is_advanced(raw_client: RawClient):
+    before = (await raw_client.admin("GET", "/local/clock")).json["time"]
+    after = (await raw_client.admin("POST", "/local/clock", json={"advance": 3600})).json["time"]
     assert 3600 <= after - before < 3660
     for wrong in (-1, "1h", True, None, 1e300):
-        assert (await caller.admin("POST", "/local/clock", json={"advance": wrong})).status == 422
+        assert (await raw_client.admin("POST", "/local/clock", json={"advance": wrong})).status == 422
 
 
-async def test_the_journal_is_read_and_cleared(caller: Caller):
-    await caller.exchange()
-    await caller.exchange(client_secret="wrong")
-    document = (await caller.admin("GET", "/local/journal?operation=exchange")).json
+async def test_journal_is_read_and_cleared(raw_client: RawClient):
+    await raw_client.exchange()
+    await raw_client.exchange(client_secret="wrong")
+    document = (await raw_client.admin("GET", "/local/journal?operation=exchange")).json
     assert [entry["status"] for entry in document["data"]] == [200, 401]
     assert document["counts"] == {"exchange": 2, "prompt": 0, "keys": 0, "any": 2}
-    await caller.admin("DELETE", "/local/journal")
-    assert caller.local.journal.count() == 0
+    await raw_client.admin("DELETE", "/local/journal")
+    assert raw_client.local.journal.count() == 0
 
 
-async def test_prompts_are_added_promoted_and_archived(caller: Caller):
-    token = await caller.token()
-    added = await caller.admin(
+async def test_prompts_are_added_promoted_and_archived(raw_client: RawClient):
+    token = await raw_client.token()
+    added = await raw_client.admin(
         "POST", "/local/prompts", json={"name": "a/b", "content": "x", "promote": False, "tags": ["t"]}
     )
     assert added.status == 201
     path = f"/local/prompts/a%2Fb/versions/{added.json['id']}"
-    assert (await caller.prompt(token, "a%2Fb/production")).status == 404
-    assert (await caller.admin("POST", f"{path}/promote")).json["status"] == "published"
-    assert (await caller.prompt(token, "a%2Fb/production")).json["tags"] == ["t"]
-    assert (await caller.admin("POST", f"{path}/archive")).json["status"] == "archived"
-    assert (await caller.admin("POST", f"{path}/publish")).code == "version_archived"
+    assert (await raw_client.prompt(token, "a%2Fb/production")).status == 404
+    assert (await raw_client.admin("POST", f"{path}/promote")).json["status"] == "published"
+    assert (await raw_client.prompt(token, "a%2Fb/production")).json["tags"] == ["t"]
+    assert (await raw_client.admin("POST", f"{path}/archive")).json["status"] == "archived"
+    assert (await raw_client.admin("POST", f"{path}/publish")).code == "version_archived"
     for wrong in (
         {"name": "a"},
         {"name": "a", "content": 5},
         {"name": "a", "content": "x", "metadata": 1},
         {"name": "a", "content": "x", "publish": "no"},
     ):
-        assert (await caller.admin("POST", "/local/prompts", json=wrong)).code == "validation_error"
+        assert (await raw_client.admin("POST", "/local/prompts", json=wrong)).code == "validation_error"
 
 
-async def test_everything_moves_from_one_local_scope_to_another(caller: Caller, session):
-    await caller.local.add_prompt("greeting", "Hello", metadata={"a": 1}, tags=["t"])
-    await caller.local.add_prompt("greeting", "draft", publish=False)
-    key, revoked = await caller.new_key(expires_in=1000), await caller.new_key()
-    await caller.local.revoke_key(revoked["api_key"], "leaked")
-    await caller.token(credentials_of(key))
-    state = (await caller.admin("GET", "/local/state")).json
+async def test_state_moves_from_one_local_scope_to_another(raw_client: RawClient, session):
+    await raw_client.local.add_prompt("greeting", "Hello", metadata={"a": 1}, tags=["t"])
+    await raw_client.local.add_prompt("greeting", "draft", publish=False)
+    key, revoked = await raw_client.new_key(expires_in=1000), await raw_client.new_key()
+    await raw_client.local.revoke_key(revoked["api_key"], "leaked")
+    await raw_client.token(credentials_of(key))
+    state = (await raw_client.admin("GET", "/local/state")).json
     async with LocalScope(prompts={"other": "x"}) as target:
-        there = Caller(target, session)
+        there = RawClient(target, session)
         own = target.credentials
         old_token = await there.token()
         assert (await there.prompt(old_token, "other/latest")).status == 200
@@ -99,16 +99,16 @@ async def test_everything_moves_from_one_local_scope_to_another(caller: Caller, 
         assert (await there.exchange(credentials_of(revoked))).code == "api_key_revoked"
         assert (await there.exchange(own)).code == "invalid_credentials"
         assert (await there.prompt(old_token)).code == "invalid_token"
-        assert target.org_id == caller.local.org_id
+        assert target.org_id == raw_client.local.org_id
         assert (await there.exchange()).status == 200
         await target.reset()
         assert (await there.exchange()).status == 200
 
 
-async def test_an_export_comes_back_as_it_went(caller: Caller, tmp_path):
-    await caller.local.add_prompt("greeting", "Hello", metadata={"a": 1})
-    await caller.token()
-    state = json.loads(json.dumps(await caller.local.export_state()))
+async def test_state_is_equal_after_export_and_import(raw_client: RawClient, tmp_path):
+    await raw_client.local.add_prompt("greeting", "Hello", metadata={"a": 1})
+    await raw_client.token()
+    state = json.loads(json.dumps(await raw_client.local.export_state()))
     async with LocalScope(tmp_path / "scope.db") as target:
         await target.import_state(state)
         imported = json.loads(json.dumps(await target.export_state()))
@@ -128,9 +128,9 @@ def _broken(state: dict[str, Any], *path: Any, value: object) -> dict[str, Any]:
     return dict(changed)
 
 
-async def test_what_is_no_export_changes_nothing(caller: Caller):
-    await caller.local.add_prompt("greeting", "Hello")
-    state = json.loads(json.dumps(await caller.local.export_state()))
+async def test_state_import_of_an_invalid_document_changes_nothing(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "Hello")
+    state = json.loads(json.dumps(await raw_client.local.export_state()))
     version = state["prompts"][0]["versions"][0]
     for wrong in (
         {},
@@ -149,14 +149,14 @@ async def test_what_is_no_export_changes_nothing(caller: Caller):
         _broken(state, "api_keys", value=state["api_keys"] * 2),
         _broken(state, "events", 0, "at", value="today"),
     ):
-        answer = await caller.admin("PUT", "/local/state", json=wrong)
+        answer = await raw_client.admin("PUT", "/local/state", json=wrong)
         assert (answer.status, answer.code) == (422, "validation_error"), wrong
         with pytest.raises(ValidationError):
-            await caller.local.import_state(wrong)
-    assert json.loads(json.dumps(await caller.local.export_state())) == state
+            await raw_client.local.import_state(wrong)
+    assert json.loads(json.dumps(await raw_client.local.export_state())) == state
 
 
-async def test_reset_over_http(caller: Caller):
-    await caller.local.add_prompt("greeting", "x")
-    assert (await caller.admin("POST", "/local/reset")).status == 200
-    assert (await caller.prompt(await caller.token())).code == "prompt_not_found"
+async def test_reset_returns_to_the_prompts_of_the_start(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "x")
+    assert (await raw_client.admin("POST", "/local/reset")).status == 200
+    assert (await raw_client.prompt(await raw_client.token())).code == "prompt_not_found"

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import Caller, credentials_of
+from tests.integration.local.raw_client import RawClient, credentials_of
 
 KEYS = "/api/v1/api-keys"
 DAY = 86_400
@@ -35,12 +35,12 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-async def events(caller: Caller, api_key: str) -> list[dict[str, Any]]:
-    return list((await caller.admin("GET", f"{KEYS}/{api_key}/events")).json["data"])
+async def events(raw_client: RawClient, api_key: str) -> list[dict[str, Any]]:
+    return list((await raw_client.admin("GET", f"{KEYS}/{api_key}/events")).json["data"])
 
 
-async def test_the_secret_is_shown_by_the_creation_and_never_again(caller: Caller):
-    answer = await caller.admin("POST", KEYS, json={"name": " billing-service-prod "})
+async def test_create_returns_the_secret_once(raw_client: RawClient):
+    answer = await raw_client.admin("POST", KEYS, json={"name": " billing-service-prod "})
     key = answer.json
     assert answer.status == 201
     assert answer.headers["Cache-Control"] == "no-store"
@@ -52,12 +52,12 @@ async def test_the_secret_is_shown_by_the_creation_and_never_again(caller: Calle
     )
     assert re.fullmatch(r"key_[0-9A-Za-z]{22}", key["api_key"])
     assert re.fullmatch(r"secret_[0-9A-Za-z]{49}", key["api_secret"])
-    await caller.token(credentials_of(key))
+    await raw_client.token(credentials_of(key))
     for path in (KEYS, f"{KEYS}/{key['api_key']}", f"{KEYS}/{key['api_key']}/events"):
-        shown = await caller.admin("GET", path)
+        shown = await raw_client.admin("GET", path)
         assert shown.status == 200
         assert b"secret" not in shown.body
-    assert (await caller.admin("GET", f"{KEYS}/{key['api_key']}")).json.keys() == FIELDS
+    assert (await raw_client.admin("GET", f"{KEYS}/{key['api_key']}")).json.keys() == FIELDS
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ async def test_the_secret_is_shown_by_the_creation_and_never_again(caller: Calle
         {"name": "a", "expire_in": 5},
     ],
 )
-async def test_a_key_that_makes_no_sense_is_not_made(caller: Caller, body):
-    answer = await caller.admin("POST", KEYS, json=body)
+async def test_create_refuses_invalid_fields(raw_client: RawClient, body):
+    answer = await raw_client.admin("POST", KEYS, json=body)
     assert (answer.status, answer.code) == (422, "validation_error")
-    assert len((await caller.admin("GET", KEYS)).json["data"]) == 1
+    assert len((await raw_client.admin("GET", KEYS)).json["data"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -101,77 +101,79 @@ async def test_a_key_that_makes_no_sense_is_not_made(caller: Caller, body):
         ("POST", "/local/faults"),
     ],
 )
-async def test_only_an_administrator_manages_keys(caller: Caller, method, path):
-    own = caller.local.credentials
+async def test_keys_require_the_admin_token(raw_client: RawClient, method, path):
+    own = raw_client.local.credentials
     path = path.format(key=own.api_key)
-    token = await caller.token()
-    await caller.local.create_key("x")
-    assert (await caller.send(method, path)).code == "missing_token"
-    assert (await caller.send(method, path, token="garbage")).code == "invalid_token"
-    assert (await caller.send(method, path, token=caller.local.admin_token[:-1])).status == 401
-    refused = await caller.send(method, path, token=token)
+    token = await raw_client.token()
+    await raw_client.local.create_key("x")
+    assert (await raw_client.send(method, path)).code == "missing_token"
+    assert (await raw_client.send(method, path, token="garbage")).code == "invalid_token"
+    assert (await raw_client.send(method, path, token=raw_client.local.admin_token[:-1])).status == 401
+    refused = await raw_client.send(method, path, token=token)
     assert (refused.status, refused.code) == (403, "forbidden")
-    await caller.local.revoke_key(own.api_key)
-    assert (await caller.send(method, path, token=token)).status == 403
+    await raw_client.local.revoke_key(own.api_key)
+    assert (await raw_client.send(method, path, token=token)).status == 403
 
 
-async def test_revoking_hits_the_next_exchange_and_the_next_request_with_a_token(caller: Caller):
-    await caller.local.add_prompt("greeting", "x")
-    key = await caller.new_key()
-    token = await caller.token(credentials_of(key))
-    assert (await caller.prompt(token)).status == 200
-    revoked = await caller.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": "leaked"})
+async def test_revoke_refuses_the_next_exchange_and_the_next_request_with_a_token(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "x")
+    key = await raw_client.new_key()
+    token = await raw_client.token(credentials_of(key))
+    assert (await raw_client.prompt(token)).status == 200
+    revoked = await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": "leaked"})
     assert (revoked.status, revoked.json["status"], revoked.json["revoked_reason"]) == (
         200,
         "revoked",
         "leaked",
     )
-    statuses = await asyncio.gather(*(caller.prompt(token) for _ in range(100)))
+    statuses = await asyncio.gather(*(raw_client.prompt(token) for _ in range(100)))
     assert {(answer.status, answer.code) for answer in statuses} == {(401, "api_key_revoked")}
-    assert (await caller.exchange(credentials_of(key))).code == "api_key_revoked"
-    wrong = evolve(credentials_of(key), api_secret=caller.local.credentials.api_secret)
-    assert (await caller.exchange(wrong)).code == "invalid_credentials"
-    assert (await caller.prompt(await caller.token())).status == 200
+    assert (await raw_client.exchange(credentials_of(key))).code == "api_key_revoked"
+    wrong = evolve(credentials_of(key), api_secret=raw_client.local.credentials.api_secret)
+    assert (await raw_client.exchange(wrong)).code == "invalid_credentials"
+    assert (await raw_client.prompt(await raw_client.token())).status == 200
 
 
-async def test_revoking_again_changes_nothing(caller: Caller):
-    key = await caller.new_key()
+async def test_revoke_is_idempotent(raw_client: RawClient):
+    key = await raw_client.new_key()
     path = f"{KEYS}/{key['api_key']}/revoke"
-    first = (await caller.admin("POST", path)).json
-    caller.local.clock.advance(60)
-    again = await caller.admin("POST", path, json={"reason": "other"})
+    first = (await raw_client.admin("POST", path)).json
+    raw_client.local.clock.advance(60)
+    again = await raw_client.admin("POST", path, json={"reason": "other"})
     assert (again.status, again.json) == (200, first)
-    assert [event["event"] for event in await events(caller, key["api_key"])] == ["created", "revoked"]
+    assert [event["event"] for event in await events(raw_client, key["api_key"])] == ["created", "revoked"]
 
 
-@pytest.mark.parametrize("act", ["revoke", "rotate", "events", ""])
-async def test_a_key_that_does_not_exist_is_404(caller: Caller, act):
-    method = "POST" if act.startswith("r") else "GET"
-    answer = await caller.admin(method, f"{KEYS}/key_nope/{act}".rstrip("/"))
+@pytest.mark.parametrize("action", ["revoke", "rotate", "events", ""])
+async def test_unknown_key_is_404(raw_client: RawClient, action):
+    method = "POST" if action.startswith("r") else "GET"
+    answer = await raw_client.admin(method, f"{KEYS}/key_nope/{action}".rstrip("/"))
     assert (answer.status, answer.code) == (404, "api_key_not_found")
 
 
-async def test_the_list_is_paged_newest_first_and_filtered(caller: Caller):
+async def test_list_is_paged_newest_first_and_filtered(raw_client: RawClient):
     names = {}
     for number in range(7):
-        key = await caller.new_key(f"key-{number}", environment="staging" if number % 2 else "development")
+        key = await raw_client.new_key(
+            f"key-{number}", environment="staging" if number % 2 else "development"
+        )
         names[f"key-{number}"] = key["api_key"]
-        caller.local.clock.advance(1)
-    await caller.local.revoke_key(names["key-2"])
+        raw_client.local.clock.advance(1)
+    await raw_client.local.revoke_key(names["key-2"])
     seen, cursor = [], None
     while True:
         query = "?limit=3" + (f"&cursor={cursor}" if cursor else "")
-        page = (await caller.admin("GET", KEYS + query)).json
+        page = (await raw_client.admin("GET", KEYS + query)).json
         assert len(page["data"]) <= 3
         seen += [key["name"] for key in page["data"]]
-        # A key made meanwhile is newer than the cursor and moves nothing.
-        await caller.new_key("later")
+        # A key created in between is newer than the cursor and shifts no page.
+        await raw_client.new_key("later")
         if (cursor := page["next_cursor"]) is None:
             break
     assert seen == [f"key-{number}" for number in reversed(range(7))] + ["default"]
-    staging = (await caller.admin("GET", f"{KEYS}?environment=staging&status=active")).json
+    staging = (await raw_client.admin("GET", f"{KEYS}?environment=staging&status=active")).json
     assert [key["name"] for key in staging["data"]] == ["key-5", "key-3", "key-1"]
-    revoked = (await caller.admin("GET", f"{KEYS}?status=revoked&environment=development")).json
+    revoked = (await raw_client.admin("GET", f"{KEYS}?status=revoked&environment=development")).json
     assert [key["name"] for key in revoked["data"]] == ["key-2"]
 
 
@@ -188,134 +190,138 @@ async def test_the_list_is_paged_newest_first_and_filtered(caller: Caller):
         "cursor=W10",
     ],
 )
-async def test_a_wrong_query_is_refused(caller: Caller, query):
-    answer = await caller.admin("GET", f"{KEYS}?{query}")
+async def test_list_refuses_an_invalid_query(raw_client: RawClient, query):
+    answer = await raw_client.admin("GET", f"{KEYS}?{query}")
     assert (answer.status, answer.code) == (422, "validation_error")
 
 
-async def test_an_expired_key_behaves_as_a_revoked_one_with_its_own_words(caller: Caller):
-    await caller.local.add_prompt("greeting", "x")
-    key = await caller.new_key(expires_in=100)
-    token = await caller.token(credentials_of(key))
-    caller.local.clock.advance(99)
-    assert (await caller.prompt(token)).status == 200
-    caller.local.clock.advance(1)
-    assert (await caller.exchange(credentials_of(key))).code == "api_key_expired"
-    assert (await caller.prompt(token)).status == 401
-    shown = (await caller.admin("GET", f"{KEYS}/{key['api_key']}")).json
+async def test_expired_key_is_refused_with_its_own_code(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "x")
+    key = await raw_client.new_key(expires_in=100)
+    token = await raw_client.token(credentials_of(key))
+    raw_client.local.clock.advance(99)
+    assert (await raw_client.prompt(token)).status == 200
+    raw_client.local.clock.advance(1)
+    assert (await raw_client.exchange(credentials_of(key))).code == "api_key_expired"
+    assert (await raw_client.prompt(token)).status == 401
+    shown = (await raw_client.admin("GET", f"{KEYS}/{key['api_key']}")).json
     assert (shown["status"], shown["expires_at"]) == ("expired", key["expires_at"])
-    trail = await events(caller, key["api_key"])
+    trail = await events(raw_client, key["api_key"])
     assert [event["event"] for event in trail] == ["created", "used", "expired", "refused"]
     assert trail[2]["at"] == key["expires_at"]
 
 
-async def test_rotation_gives_a_new_key_and_lets_the_old_one_go_on_for_the_overlap(caller: Caller):
-    await caller.local.add_prompt("greeting", "x")
-    old = await caller.new_key(environment="staging", expires_in=90 * DAY)
-    old_token = await caller.token(credentials_of(old))
-    answer = await caller.admin("POST", f"{KEYS}/{old['api_key']}/rotate", json={"overlap": 600})
+async def test_rotate_creates_a_key_and_keeps_the_old_one_for_the_overlap(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "x")
+    old = await raw_client.new_key(environment="staging", expires_in=90 * DAY)
+    old_token = await raw_client.token(credentials_of(old))
+    answer = await raw_client.admin("POST", f"{KEYS}/{old['api_key']}/rotate", json={"overlap": 600})
     new = answer.json
     assert (answer.status, new["name"], new["environment"]) == (201, old["name"], "staging")
     assert at(new["expires_at"]) - at(new["created_at"]) == pytest.approx(90 * DAY, abs=0.01)
     assert new["api_secret"] != old["api_secret"]
-    caller.local.clock.advance(590)
-    new_token = await caller.token(credentials_of(new))
-    assert {(await caller.prompt(token)).status for token in (old_token, new_token)} == {200}
-    assert (await caller.exchange(credentials_of(old))).status == 200
-    caller.local.clock.advance(10)
-    assert (await caller.prompt(old_token)).code == "api_key_expired"
-    assert (await caller.exchange(credentials_of(old))).code == "api_key_expired"
-    assert (await caller.prompt(new_token)).status == 200
-    trail = [event["event"] for event in await events(caller, old["api_key"])]
+    raw_client.local.clock.advance(590)
+    new_token = await raw_client.token(credentials_of(new))
+    assert {(await raw_client.prompt(token)).status for token in (old_token, new_token)} == {200}
+    assert (await raw_client.exchange(credentials_of(old))).status == 200
+    raw_client.local.clock.advance(10)
+    assert (await raw_client.prompt(old_token)).code == "api_key_expired"
+    assert (await raw_client.exchange(credentials_of(old))).code == "api_key_expired"
+    assert (await raw_client.prompt(new_token)).status == 200
+    trail = [event["event"] for event in await events(raw_client, old["api_key"])]
     assert trail == ["created", "used", "rotated", "used", "expired", "refused"]
 
 
 @pytest.mark.parametrize("expires_in", [None, 90 * DAY])
-async def test_a_key_that_is_rotated_again_gives_another_that_lives_as_long(tmp_path, session, expires_in):
+async def test_rotate_again_keeps_the_lifetime(tmp_path, session, expires_in):
     path = tmp_path / "scope.db"
     async with LocalScope(path) as local:
-        caller = Caller(local, session)
-        old = await caller.new_key(expires_in=expires_in)
+        raw_client = RawClient(local, session)
+        old = await raw_client.new_key(expires_in=expires_in)
         for _ in range(2):
-            new = (await caller.admin("POST", f"{KEYS}/{old['api_key']}/rotate", json={"overlap": 600})).json
-        await caller.admin("POST", f"{KEYS}/{new['api_key']}/rotate")
+            new = (
+                await raw_client.admin("POST", f"{KEYS}/{old['api_key']}/rotate", json={"overlap": 600})
+            ).json
+        await raw_client.admin("POST", f"{KEYS}/{new['api_key']}/rotate")
     async with LocalScope(path) as local:
-        caller = Caller(local, session)
+        raw_client = RawClient(local, session)
         await local.import_state(await local.export_state())
-        new = (await caller.admin("POST", f"{KEYS}/{old['api_key']}/rotate")).json
+        new = (await raw_client.admin("POST", f"{KEYS}/{old['api_key']}/rotate")).json
     lives = new["expires_at"] and at(new["expires_at"]) - at(new["created_at"])
     assert lives == (expires_in and pytest.approx(expires_in, abs=0.01))
 
 
-async def test_without_overlap_the_old_key_ends_at_once(caller: Caller):
-    key = await caller.new_key()
-    new = await caller.admin("POST", f"{KEYS}/{key['api_key']}/rotate", json={"overlap": 0})
-    assert (await caller.exchange(credentials_of(key))).code == "api_key_expired"
-    assert (await caller.exchange(credentials_of(new.json))).status == 200
-    again = await caller.admin("POST", f"{KEYS}/{key['api_key']}/rotate")
+async def test_rotate_without_overlap_expires_the_old_key_at_once(raw_client: RawClient):
+    key = await raw_client.new_key()
+    new = await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/rotate", json={"overlap": 0})
+    assert (await raw_client.exchange(credentials_of(key))).code == "api_key_expired"
+    assert (await raw_client.exchange(credentials_of(new.json))).status == 200
+    again = await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/rotate")
     assert (again.status, again.code) == (409, "api_key_not_active")
 
 
-async def test_the_overlap_is_a_day_unless_said_and_never_outlives_the_key(caller: Caller):
-    key, short = await caller.new_key(), await caller.new_key(expires_in=60)
+async def test_rotate_overlap_defaults_to_a_day_within_the_key_s_lifetime(raw_client: RawClient):
+    key, short = await raw_client.new_key(), await raw_client.new_key(expires_in=60)
     for made in (key, short):
-        await caller.admin("POST", f"{KEYS}/{made['api_key']}/rotate")
-    ends = (await caller.admin("GET", f"{KEYS}/{key['api_key']}")).json["expires_at"]
-    assert at(ends) - caller.local.clock.time() == pytest.approx(DAY, abs=5)
-    assert (await caller.admin("GET", f"{KEYS}/{short['api_key']}")).json["expires_at"] == short["expires_at"]
+        await raw_client.admin("POST", f"{KEYS}/{made['api_key']}/rotate")
+    ends = (await raw_client.admin("GET", f"{KEYS}/{key['api_key']}")).json["expires_at"]
+    assert at(ends) - raw_client.local.clock.time() == pytest.approx(DAY, abs=5)
+    assert (await raw_client.admin("GET", f"{KEYS}/{short['api_key']}")).json["expires_at"] == short[
+        "expires_at"
+    ]
 
 
 @pytest.mark.parametrize("overlap", [-1, 30 * DAY + 1, "1d", None, True])
-async def test_an_overlap_outside_its_bounds_is_refused(caller: Caller, overlap):
-    key = await caller.new_key()
-    answer = await caller.admin("POST", f"{KEYS}/{key['api_key']}/rotate", json={"overlap": overlap})
+async def test_rotate_refuses_an_overlap_out_of_bounds(raw_client: RawClient, overlap):
+    key = await raw_client.new_key()
+    answer = await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/rotate", json={"overlap": overlap})
     assert (answer.status, answer.code) == (422, "validation_error")
 
 
-async def test_creation_and_rotation_are_idempotent_under_one_idempotency_key(caller: Caller):
+async def test_create_and_rotate_are_idempotent_with_an_idempotency_key(raw_client: RawClient):
     headers = {"Idempotency-Key": "5bab8b37"}
     first, second = await asyncio.gather(
-        *(caller.admin("POST", KEYS, json={"name": "a"}, headers=headers) for _ in range(2))
+        *(raw_client.admin("POST", KEYS, json={"name": "a"}, headers=headers) for _ in range(2))
     )
     assert (first.status, second.status) == (201, 201)
     assert first.json == second.json
-    other = await caller.admin("POST", KEYS, json={"name": "b"}, headers=headers)
+    other = await raw_client.admin("POST", KEYS, json={"name": "b"}, headers=headers)
     assert (other.status, other.code) == (409, "idempotency_key_reused")
     path = f"{KEYS}/{first.json['api_key']}/rotate"
-    rotated = [await caller.admin("POST", path, headers={"Idempotency-Key": "other"}) for _ in range(2)]
+    rotated = [await raw_client.admin("POST", path, headers={"Idempotency-Key": "other"}) for _ in range(2)]
     assert rotated[0].json["api_secret"] == rotated[1].json["api_secret"]
-    assert len((await caller.admin("GET", KEYS)).json["data"]) == 3
+    assert len((await raw_client.admin("GET", KEYS)).json["data"]) == 3
 
 
-async def test_a_repetition_that_comes_too_late_neither_shows_the_secret_nor_makes_a_key(caller: Caller):
+async def test_create_repeated_after_ten_minutes_is_a_409_without_secret(raw_client: RawClient):
     headers = {"Idempotency-Key": "late"}
-    made = (await caller.admin("POST", KEYS, json={"name": "a"}, headers=headers)).json
-    caller.local.clock.advance(601)
-    again = await caller.admin("POST", KEYS, json={"name": "a"}, headers=headers)
+    made = (await raw_client.admin("POST", KEYS, json={"name": "a"}, headers=headers)).json
+    raw_client.local.clock.advance(601)
+    again = await raw_client.admin("POST", KEYS, json={"name": "a"}, headers=headers)
     assert (again.status, again.code) == (409, "idempotency_key_expired")
     assert made["api_key"] in again.json["message"]
 
 
-async def test_last_used_is_when_the_key_last_authenticated(caller: Caller):
-    await caller.local.add_prompt("greeting", "x")
-    key = await caller.new_key()
+async def test_last_used_at_is_when_the_key_last_authenticated(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "x")
+    key = await raw_client.new_key()
     path = f"{KEYS}/{key['api_key']}"
-    assert (await caller.admin("GET", path)).json["last_used_at"] is None
-    token = await caller.token(credentials_of(key))
-    first = at((await caller.admin("GET", path)).json["last_used_at"])
-    assert first == pytest.approx(caller.local.clock.time(), abs=5)
-    caller.local.clock.advance(50)
-    await caller.prompt(token)
-    assert at((await caller.admin("GET", path)).json["last_used_at"]) - first == pytest.approx(50, abs=5)
+    assert (await raw_client.admin("GET", path)).json["last_used_at"] is None
+    token = await raw_client.token(credentials_of(key))
+    first = at((await raw_client.admin("GET", path)).json["last_used_at"])
+    assert first == pytest.approx(raw_client.local.clock.time(), abs=5)
+    raw_client.local.clock.advance(50)
+    await raw_client.prompt(token)
+    assert at((await raw_client.admin("GET", path)).json["last_used_at"]) - first == pytest.approx(50, abs=5)
 
 
-async def test_the_audit_trail_says_who_from_where_and_why(caller: Caller):
-    key = await caller.new_key()
-    await caller.exchange(credentials_of(key))
-    await caller.exchange(credentials_of(key), client_secret="wrong")
-    await caller.exchange(credentials_of(key), client_secret="wrong")
-    await caller.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": "leaked"})
-    trail = await events(caller, key["api_key"])
+async def test_events_have_actor_address_and_reason(raw_client: RawClient):
+    key = await raw_client.new_key()
+    await raw_client.exchange(credentials_of(key))
+    await raw_client.exchange(credentials_of(key), client_secret="wrong")
+    await raw_client.exchange(credentials_of(key), client_secret="wrong")
+    await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": "leaked"})
+    trail = await events(raw_client, key["api_key"])
     assert [event["event"] for event in trail] == ["created", "used", "refused", "revoked"]
     assert {event["address"] for event in trail} == {"127.0.0.1"}
     assert [event["actor"] for event in trail] == ["admin", key["api_key"], "unknown", "admin"]
@@ -323,8 +329,10 @@ async def test_the_audit_trail_says_who_from_where_and_why(caller: Caller):
     assert trail[2]["count"] == 2
     times = [at(event["at"]) for event in trail]
     assert times == sorted(times)
-    first = (await caller.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=3")).json
-    rest = await caller.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=3&cursor={first['next_cursor']}")
+    first = (await raw_client.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=3")).json
+    rest = await raw_client.admin(
+        "GET", f"{KEYS}/{key['api_key']}/events?limit=3&cursor={first['next_cursor']}"
+    )
     assert first["data"] + rest.json["data"] == trail
     assert rest.json["next_cursor"] is None
 
@@ -333,34 +341,34 @@ async def test_the_audit_trail_says_who_from_where_and_why(caller: Caller):
     "text",
     ['[Infinity,""]', '[NaN,""]', '["inf",""]', '[-5,""]', '[1.5,""]', '[-1.7e9,"key_1"]', "[" * 4000],
 )
-async def test_a_cursor_that_was_made_up_is_refused(caller: Caller, text):
-    key = await caller.new_key()
+async def test_list_refuses_a_made_up_cursor(raw_client: RawClient, text):
+    key = await raw_client.new_key()
     cursor = base64.urlsafe_b64encode(text.encode()).decode()
-    answer = await caller.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=1&cursor={cursor}")
+    answer = await raw_client.admin("GET", f"{KEYS}/{key['api_key']}/events?limit=1&cursor={cursor}")
     assert (answer.status, answer.code) == (422, "validation_error")
 
 
-async def test_the_audit_trail_cannot_be_rewritten(caller: Caller):
-    database = caller.local._store.database
+async def test_events_are_append_only(raw_client: RawClient):
+    database = raw_client.local._store.database
     with pytest.raises(Exception, match="append-only"):
-        await database._run([("UPDATE events SET actor = 'nobody'", ())])
+        await database._execute([("UPDATE events SET actor = 'other'", ())])
 
 
 @pytest.mark.parametrize("reason", [5, "x" * 501, "\ud800"])
-async def test_a_reason_has_to_be_text(caller: Caller, reason):
-    key = await caller.new_key()
-    answer = await caller.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": reason})
+async def test_revoke_reason_must_be_text(raw_client: RawClient, reason):
+    key = await raw_client.new_key()
+    answer = await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": reason})
     assert (answer.status, answer.code) == (422, "validation_error")
 
 
-async def test_keys_from_python_are_the_same_keys(caller: Caller):
-    local = caller.local
+async def test_create_key_in_python_creates_the_same_keys(raw_client: RawClient):
+    local = raw_client.local
     key = await local.create_key("a", environment="development", expires_in=60)
     new = await local.rotate_key(key.api_key, overlap=0)
-    assert (await caller.exchange(key)).code == "api_key_expired"
-    assert (await caller.exchange(new)).status == 200
+    assert (await raw_client.exchange(key)).code == "api_key_expired"
+    assert (await raw_client.exchange(new)).status == 200
     await local.revoke_key(new.api_key, "done")
-    assert (await caller.exchange(new)).code == "api_key_revoked"
+    assert (await raw_client.exchange(new)).code == "api_key_revoked"
     with pytest.raises(NotFoundError):
         await local.revoke_key("key_nope")
     with pytest.raises(ConflictError):

@@ -10,22 +10,22 @@ import pytest
 
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import Caller
+from tests.integration.local.raw_client import RawClient
 
 
 @pytest.fixture
-async def token(caller: Caller) -> str:
-    return await caller.token()
+async def token(raw_client: RawClient) -> str:
+    return await raw_client.token()
 
 
-async def test_the_body_has_both_spellings_and_no_bare_type(caller: Caller, token):
-    version = await caller.local.add_prompt(
+async def test_body_has_both_spellings_and_no_bare_type(raw_client: RawClient, token):
+    version = await raw_client.local.add_prompt(
         "greeting",
         "Hello, {{name}}! {{app}} {{name}} {{ no }} {{no-no}} {x}",
         metadata={"model": "m", "nested": {"a": [1]}},
         tags=["a", "b"],
     )
-    body = (await caller.prompt(token)).json
+    body = (await raw_client.prompt(token)).json
     assert body["version_id"] == body["id"] == version.id
     assert body["version"] == body["version_number"] == version.version_number == 1
     assert body["prompt_id"] == version.prompt_id
@@ -39,50 +39,50 @@ async def test_the_body_has_both_spellings_and_no_bare_type(caller: Caller, toke
     assert "type" not in body
 
 
-async def test_production_and_latest_are_different_labels(caller: Caller, token):
-    local = caller.local
+async def test_production_and_latest_are_different_labels(raw_client: RawClient, token):
+    local = raw_client.local
     one = await local.add_prompt("greeting", "one")
     two = await local.add_prompt("greeting", "two", promote=False)
     await local.add_prompt("greeting", "three", publish=False)
-    assert (await caller.prompt(token)).json["id"] == one.id
-    assert (await caller.prompt(token, "greeting/latest")).json["id"] == two.id
+    assert (await raw_client.prompt(token)).json["id"] == one.id
+    assert (await raw_client.prompt(token, "greeting/latest")).json["id"] == two.id
     await local.promote("greeting", two.id)
-    production = (await caller.prompt(token)).json
+    production = (await raw_client.prompt(token)).json
     assert (production["id"], production["is_production"]) == (two.id, True)
-    assert (await caller.prompt(token, f"greeting/versions/{one.id}")).json["is_production"] is False
+    assert (await raw_client.prompt(token, f"greeting/versions/{one.id}")).json["is_production"] is False
     newest = await local.add_prompt("greeting", "four")
-    assert (await caller.prompt(token)).json["id"] == newest.id
+    assert (await raw_client.prompt(token)).json["id"] == newest.id
 
 
-async def test_a_draft_has_no_label_until_it_is_published_or_promoted(caller: Caller, token):
-    draft = await caller.local.add_prompt("greeting", "draft", publish=False)
-    assert (await caller.prompt(token)).code == "no_production_version"
-    assert (await caller.prompt(token, "greeting/latest")).code == "no_published_version"
-    assert (await caller.prompt(token, f"greeting/versions/{draft.id}")).json["status"] == "draft"
-    await caller.local.publish("greeting", draft.id)
-    assert (await caller.prompt(token, "greeting/latest")).json["id"] == draft.id
-    assert (await caller.prompt(token)).status == 404
-    another = await caller.local.add_prompt("greeting", "draft", publish=False)
-    await caller.local.promote("greeting", another.id)
-    assert (await caller.prompt(token)).json["status"] == "published"
+async def test_draft_has_no_label_until_it_is_published_or_promoted(raw_client: RawClient, token):
+    draft = await raw_client.local.add_prompt("greeting", "draft", publish=False)
+    assert (await raw_client.prompt(token)).code == "no_production_version"
+    assert (await raw_client.prompt(token, "greeting/latest")).code == "no_published_version"
+    assert (await raw_client.prompt(token, f"greeting/versions/{draft.id}")).json["status"] == "draft"
+    await raw_client.local.publish("greeting", draft.id)
+    assert (await raw_client.prompt(token, "greeting/latest")).json["id"] == draft.id
+    assert (await raw_client.prompt(token)).status == 404
+    another = await raw_client.local.add_prompt("greeting", "draft", publish=False)
+    await raw_client.local.promote("greeting", another.id)
+    assert (await raw_client.prompt(token)).json["status"] == "published"
 
 
-async def test_archiving_takes_a_version_out_of_production(caller: Caller, token):
-    one = await caller.local.add_prompt("greeting", "one")
-    two = await caller.local.add_prompt("greeting", "two")
-    await caller.local.archive("greeting", two.id)
-    assert (await caller.prompt(token)).code == "no_production_version"
-    assert (await caller.prompt(token, "greeting/latest")).json["id"] == one.id
-    assert (await caller.prompt(token, f"greeting/versions/{two.id}")).json["status"] == "archived"
+async def test_archive_takes_a_version_out_of_production(raw_client: RawClient, token):
+    one = await raw_client.local.add_prompt("greeting", "one")
+    two = await raw_client.local.add_prompt("greeting", "two")
+    await raw_client.local.archive("greeting", two.id)
+    assert (await raw_client.prompt(token)).code == "no_production_version"
+    assert (await raw_client.prompt(token, "greeting/latest")).json["id"] == one.id
+    assert (await raw_client.prompt(token, f"greeting/versions/{two.id}")).json["status"] == "archived"
     with pytest.raises(ConflictError, match="archived"):
-        await caller.local.promote("greeting", two.id)
+        await raw_client.local.promote("greeting", two.id)
     with pytest.raises(ConflictError, match="archived"):
-        await caller.local.publish("greeting", two.id)
+        await raw_client.local.publish("greeting", two.id)
 
 
-async def test_what_does_not_exist_has_a_code_that_says_what(caller: Caller, token):
-    await caller.local.add_prompt("greeting", "one")
-    other = await caller.local.add_prompt("other", "one")
+async def test_404_has_a_code_that_says_what_is_missing(raw_client: RawClient, token):
+    await raw_client.local.add_prompt("greeting", "one")
+    other = await raw_client.local.add_prompt("other", "one")
     for path, code in {
         "nope/production": "prompt_not_found",
         "nope/latest": "prompt_not_found",
@@ -92,9 +92,9 @@ async def test_what_does_not_exist_has_a_code_that_says_what(caller: Caller, tok
         "greeting": "not_found",
         "greeting/other": "not_found",
     }.items():
-        answer = await caller.prompt(token, path)
+        answer = await raw_client.prompt(token, path)
         assert (answer.status, answer.code) == (404, code), path
-    for call in (caller.local.promote, caller.local.archive, caller.local.publish):
+    for call in (raw_client.local.promote, raw_client.local.archive, raw_client.local.publish):
         with pytest.raises(NotFoundError):
             await call("nope", "x")
         with pytest.raises(NotFoundError):
@@ -105,25 +105,25 @@ async def test_what_does_not_exist_has_a_code_that_says_what(caller: Caller, tok
     "name",
     ["a/b", "a b", "ü€😀", "{x}", "100%", "%2F", "a?b#c", "..", ".", "a\nb", "x" * 255, "é" * 255, "+"],
 )
-async def test_a_name_is_one_segment_however_strange(caller: Caller, token, name):
-    version = await caller.local.add_prompt(name, "Hello")
+async def test_prompt_name_is_one_path_segment_with_any_characters(raw_client: RawClient, token, name):
+    version = await raw_client.local.add_prompt(name, "Hello")
     segment = quote(name, safe="").replace(".", "%2E")
-    answer = await caller.prompt(token, f"{segment}/production")
+    answer = await raw_client.prompt(token, f"{segment}/production")
     assert answer.status == 200, answer.body
     assert answer.json["name"] == name
-    assert (await caller.prompt(token, f"{version.prompt_id}/latest")).json["name"] == name
-    assert (await caller.prompt(token, f"{segment}/versions/{version.id}")).json["id"] == version.id
+    assert (await raw_client.prompt(token, f"{version.prompt_id}/latest")).json["name"] == name
+    assert (await raw_client.prompt(token, f"{segment}/versions/{version.id}")).json["id"] == version.id
 
 
-async def test_a_name_that_is_too_long_is_refused(caller: Caller, token):
-    answer = await caller.prompt(token, "x" * 256 + "/production")
+async def test_prompt_name_that_is_too_long_is_refused(raw_client: RawClient, token):
+    answer = await raw_client.prompt(token, "x" * 256 + "/production")
     assert (answer.status, answer.code) == (422, "validation_error")
 
 
-async def test_a_chat_prompt_keeps_its_messages_and_finds_their_variables(caller: Caller, token):
+async def test_chat_prompt_keeps_its_messages_and_finds_their_variables(raw_client: RawClient, token):
     messages = [{"role": "system", "content": "Be {{mood}}."}, {"role": "user", "content": "{{question}}"}]
-    await caller.local.add_prompt("chat", messages, prompt_type="chat")
-    body = (await caller.prompt(token, "chat/production")).json
+    await raw_client.local.add_prompt("chat", messages, prompt_type="chat")
+    body = (await raw_client.prompt(token, "chat/production")).json
     assert (body["content"], body["variables"], body["prompt_type"]) == (
         messages,
         ["mood", "question"],
@@ -150,17 +150,17 @@ async def test_a_chat_prompt_keeps_its_messages_and_finds_their_variables(caller
         {"metadata": ["a"]},
     ],
 )
-async def test_what_the_contract_does_not_know_is_refused_before_it_is_stored(local: LocalScope, arguments):
+async def test_add_prompt_refuses_what_the_contract_excludes(local: LocalScope, arguments):
     with pytest.raises(ValidationError):
         await local.add_prompt(**{"name": "greeting", "content": "x", **arguments})
     assert (await local.export_state())["prompts"] == []
 
 
-async def test_what_the_caller_changes_afterwards_changes_nothing(caller: Caller, token):
+async def test_add_prompt_copies_its_arguments(raw_client: RawClient, token):
     metadata = {"a": {"b": 1}}
-    await caller.local.add_prompt("greeting", "x", metadata=metadata)
+    await raw_client.local.add_prompt("greeting", "x", metadata=metadata)
     metadata["a"]["b"] = 2
-    assert (await caller.prompt(token)).json["metadata"] == {"a": {"b": 1}}
+    assert (await raw_client.prompt(token)).json["metadata"] == {"a": {"b": 1}}
 
 
 @pytest.mark.parametrize(
@@ -174,19 +174,19 @@ async def test_what_the_caller_changes_afterwards_changes_nothing(caller: Caller
         ({"Authorization": "Bearer \udcff\udcfe"}, "invalid_token"),
     ],
 )
-async def test_without_a_good_token_nobody_learns_whether_a_prompt_exists(caller: Caller, headers, code):
-    await caller.local.add_prompt("greeting", "x")
+async def test_401_hides_whether_a_prompt_exists(raw_client: RawClient, headers, code):
+    await raw_client.local.add_prompt("greeting", "x")
     for path in ("greeting/production", "nope/latest", "greeting/versions/x"):
-        answer = await caller.send("GET", f"/api/v1/prompts/{path}", headers=headers)
+        answer = await raw_client.send("GET", f"/api/v1/prompts/{path}", headers=headers)
         assert (answer.status, answer.code) == (401, code)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_a_token_signed_by_somebody_else_is_refused(caller: Caller):
-    await caller.local.add_prompt("greeting", "x")
+async def test_token_with_a_foreign_signature_is_refused(raw_client: RawClient):
+    await raw_client.local.add_prompt("greeting", "x")
     async with LocalScope() as other:
-        stranger = Caller(other, caller.session)
-        assert (await caller.prompt(await stranger.token())).code == "invalid_token"
-    head, payload, _ = (await caller.token()).split(".")
-    assert (await caller.prompt(f"{head}.{payload}.")).code == "invalid_token"
-    assert (await caller.prompt(caller.local.admin_token)).code == "invalid_token"
+        signed_out = RawClient(other, raw_client.session)
+        assert (await raw_client.prompt(await signed_out.token())).code == "invalid_token"
+    head, payload, _ = (await raw_client.token()).split(".")
+    assert (await raw_client.prompt(f"{head}.{payload}.")).code == "invalid_token"
+    assert (await raw_client.prompt(raw_client.local.admin_token)).code == "invalid_token"

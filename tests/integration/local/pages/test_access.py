@@ -1,4 +1,4 @@
-"""The door to the settings page: who comes in, by which name and form, and what leaks."""
+"""Access to the settings page: sign-in, host names, forms and secrets."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.local.html_client import KEYS, SECRET, Visitor, newest_key
+from tests.integration.local.html_client import KEYS, SECRET, HtmlClient, newest_key
 
 
-async def test_a_link_signs_in_and_leaves_the_token_behind(stranger, local):
+async def test_sign_in_link_redirects_to_an_address_without_the_token(signed_out, local):
     assert local.settings_url == f"{local.url}{KEYS}?token={local.admin_token}"
-    page = await stranger.send("GET", local.settings_url.removeprefix(local.url))
+    page = await signed_out.send("GET", local.settings_url.removeprefix(local.url))
     assert (page.status, page.headers["Location"], page.source) == (303, KEYS, "")
     cookie = page.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert "Path=/settings" in cookie
     assert local.admin_token not in cookie
-    ((name, value),) = stranger.cookies.items()
+    ((name, value),) = signed_out.cookies.items()
     assert name.endswith(local.url.rpartition(":")[2])
     assert value not in repr(vars(local._store))
-    assert (await stranger.get(KEYS)).status == 200
+    assert (await signed_out.get(KEYS)).status == 200
 
 
-async def test_the_form_signs_in(stranger, local):
-    page = await stranger.get(KEYS)
+async def test_sign_in_form_starts_a_session(signed_out, local):
+    page = await signed_out.get(KEYS)
     assert page.path == "/settings/sign-in"
-    before = dict(stranger.cookies)
-    wrong = await stranger.submit(page.form("/settings/sign-in"), token="admin_wrong")
+    before = dict(signed_out.cookies)
+    wrong = await signed_out.submit(page.form("/settings/sign-in"), token="admin_wrong")
     assert wrong.status == 403
     assert "admin_wrong" not in wrong.source
-    right = await stranger.submit(wrong.form("/settings/sign-in"), token=f" {local.admin_token} ")
+    right = await signed_out.submit(wrong.form("/settings/sign-in"), token=f" {local.admin_token} ")
     assert (right.status, right.path) == (200, KEYS)
-    assert stranger.cookies != before
+    assert signed_out.cookies != before
 
 
-async def test_signing_out_ends_the_session_everywhere(admin, local, session):
-    thief = Visitor(local, session)
+async def test_sign_out_ends_the_session(admin, local, session):
+    thief = HtmlClient(local, session)
     thief.cookies = dict(admin.cookies)
     page = await admin.submit((await admin.get(KEYS)).form("/settings/sign-out"))
     assert page.path == "/settings/sign-in"
@@ -46,7 +46,7 @@ async def test_signing_out_ends_the_session_everywhere(admin, local, session):
     assert (await admin.get(KEYS)).path == "/settings/sign-in"
 
 
-async def test_a_session_ends_by_itself(admin, local):
+async def test_session_expires(admin, local):
     form = (await admin.get(f"{KEYS}/new")).form(KEYS)
     local.clock.advance(8 * 3600 + 1)
     assert (await admin.get(KEYS)).path == "/settings/sign-in"
@@ -55,18 +55,18 @@ async def test_a_session_ends_by_itself(admin, local):
     assert "Sign in" in page.source
 
 
-async def test_only_the_admin_token_opens_the_door(stranger, local, caller):
-    for token in ("", "admin_", await caller.token(), local.credentials.api_secret):
-        page = await stranger.get(f"{KEYS}?token={quote(token)}")
+async def test_sign_in_requires_the_admin_token(signed_out, local, raw_client):
+    for token in ("", "admin_", await raw_client.token(), local.credentials.api_secret):
+        page = await signed_out.get(f"{KEYS}?token={quote(token)}")
         assert page.status == 403
     for path in ("", "/new", "/created/x", f"/{local.credentials.api_key}/revoke"):
-        assert (await stranger.get(KEYS + path)).path == "/settings/sign-in"
-    page = await stranger.send("GET", KEYS, headers={"Authorization": f"Bearer {local.admin_token}"})
+        assert (await signed_out.get(KEYS + path)).path == "/settings/sign-in"
+    page = await signed_out.send("GET", KEYS, headers={"Authorization": f"Bearer {local.admin_token}"})
     assert page.headers["Location"] == "/settings/sign-in"
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "0" * 64, "\u2026"])
-async def test_a_form_without_its_token_does_nothing(admin, local, token):
+async def test_form_without_its_token_does_nothing(admin, local, token):
     own = await local.create_key("own")
     everything = {
         KEYS: {"name": "forged", "environment": "production", "expires_in": "", "form_id": "x" * 22},
@@ -84,8 +84,8 @@ async def test_a_form_without_its_token_does_nothing(admin, local, token):
     assert (await admin.get(KEYS)).path == KEYS
 
 
-async def test_the_form_token_of_another_browser_does_nothing(admin, local, session):
-    other = await Visitor(local, session).sign_in()
+async def test_form_token_of_another_browser_does_nothing(admin, local, session):
+    other = await HtmlClient(local, session).sign_in()
     form = (await other.get(f"{KEYS}/new")).form(KEYS)
     assert (await admin.submit(form, name="forged")).status == 403
 
@@ -102,17 +102,17 @@ async def test_the_form_token_of_another_browser_does_nothing(admin, local, sess
         (b"", "application/x-www-form-urlencoded", 403),
     ],
 )
-async def test_what_is_no_form_of_ours_is_refused_as_a_page(admin, body, content_type, status):
+async def test_foreign_form_is_refused_with_a_page(admin, body, content_type, status):
     page = await admin.send("POST", KEYS, data=body, headers={"Content-Type": content_type})
     assert page.status == status
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
-async def test_every_page_has_the_headers(admin, stranger, local):
+async def test_security_headers_are_on_every_page(admin, signed_out, local):
     seen = [
-        await stranger.send("GET", KEYS),
-        await stranger.get("/settings/sign-in"),
-        await stranger.get(f"{KEYS}?token=wrong"),
+        await signed_out.send("GET", KEYS),
+        await signed_out.get("/settings/sign-in"),
+        await signed_out.get(f"{KEYS}?token=wrong"),
         await admin.get(KEYS),
         await admin.create(),
         await admin.get(f"{KEYS}/key_none/revoke"),
@@ -136,7 +136,7 @@ async def test_every_page_has_the_headers(admin, stranger, local):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST", "localhost.", "[::1]:{port}", "127.0.0.9:1"]
 )
-async def test_this_machine_has_several_names(admin, local, host):
+async def test_host_names_of_this_machine_are_accepted(admin, local, host):
     host = host.format(port=local.url.rpartition(":")[2])
     assert (await admin.send("GET", KEYS, headers={"Host": host})).status == 200
 
@@ -155,7 +155,7 @@ async def test_this_machine_has_several_names(admin, local, host):
         "",
     ],
 )
-async def test_another_name_is_refused_before_anything_else(admin, stranger, local, host):
+async def test_foreign_host_name_is_refused_first(admin, signed_out, local, host):
     for path in (
         KEYS,
         f"{KEYS}?token={local.admin_token}",
@@ -171,8 +171,8 @@ async def test_another_name_is_refused_before_anything_else(admin, stranger, loc
     assert newest_key(local).name == "default"
 
 
-async def test_a_link_on_another_site_still_leads_in(admin, local):
-    # The browser sends no SameSite=Strict cookie with such a request.
+async def test_cross_site_link_leads_to_the_page(admin, local):
+    # A browser withholds SameSite=Strict cookies from such a request.
     cookies, admin.cookies = admin.cookies, {}
     page = await admin.get(KEYS, headers={"Sec-Fetch-Site": "cross-site"})
     assert page.status == 200
@@ -186,7 +186,7 @@ async def test_a_link_on_another_site_still_leads_in(admin, local):
     assert again.path == "/settings/sign-in"
 
 
-async def test_other_methods_and_paths(admin):
+async def test_other_methods_are_405_and_other_paths_404(admin):
     for method, path, status in (
         ("PUT", KEYS, 405),
         ("HEAD", KEYS, 405),
@@ -200,18 +200,18 @@ async def test_other_methods_and_paths(admin):
         assert (await admin.send(method, path)).status == status, (method, path)
 
 
-async def test_styles_and_script_may_be_kept(stranger):
-    page = await stranger.get("/settings/sign-in")
+async def test_static_files_may_be_cached(signed_out):
+    page = await signed_out.get("/settings/sign-in")
     for path in re.findall(r'(?:href|src)="(/settings/static/[^"]+)"', page.source):
-        file = await stranger.get(path)
+        file = await signed_out.get(path)
         assert file.status == 200
         assert file.headers["Cache-Control"] == "private, max-age=3600"
         assert file.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_no_secret_and_no_admin_token_is_left_anywhere(local, session, caplog):
+async def test_secret_and_admin_token_are_left_nowhere(local, session, caplog):
     caplog.set_level("DEBUG")
-    admin = await Visitor(local, session).sign_in()
+    admin = await HtmlClient(local, session).sign_in()
     page = await admin.create()
     (secret,) = set(SECRET.findall(page.source))
     await admin.submit(

@@ -1,4 +1,4 @@
-"""Settings > API Keys over real sockets: the life of a key, and the table."""
+"""Settings > API Keys over real sockets: create, rotate, revoke, and the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def names(page: SeenPage) -> list[str]:
     return re.findall(r'class="name"[^>]*>([^<]*)<', page.source)
 
 
-async def test_a_key_is_created_and_its_secret_shown_once(admin, local, caller):
+async def test_create_shows_the_secret_once(admin, local, raw_client):
     page = await admin.create("billing-service-prod", environment="staging", expires_in=str(90 * 86_400))
     assert (page.status, page.path.rpartition("/")[0]) == (200, f"{KEYS}/created")
     (secret,) = set(SECRET.findall(page.source))
@@ -28,7 +28,7 @@ async def test_a_key_is_created_and_its_secret_shown_once(admin, local, caller):
         f"SCOPE_ORG_ID={local.org_id}\nexport SCOPE_API_KEY={key.api_key}\nexport SCOPE_API_SECRET={secret}"
     )
     assert f"export {exports}" in page.source
-    assert (await caller.exchange(client_id=key.api_key, client_secret=secret)).status == 200
+    assert (await raw_client.exchange(client_id=key.api_key, client_secret=secret)).status == 200
 
     again = await admin.get(page.path)
     assert again.status == 410
@@ -36,22 +36,22 @@ async def test_a_key_is_created_and_its_secret_shown_once(admin, local, caller):
     assert not any(SECRET.search(seen.source) for seen in pages)
 
 
-async def test_a_secret_is_for_the_browser_that_made_it(admin, stranger, local):
+async def test_secret_is_shown_to_the_browser_that_created_it(admin, signed_out, local):
     form = (await admin.get(f"{KEYS}/new")).form(KEYS)
     sent = await admin.send("POST", KEYS, data={**form.fields, "name": "mine"})
-    await stranger.sign_in()
-    assert (await stranger.get(sent.headers["Location"])).status == 410
+    await signed_out.sign_in()
+    assert (await signed_out.get(sent.headers["Location"])).status == 410
     assert SECRET.search((await admin.get(sent.headers["Location"])).source)
 
 
-async def test_a_secret_that_nobody_fetches_is_forgotten(admin, local):
+async def test_secret_expires_when_it_is_not_read(admin, local):
     form = (await admin.get(f"{KEYS}/new")).form(KEYS)
     sent = await admin.send("POST", KEYS, data={**form.fields, "name": "slow"})
     local.clock.advance(301)
     assert (await admin.get(sent.headers["Location"])).status == 410
 
 
-async def test_a_form_sent_twice_makes_one_key_and_shows_nothing_again(admin, local):
+async def test_form_sent_twice_creates_one_key(admin, local):
     before = len(local._store.keys.all())
     form = (await admin.get(f"{KEYS}/new")).form(KEYS)
     assert SECRET.search((await admin.submit(form, name="once")).source)
@@ -76,7 +76,7 @@ async def test_a_form_sent_twice_makes_one_key_and_shows_nothing_again(admin, lo
         {"form_id": "guessed"},
     ],
 )
-async def test_what_cannot_be_created_is_said_in_the_form(admin, local, wrong):
+async def test_create_form_shows_its_errors(admin, local, wrong):
     before = len(local._store.keys.all())
     page = await admin.create(**{"name": "kept <b>", **wrong})
     assert page.status == 422
@@ -85,23 +85,23 @@ async def test_what_cannot_be_created_is_said_in_the_form(admin, local, wrong):
     assert len(local._store.keys.all()) == before
 
 
-async def test_revoking_wants_the_name_and_works_at_once(admin, local, caller):
+async def test_revoke_requires_the_name_and_works_at_once(admin, local, raw_client):
     own = await local.create_key("search  indexer")
     await local.add_prompt("greeting", "x")
-    token = await caller.token(own)
-    assert (await caller.prompt(token)).status == 200
+    token = await raw_client.token(own)
+    assert (await raw_client.prompt(token)).status == 200
     path = f"{KEYS}/{own.api_key}/revoke"
     dialog = await admin.get(path)
     assert "search  indexer" in dialog.source
     assert "just now" in dialog.source
     refused = await admin.submit(dialog.form(path), name="search-indexer")
     assert refused.status == 422
-    assert (await caller.prompt(token)).status == 200
+    assert (await raw_client.prompt(token)).status == 200
     done = await admin.submit(refused.form(path), name=" search indexer ", reason="laptop stolen")
     assert (done.status, done.path) == (200, KEYS)
     assert "search  indexer is revoked" in done.source
     assert "is revoked" not in (await admin.get(KEYS)).source
-    assert (await caller.prompt(token)).status == 401
+    assert (await raw_client.prompt(token)).status == 401
     *_, revoked = await local._store.keys.events(own.api_key)
     assert (revoked["event"], revoked["actor"], revoked["address"]) == ("revoked", "admin", "127.0.0.1")
     assert revoked["reason"] == "laptop stolen"
@@ -109,7 +109,7 @@ async def test_revoking_wants_the_name_and_works_at_once(admin, local, caller):
     assert "final" in (await admin.get(path)).source
 
 
-async def test_rotating_makes_a_key_and_lets_the_old_one_go_on(admin, local, caller):
+async def test_rotate_creates_a_key_and_keeps_the_old_one(admin, local, raw_client):
     own = await local.create_key("search-indexer")
     path = f"{KEYS}/{own.api_key}/rotate"
     page = await admin.submit((await admin.get(path)).form(path), overlap="3600")
@@ -120,10 +120,10 @@ async def test_rotating_makes_a_key_and_lets_the_old_one_go_on(admin, local, cal
     )
     assert new.api_key in page.source
     assert own.api_key in page.source
-    assert (await caller.exchange(own)).status == 200
-    assert (await caller.exchange(client_id=new.api_key, client_secret=secret)).status == 200
+    assert (await raw_client.exchange(own)).status == 200
+    assert (await raw_client.exchange(client_id=new.api_key, client_secret=secret)).status == 200
     local.clock.advance(3601)
-    assert (await caller.exchange(own)).status == 401
+    assert (await raw_client.exchange(own)).status == 401
     late = await admin.submit(
         (await admin.get(f"{KEYS}/{new.api_key}/rotate")).form(f"{KEYS}/{new.api_key}/rotate")
     )
@@ -136,7 +136,7 @@ async def test_rotating_makes_a_key_and_lets_the_old_one_go_on(admin, local, cal
     assert wrong.status == 422
 
 
-async def test_names_are_text_and_nothing_else(admin, local):
+async def test_key_names_are_escaped(admin, local):
     hostile = """"><script>alert('x')</script>{{ 7*7 }}<b onmouseover=x>&amp;"""
     page = await admin.create(hostile)
     key = newest_key(local)
@@ -162,13 +162,13 @@ async def test_names_are_text_and_nothing_else(admin, local):
     assert "<script>" not in done.source + history.source
 
 
-async def test_filter_search_sort_and_pages(admin, local):
+async def test_table_filters_searches_sorts_and_pages(admin, local):
     for number in range(PAGE + 5):
         await local._store.keys.create(
             f"service-{number:03}",
             environment=("development", "staging")[number % 2],
             expires_in=1.0 if number == 3 else None,
-            act=AuditContext(),
+            audit=AuditContext(),
         )
     gone = await local.create_key("zz-gone", environment="staging")
     await local.revoke_key(gone.api_key)
@@ -205,9 +205,9 @@ async def test_filter_search_sort_and_pages(admin, local):
     assert f'{KEYS}?status=revoked&amp;q=zz#history-{gone.api_key}"' in dialog.source
 
 
-async def test_an_unused_key_comes_last_by_use(admin, local, caller):
+async def test_table_sorts_unused_keys_last(admin, local, raw_client):
     await local.create_key("unused")
-    await caller.token()
+    await raw_client.token()
     assert names(await admin.get(f"{KEYS}?sort=used")) == ["default", "unused"]
     page = await admin.get(f"{KEYS}?sort=-used")
     assert names(page) == ["default", "unused"]
@@ -215,7 +215,7 @@ async def test_an_unused_key_comes_last_by_use(admin, local, caller):
     assert re.search(r'<time datetime="20[^"]+Z" title="\d+ \w+ 20\d\d, [\d:]+ UTC">just now<', page.source)
 
 
-async def test_a_table_without_keys_says_what_to_do_first(admin, local):
+async def test_table_without_keys_shows_the_first_step(admin, local):
     local._store.keys.replace_all([])
     page = await admin.get(KEYS)
     assert "No API keys yet" in page.source
@@ -223,7 +223,7 @@ async def test_a_table_without_keys_says_what_to_do_first(admin, local):
     assert "<table" not in page.source
 
 
-async def test_every_action_says_what_it_acts_on(admin, local):
+async def test_actions_have_the_name_of_their_key(admin, local):
     own = await local.create_key("billing-service-prod")
     source = (await admin.get(KEYS)).source
     for action in ("Revoke", "Rotate", "Copy"):
@@ -235,6 +235,6 @@ async def test_every_action_says_what_it_acts_on(admin, local):
     assert re.search(r'id="key-\w+" class="revoked"', source)
 
 
-async def test_faults_leave_the_page_alone(admin, local):
+async def test_pages_are_free_of_faults(admin, local):
     local.faults.add(Fault.parse("any:status=503"))
     assert (await admin.get(KEYS)).status == 200

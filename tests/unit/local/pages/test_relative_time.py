@@ -1,4 +1,4 @@
-"""How pages word instants."""
+"""Instants in words."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DAY = 86_400
         (-1000 * DAY, "3 years ago"),
     ],
 )
-def test_words(seconds, words):
+def test_relative_returns_words(seconds, words):
     assert relative(seconds) == words
 
 
-def test_the_exact_time_is_at_hand():
+def test_instant_has_the_exact_time():
     shown = instant(1_793_664_000.5, 1_793_664_060.5)
     assert shown.words == "1 minute ago"
     assert shown.iso == "2026-11-03T00:00:00.500Z"
