@@ -102,6 +102,15 @@ def test_folder_has_few_files(path) -> None:
     assert len([file for file in path.glob("*.py") if file.stem != "__init__"]) <= MOST_FILES
 
 
+def test_class_names_are_unique() -> None:
+    homes: dict[str, list[str]] = defaultdict(list)
+    for module in FILES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(module)
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
 @pytest.mark.parametrize("module", sorted(name for name in FILES if FLOORS[layer(name)] < FLOORS["local"]))
 def test_environment_and_clock_are_read_in_one_module_each(module) -> None:
     for node in ast.walk(tree(module)):
