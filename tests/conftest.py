@@ -91,6 +91,9 @@ def _blocking_calls() -> Iterator[list[str]]:
         detector.functions[name].can_block_in("logging/__init__.py", {"emit", "flush"})
     # aiohttp 3.12 reads `~/.netrc` on the event loop for a session with `trust_env=True`.
     detector.functions["io.TextIOWrapper.read"].can_block_in("aiohttp/helpers.py", {"netrc_from_env"})
+    # The client of Redis reads its own version from the disk, in the event loop of a thread of its own.
+    for function in detector.functions.values():
+        function.can_block_in("redis/utils.py", {"get_lib_version"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blockbuster.blockbuster, "BlockingError", Recorded)
         detector.activate()

@@ -1,0 +1,95 @@
+"""One daemon thread that runs blocking calls in order, for callers of any event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+_PATIENCE = 0.5
+"""Seconds in which the calls that are waiting may end when the thread is closed."""
+
+_Job = Callable[[], None]
+
+
+class WorkerThread:
+    """Runs blocking functions apart from the event loop and from every shared thread pool.
+
+    A call that hangs holds up this thread alone. Started at the first need, again after a
+    fork; a caller that is cancelled or times out before its turn is passed over.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid = 0
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """Return what `function` returns in the thread, or raise what it raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+
+        def job() -> None:
+            if future.cancelled():
+                return
+            try:
+                result = function()
+            except Exception as error:  # noqa: BLE001 - handed to the caller
+                _hand_over(loop, future, error=error)
+            else:
+                _hand_over(loop, future, result=result)
+
+        self._ensure()
+        self._jobs.put(job)
+        return await future
+
+    async def close_with(self, function: Callable[[], object]) -> None:
+        """Run `function` last and let the thread end; one that hangs is not waited for."""
+        if self._pid != os.getpid():
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.run(function)
+        self._pid = 0
+        self._jobs.put(None)
+
+    def _ensure(self) -> None:
+        if self._pid == os.getpid():
+            return
+        # The queue of a forked process has the parent's waiting calls, and perhaps a held lock.
+        jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs = jobs
+        self._pid = os.getpid()
+        threading.Thread(target=_work, args=(jobs,), name=self._name, daemon=True).start()
+
+
+def _work(jobs: SimpleQueue[_Job | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job()
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[Result],
+    *,
+    result: Result | None = None,
+    error: Exception | None = None,
+) -> None:
+    def deliver() -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    try:
+        loop.call_soon_threadsafe(deliver)
+    except RuntimeError:  # the caller's event loop is closed
+        return

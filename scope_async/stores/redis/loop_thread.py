@@ -1,0 +1,70 @@
+"""One daemon thread with an event loop of its own, for callers of any other event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_PATIENCE = 0.5
+"""Seconds in which connections may close when the thread is closed."""
+
+
+class LoopThread:
+    """Runs coroutines where connections live, whatever loop asks for them.
+
+    Connections belong to the event loop that made them; here they outlive the callers' loops.
+    Started at the first need, again after a fork. Cancelling a caller cancels its coroutine.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # The parent's loop is neither used nor closed in a child: its sockets are the parent's.
+        self._abandoned: list[asyncio.AbstractEventLoop] = []
+
+    @property
+    def is_running(self) -> bool:
+        return self._loop is not None and self._pid == os.getpid()
+
+    async def run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return what the coroutine that `call` makes returns in the thread, or raise what it raises."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._ensure()))
+
+    async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run a last coroutine and end the thread."""
+        if not self.is_running or self._loop is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.run(call)
+        loop, self._loop = self._loop, None
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _ensure(self) -> asyncio.AbstractEventLoop:
+        if self._loop is not None and self._pid == os.getpid():
+            return self._loop
+        if self._loop is not None:
+            self._abandoned.append(self._loop)
+        self._loop = loop = asyncio.new_event_loop()
+        self._pid = os.getpid()
+        threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True).start()
+        return loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
