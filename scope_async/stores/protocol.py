@@ -7,7 +7,7 @@ clocks of two hosts are never compared.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import attrs
@@ -126,7 +126,7 @@ class SharedStore(Protocol):
         """Delete all entries with this tag, or all that have any, also those about to be written."""
         ...
 
-    def changes(self, namespace: str) -> AsyncIterator[Change]:
+    def changes(self, namespace: str) -> AsyncGenerator[Change, None]:
         """Yield each change from now on, also this process's own; the first one is a `resync`."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class FileStore:
     async def invalidate(self, namespace: str, tag: str | None = None) -> None:
         await self._thread.run(partial(self._database.invalidate, namespace, tag))
 
-    async def changes(self, namespace: str) -> AsyncIterator[Change]:
+    async def changes(self, namespace: str) -> AsyncGenerator[Change, None]:
         position: Position | None = None
         while True:
             found, position = await self._thread.run(partial(self._database.changes, namespace, position))

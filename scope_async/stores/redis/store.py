@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -101,7 +101,7 @@ class RedisStore:
     async def invalidate(self, namespace: str, tag: str | None = None) -> None:
         await self._execute(INVALIDATE, Keys(namespace).shared(), _new_epoch(), tag or "")
 
-    async def changes(self, namespace: str) -> AsyncIterator[Change]:
+    async def changes(self, namespace: str) -> AsyncGenerator[Change, None]:
         subscription: Subscription = await self._thread.run(partial(self._subscribe, namespace))
         try:
             position: _Position | None = None

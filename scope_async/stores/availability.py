@@ -1,0 +1,124 @@
+"""Whether the store is worth asking: bounds every operation in time, and stops asking one that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import attrs
+
+from scope_async._core.clock import Clock
+from scope_async.stores.protocol import StoreUnavailableError
+
+_logger = logging.getLogger("scope_async.stores")
+
+Result = TypeVar("Result")
+
+OPERATION_TIMEOUT = 0.5
+"""Seconds after which an operation counts as failed."""
+
+_PROBE_DELAYS = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between two probes of a store that is down; the last one repeats."""
+
+
+@attrs.frozen
+class StoreStatus:
+    """What `status()` shows: how long the store has been down, in seconds, and why."""
+
+    available: bool
+    down_for: float | None = None
+    last_error: str | None = None
+
+
+class Availability:
+    """A circuit breaker: the first failure opens it, a probe in the background closes it.
+
+    While it is open every operation fails at once, so that no caller waits for a store that is
+    down. Both ends of an outage are logged once. Not safe across event loops.
+    """
+
+    def __init__(
+        self, *, clock: Clock, draw: Callable[[], float], on_change: Callable[[StoreStatus], None]
+    ) -> None:
+        self._clock = clock
+        self._draw = draw
+        self._on_change = on_change
+        self._down_since: float | None = None
+        self._error = ""
+        self._went_down: asyncio.Event | None = None
+
+    @property
+    def is_available(self) -> bool:
+        return self._down_since is None
+
+    def status(self) -> StoreStatus:
+        if self._down_since is None:
+            return StoreStatus(available=True)
+        return StoreStatus(
+            available=False, down_for=self._clock.monotonic() - self._down_since, last_error=self._error
+        )
+
+    async def call(self, operation: Callable[[], Awaitable[Result]]) -> Result:
+        """Return what the operation returns.
+
+        Raises:
+            StoreUnavailableError: it failed, took longer than its bound, or was not tried.
+        """
+        if self._down_since is not None:
+            raise StoreUnavailableError(self._error)
+        try:
+            return await _bounded(operation)
+        except StoreUnavailableError as error:
+            self.failed(error)
+            raise
+
+    def failed(self, error: Exception) -> None:
+        """Stop asking the store until a probe succeeds."""
+        if self._down_since is not None:
+            return
+        self._down_since = self._clock.monotonic()
+        self._error = str(error)
+        if self._went_down is not None:
+            self._went_down.set()
+        _logger.warning("the shared store cannot be used, going on without it: %s", error)
+        self._on_change(self.status())
+
+    async def probe_when_down(self, probe: Callable[[], Awaitable[object]]) -> None:
+        """Run `probe` until it succeeds, whenever the store is down. Does not return."""
+        # Of the event loop that this runs in; the one before may be gone.
+        self._went_down = went_down = asyncio.Event()
+        while True:
+            if self._down_since is None:
+                await went_down.wait()
+            attempt = 0
+            while self._down_since is not None:
+                delay = _PROBE_DELAYS[min(attempt, len(_PROBE_DELAYS) - 1)]
+                # A fleet that lost its store together does not come back in step.
+                await self._clock.sleep(delay * (0.5 + self._draw()))
+                attempt += 1
+                try:
+                    await _bounded(probe)
+                except StoreUnavailableError as error:
+                    self._error = str(error)
+                else:
+                    self._recovered()
+
+    def _recovered(self) -> None:
+        since, self._down_since = self._down_since, None
+        if self._went_down is not None:
+            self._went_down.clear()
+        if since is not None:
+            _logger.info("the shared store is back after %.1f s", self._clock.monotonic() - since)
+            self._on_change(self.status())
+
+
+async def _bounded(operation: Callable[[], Awaitable[Result]]) -> Result:
+    try:
+        async with asyncio.timeout(OPERATION_TIMEOUT):
+            return await operation()
+    except TimeoutError:
+        raise StoreUnavailableError(f"no answer within {OPERATION_TIMEOUT:g} s") from None
+    except Exception as error:
+        raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error

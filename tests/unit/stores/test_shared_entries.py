@@ -1,0 +1,224 @@
+"""`SharedEntries`: one fetch for all, and a store that is never in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+
+import pytest
+
+from scope_async._core.background import Background
+from scope_async._core.clock import SystemClock
+from scope_async.stores.availability import StoreStatus
+from scope_async.stores.protocol import Change
+from scope_async.stores.shared_entries import Fetched, SharedEntries, SharedEntry
+from tests.fakes.memory_store import MemoryStore
+from tests.unit.stores.test_encryption import BINDING
+
+
+class Process:
+    """One of several that share a store."""
+
+    def __init__(self, store: MemoryStore, binding=BINDING) -> None:
+        self.background = Background()
+        self.changes: list[Change] = []
+        self.states: list[StoreStatus] = []
+        self.fetches = 0
+        self.result: bytes | Exception = b"content"
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.entries = SharedEntries(
+            store,
+            binding,
+            background=self.background,
+            clock=SystemClock(),
+            draw=lambda: 0.0,
+            on_change=self.states.append,
+        )
+        self.entries.subscribe(self.changes.append)
+        self.background.add_service(self.entries.listen)
+
+    async def fetch(self) -> Fetched:
+        self.fetches += 1
+        await self.gate.wait()
+        if isinstance(self.result, Exception):
+            raise self.result
+        return Fetched(self.result, lifetime=60, tags=(self.entries.tag("greeting"),))
+
+    async def obtain(self, name: str = "greeting", **options):
+        return await self.entries.obtain(self.entries.slot("prompt", name), self.fetch, **options)
+
+
+@asynccontextmanager
+async def processes(count: int, store: MemoryStore):
+    made = [Process(store) for _ in range(count)]
+    for each in made:
+        each.background.start()
+    await until(lambda: all(each.changes for each in made) or store.failure is not None)
+    try:
+        yield made
+    finally:
+        for each in made:
+            await each.background.aclose()
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def shared_store() -> MemoryStore:
+    return MemoryStore(SystemClock().monotonic)
+
+
+async def test_obtain_fetches_once_for_all(shared_store) -> None:
+    async with processes(8, shared_store) as fleet:
+        found = await asyncio.gather(*(each.obtain() for each in fleet))
+        assert [each.content for each in found] == [b"content"] * 8
+        assert len({each.version for each in found}) == 1
+        assert sum(each.fetches for each in fleet) == 1
+
+
+async def test_obtain_returns_another_version_than_the_known_one(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        first = await one.obtain()
+        await until(lambda: shared_store.entries)
+        two.result = b"newer"
+        second = await two.obtain(known=first.version)
+        assert second.content == b"newer"
+        assert second.version != first.version
+        await until(lambda: one.changes[-1].version == second.version)
+        found = await one.obtain(known=first.version)
+        assert isinstance(found, SharedEntry)
+        assert found.content == b"newer"
+        assert 59 < found.expires_in <= 60
+
+
+async def test_obtain_fetches_again_what_is_not_acceptable(shared_store) -> None:
+    async with processes(1, shared_store) as (one,):
+        await one.obtain()
+        await until(lambda: shared_store.entries)
+        assert isinstance(await one.obtain(accept=lambda entry: entry.expires_in > 100), Fetched)
+        assert one.fetches == 2
+
+
+async def test_obtain_raises_the_error_of_its_own_fetch_and_leaves_the_lease_to_the_next(
+    shared_store,
+) -> None:
+    async with processes(2, shared_store) as (one, two):
+        one.gate.clear()
+        one.result = OSError("the service is down")
+        failing = asyncio.create_task(one.obtain())
+        await until(lambda: one.fetches)
+        waiting = asyncio.create_task(two.obtain())
+        await until(lambda: shared_store.calls.count("acquire") == 2)
+        one.gate.set()
+        with pytest.raises(OSError, match="the service is down"):
+            await failing
+        assert (await waiting).content == b"content"
+
+
+async def test_entry_that_cannot_be_decrypted_is_absent(shared_store) -> None:
+    async with processes(1, shared_store) as (one,):
+        await one.obtain()
+        await until(lambda: shared_store.entries)
+        for entry in shared_store.entries.values():
+            entry.content = b"garbage"
+        assert await one.entries.get(one.entries.slot("prompt", "greeting")) is None
+        assert isinstance(await one.obtain(), Fetched)
+
+
+async def test_store_holds_nothing_readable(shared_store) -> None:
+    async with processes(1, shared_store) as (one,):
+        await one.obtain()
+        await until(lambda: shared_store.entries)
+        text = repr((shared_store.entries, shared_store.leases)).encode()
+        for secret in (b"content'", b"greeting", BINDING.api_secret.encode(), BINDING.api_key.encode()):
+            assert secret not in text
+
+
+async def test_delete_of_a_refused_version_reaches_everyone(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        found = await one.obtain()
+        await until(lambda: shared_store.entries)
+        slot = one.entries.slot("prompt", "greeting")
+        await one.entries.delete(slot, found.version)
+        await one.entries.delete(slot, found.version)
+        await until(lambda: two.changes[-1].kind == "deleted")
+        assert two.changes[-1] == Change("deleted", slot.name, found.version)
+        assert await two.entries.get(slot) is None
+
+
+async def test_invalidate_reaches_everyone_under_the_tag_of_the_prompt(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        await one.obtain()
+        await until(lambda: shared_store.entries)
+        await one.entries.invalidate("another")
+        assert shared_store.entries
+        await one.entries.invalidate("greeting")
+        assert not shared_store.entries
+        await until(lambda: two.changes[-1] == Change("invalidated", two.entries.tag("greeting")))
+
+
+@pytest.mark.parametrize("failure", [OSError("no route"), RuntimeError("a bug in the engine")])
+async def test_store_that_fails_is_absent_and_logged_once(shared_store, caplog, failure) -> None:
+    caplog.set_level(logging.INFO, logger="scope_async.stores")
+    async with processes(1, shared_store) as (one,):
+        shared_store.fail(failure)
+        for _ in range(5):
+            assert isinstance(await one.obtain(), Fetched)
+        assert await one.entries.get(one.entries.slot("prompt", "greeting")) is None
+        assert not one.entries.status().available
+        assert str(failure) in one.entries.status().last_error
+        shared_store.failure = None
+        await until(lambda: one.entries.status().available)
+        await one.obtain()
+        await until(lambda: shared_store.entries)
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text.split(",")[0].split(" after")[0] for text in texts] == [
+        "the shared store cannot be used",
+        "the shared store is back",
+    ]
+    assert [state.available for state in one.states] == [False, True]
+
+
+async def test_store_that_hangs_holds_nobody_up_twice(shared_store) -> None:
+    async with processes(1, shared_store) as (one,):
+        shared_store.delay = 30.0
+        assert isinstance(await one.obtain(), Fetched)
+        assert one.entries.status().last_error == "no answer within 0.5 s"
+        calls = len(shared_store.calls)
+        await asyncio.gather(*(one.obtain() for _ in range(100)))
+        assert shared_store.calls[calls:].count("acquire") <= 1  # a probe
+
+
+async def test_lease_is_renewed_while_its_holder_fetches(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        one.gate.clear()
+        fetching = asyncio.create_task(one.obtain())
+        await until(lambda: one.fetches)
+        waiting = asyncio.create_task(two.obtain())
+        await until(lambda: shared_store.calls.count("renew") >= 6)
+        one.gate.set()
+        assert (await fetching).version == (await waiting).version
+        assert two.fetches == 0
+
+
+async def test_holder_that_stopped_is_replaced(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        one.gate.clear()
+        fetching = asyncio.create_task(one.obtain())
+        await until(lambda: one.fetches)
+        shared_store.leases = {
+            key: (owner, 0.0, lease) for key, (owner, _, lease) in shared_store.leases.items()
+        }
+        two.result = b"by two"
+        assert (await two.obtain()).content == b"by two"
+        await until(lambda: shared_store.entries)
+        one.gate.set()
+        assert (await fetching).content == b"content"
+        await until(lambda: shared_store.calls.count("put") == 2)
+        assert (await two.entries.get(two.entries.slot("prompt", "greeting"))).content == b"by two"
