@@ -40,16 +40,17 @@ def free_port() -> int:
 class RedisServer:
     """One server process; it keeps its port when it is started again."""
 
-    def __init__(self, folder: Path, *options: str, sentinel: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, sentinel: bool = False, tls: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
         self._options = options
         self._sentinel = sentinel
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
+        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}"
 
     @property
     def address(self) -> str:
@@ -63,7 +64,9 @@ class RedisServer:
         config = self.folder / "redis.conf"
         if not config.exists():
             config.write_text("")
-        program = [require_redis_server(), str(config), "--port", str(self.port), "--bind", "127.0.0.1"]
+        program = [require_redis_server(), str(config), "--bind", "127.0.0.1"]
+        port = ["--port", "0", "--tls-port"] if self._tls else ["--port"]
+        program += [*port, str(self.port)]
         if not self._sentinel:
             program += ["--save", "", "--appendonly", "no"]
         with (self.folder / "log").open("ab") as log:

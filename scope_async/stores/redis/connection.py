@@ -58,16 +58,17 @@ class UrlConnector:
     def __init__(self, url: str) -> None:
         self._url = url
         self.shown_url = _without_password(url)
-        self._sentinel = urlsplit(url).scheme.endswith("+sentinel")
-        if urlsplit(url).scheme not in SCHEMES:
-            raise ConfigurationError(f"{self.shown_url} is none of {', '.join(f'{s}://' for s in SCHEMES)}")
+        scheme = urlsplit(url).scheme
+        self._sentinel = scheme.endswith("+sentinel")
+        if scheme not in SCHEMES:
+            raise ConfigurationError(
+                f"the URL of a Redis begins with {', '.join(f'{s}://' for s in SCHEMES)}"
+            )
         try:
             self._sentinel_arguments() if self._sentinel else self._plain()
-        except (ValueError, TypeError) as error:
-            # The URL's own words stay out: one of them is the password.
-            raise ConfigurationError(
-                f"{self.shown_url} is no URL of a Redis ({type(error).__name__})"
-            ) from None
+        except (ValueError, TypeError):
+            # Nothing of it is shown: what stands in a wrong place may be the password.
+            raise ConfigurationError(f"the {scheme}:// URL of the store cannot be read") from None
 
     async def __call__(self) -> Connection:
         if self._sentinel:

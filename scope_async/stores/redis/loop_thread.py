@@ -64,7 +64,9 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
         for task in asyncio.all_tasks(loop):
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        # What was cancelled may start to close its connections.
+        while left := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     finally:
         asyncio.set_event_loop(None)
         loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -33,6 +34,7 @@ class RedisSession:
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._slots = asyncio.Semaphore(_MAX_CONCURRENCY)
+        self._users: Counter[Connection] = Counter()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def execute(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
@@ -43,14 +45,19 @@ class RedisSession:
         """
         async with self._slots:
             connection = await self._connected()
+            client = connection.client
+            self._users[connection] += 1
             try:
-                return await connection.client.evalsha(script.digest, len(keys), *keys, *args)
+                return await client.evalsha(script.digest, len(keys), *keys, *args)
             except NoScriptError:
-                return await connection.client.eval(script.source, len(keys), *keys, *args)
+                return await client.eval(script.source, len(keys), *keys, *args)
             except BaseException:
                 # Also a refusal: a server that is read-only now may not be the one to ask any more.
                 self._drop(connection)
                 raise
+            finally:
+                self._users[connection] -= 1
+                self._close_unused(connection)
 
     async def subscribe(self, channel: str) -> Subscription:
         """Return the messages of a channel from now on."""
@@ -62,14 +69,14 @@ class RedisSession:
             await subscription.open(channel)
         except BaseException:
             await subscription.aclose()
+            self._drop(connection)
             raise
         return subscription
 
     async def aclose(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.aclose()
-        if self._closing:
+        if self._connection is not None:
+            self._drop(self._connection)
+        while self._closing:
             await asyncio.wait(self._closing)
 
     async def _connected(self) -> Connection:
@@ -79,11 +86,18 @@ class RedisSession:
             return self._connection
 
     def _drop(self, connection: Connection) -> None:
+        """Use another connection from now on; this one is closed after its last operation."""
         if self._connection is connection:
             self._connection = None
-            closing = asyncio.get_running_loop().create_task(connection.aclose())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._close_unused(connection)
+
+    def _close_unused(self, connection: Connection) -> None:
+        if connection is self._connection or self._users[connection]:
+            return
+        del self._users[connection]
+        closing = asyncio.get_running_loop().create_task(connection.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 class Subscription:
