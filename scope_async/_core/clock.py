@@ -36,6 +36,14 @@ class Clock(Protocol):
         ...
 
 
+def boot_time() -> float:
+    """Return the seconds since the machine started, suspended ones included; Linux only.
+
+    The one clock that all processes of a machine share and that is never stepped.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class SuspendDetector:
     """Detects that the machine was suspended since the detector was made.
 

@@ -18,7 +18,7 @@ FILES = {
 
 # From the ground up: folders, and the few files of the root. Those between two bars do not know each other.
 LAYERS = """
-    _version errors | _core environment | config credentials | rendering telemetry | http
+    _version errors | _core environment | config credentials | rendering telemetry | http stores
     | auth keys prompts secrets | client | __init__ | local | cli pytest_plugin
 """
 FLOORS = {name: floor for floor, names in enumerate(LAYERS.split("|")) for name in names.split()}

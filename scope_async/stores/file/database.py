@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from scope_async.stores.file.boot_clock import boot_time
+from scope_async._core.clock import boot_time
 from scope_async.stores.file.sqlite_file import SqliteFile
 from scope_async.stores.protocol import Change, Lease, LeaseHeld, StoredEntry
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scope_async.stores.file.boot_clock import boot_id
+from scope_async.stores.file.boot_id import boot_id
 
 _SCHEMA_VERSION = 1
 _SCHEMA = (

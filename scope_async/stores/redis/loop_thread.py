@@ -7,11 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-_PATIENCE = 0.5
+_PATIENCE = 1.0
 """Seconds in which connections may close when the thread is closed."""
 
 
@@ -38,12 +39,12 @@ class LoopThread:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._ensure()))
 
     async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Run a last coroutine and end the thread."""
+        """Cancel what is running, run a last coroutine, and end the thread."""
         if not self.is_running or self._loop is None:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                await self.run(call)
+                await self.run(partial(_finish, call))
         loop, self._loop = self._loop, None
         loop.call_soon_threadsafe(loop.stop)
 
@@ -56,6 +57,14 @@ class LoopThread:
         self._pid = os.getpid()
         threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True).start()
         return loop
+
+
+async def _finish(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await call()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

@@ -35,6 +35,7 @@ class RedisSession:
         self._connecting = asyncio.Lock()
         self._slots = asyncio.Semaphore(_MAX_CONCURRENCY)
         self._users: Counter[Connection] = Counter()
+        self._open: set[Connection] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def execute(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | float]) -> Any:
@@ -74,15 +75,16 @@ class RedisSession:
         return subscription
 
     async def aclose(self) -> None:
-        if self._connection is not None:
-            self._drop(self._connection)
-        while self._closing:
-            await asyncio.wait(self._closing)
+        """Close every connection, those that operations use as well."""
+        self._connection = None
+        for connection in tuple(self._open):
+            await self._close(connection)
 
     async def _connected(self) -> Connection:
         async with self._connecting:
             if self._connection is None:
                 self._connection = await self._connector()
+                self._open.add(self._connection)
             return self._connection
 
     def _drop(self, connection: Connection) -> None:
@@ -95,9 +97,13 @@ class RedisSession:
         if connection is self._connection or self._users[connection]:
             return
         del self._users[connection]
-        closing = asyncio.get_running_loop().create_task(connection.aclose())
+        closing = asyncio.get_running_loop().create_task(self._close(connection))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+    async def _close(self, connection: Connection) -> None:
+        await connection.aclose()
+        self._open.discard(connection)
 
 
 class Subscription:

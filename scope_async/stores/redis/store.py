@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -27,6 +28,9 @@ from scope_async.stores.redis.scripts import (
     Script,
 )
 from scope_async.stores.redis.session import RedisSession, Subscription
+
+_CLOSED_WITHIN = 0.5
+"""Seconds for the end of a subscription; with its thread closed meanwhile it would not end."""
 
 
 class RedisStore:
@@ -117,7 +121,9 @@ class RedisStore:
                 line = await self._thread.run(subscription.next_line)
         finally:
             if self._thread.is_running:
-                await self._thread.run(subscription.aclose)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_CLOSED_WITHIN):
+                        await self._thread.run(subscription.aclose)
 
     async def aclose(self) -> None:
         await self._thread.close_with(self._close)

@@ -1,17 +1,11 @@
-"""A clock that all processes of a machine share, from its start to its next one."""
+"""What identifies a run of the machine, on whose clock the lives of entries are counted."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 from scope_async.errors import ConfigurationError
-
-
-def boot_time() -> float:
-    """Return the seconds since the machine started, suspended ones included (`CLOCK_BOOTTIME`)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:
