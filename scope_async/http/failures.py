@@ -61,6 +61,13 @@ TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
 
 
+MISDIRECTED = "misdirected_reply"
+"""Code of an error of our own: the reply answers another request, so its connection is not trusted."""
+
+UNREADABLE = "unreadable_reply"
+"""Code of an error of our own: a field cannot be read, and the next reply would have the same."""
+
+
 class _Failure(Enum):
     """What a failed call says about the next one, and about the thing that was asked for."""
 
@@ -110,6 +117,11 @@ def is_unavailable(error: ScopeError) -> bool:
     return _classify(error) is not _Failure.DEFINITIVE
 
 
+def is_unreadable(error: ScopeError) -> bool:
+    """Return True if the answer came and a field of it cannot be read: no outage, and nothing to wait for."""
+    return isinstance(error, ApiError) and error.error_code == UNREADABLE
+
+
 def _classify(error: ScopeError) -> _Failure:
     if isinstance(error, TimeoutError):
         connecting = isinstance(error.__cause__, ConnectionTimeoutError)
@@ -120,8 +132,10 @@ def _classify(error: ScopeError) -> _Failure:
         return _Failure.UNAVAILABLE
     if not isinstance(error, ServerError):
         return _Failure.DEFINITIVE
+    if error.error_code == MISDIRECTED:
+        return _Failure.TRANSIENT
     status = error.http_status
-    if error.error_code == TOO_LARGE or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
+    if error.error_code in (TOO_LARGE, UNREADABLE) or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
         return _Failure.UNAVAILABLE
     return _BY_STATUS.get(status or 0, _Failure.TRANSIENT)
 
