@@ -117,11 +117,6 @@ def is_unavailable(error: ScopeError) -> bool:
     return _classify(error) is not _Failure.DEFINITIVE
 
 
-def is_unreadable(error: ScopeError) -> bool:
-    """Return True if the answer came and a field of it cannot be read: no outage, and nothing to wait for."""
-    return isinstance(error, ApiError) and error.error_code == UNREADABLE
-
-
 def _classify(error: ScopeError) -> _Failure:
     if isinstance(error, TimeoutError):
         connecting = isinstance(error.__cause__, ConnectionTimeoutError)

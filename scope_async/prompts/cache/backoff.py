@@ -10,7 +10,7 @@ import attrs
 from scope_async._core.backoff import equal_jitter
 from scope_async._core.bounded_dict import BoundedDict
 from scope_async.errors import ApiError, ScopeError
-from scope_async.http.failures import is_unreadable
+from scope_async.http.failures import UNREADABLE
 from scope_async.prompts.reference import Key
 
 FIRST_DELAY = 1.0
@@ -59,7 +59,7 @@ class FailureBackoff:
 
         An answer that cannot be read is no outage, and is logged also in the middle of one.
         """
-        unreadable = is_unreadable(error)
+        unreadable = isinstance(error, ApiError) and error.error_code == UNREADABLE
         if self._reported.get(key) is unreadable:
             return False
         self._reported[key] = unreadable

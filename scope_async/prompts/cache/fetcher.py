@@ -9,8 +9,8 @@ from functools import partial
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
-from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError
-from scope_async.http.failures import is_unavailable, is_unreadable
+from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
+from scope_async.http.failures import UNREADABLE, is_unavailable
 from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.memory import PromptCache
@@ -53,6 +53,8 @@ class SharedFetcher:
         self._clock = clock
         self._emit = emit
         self._sequence = FetchSequence()
+        self._background = background
+        self._limited: set[InFlightCall[PromptVersion]] = set()
         self._calls: SingleFlight[CallKey, PromptVersion] = SingleFlight(background)
 
     async def fetch(
@@ -88,14 +90,13 @@ class SharedFetcher:
         except BaseException:
             self._sequence.end(sequence, ref, answered=False)
             raise
-        accepted = self._sequence.end(sequence, ref, answered=True)
-        if self._failures.record_answer(ref.key):
-            _logger.info("%s could be fetched again", ref)
-        latest = accepted and self._store(
+        latest = self._sequence.end(sequence, ref, answered=True) and self._store(
             ref, fetched, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id
         )
         if latest and self._snapshot is not None:
             self._snapshot.put(ref, fetched, started_at)
+        if self._failures.record_answer(ref.key):
+            _logger.info("%s could be fetched again", ref)
         return fetched.version
 
     def start(
@@ -106,18 +107,21 @@ class SharedFetcher:
         known: KnownVersion | None,
         max_retries: int | None = None,
         shared: bool = True,
+        limit: float | None = None,
     ) -> InFlightCall[PromptVersion]:
         """Return the shared fetch, begun unless it is in flight; its `name` is the request's id.
 
-        One that is not `shared` is begun in any case, and nobody else joins it.
+        One that is not `shared` is begun in any case, and no other caller joins it. After `limit`
+        seconds it wakes those who wait until the first failure, and goes on.
 
         Raises:
             ClientClosedError: the client was closed.
         """
+        overtaken = self._sequence.invalidated_up_to(ref.name)
         # Known before anything is sent, so that a caller's events can name what it waits for.
         request_id = new_request_id()
-        key = (self._sequence.invalidated_up_to(ref.name), ref.key, "" if shared else request_id)
-        call = partial(
+        key = (overtaken, ref.key, "" if shared else request_id)
+        fetch = partial(
             self.fetch,
             ref,
             ttl,
@@ -126,7 +130,19 @@ class SharedFetcher:
             request_id=request_id,
             on_attempt_failed=partial(self._calls.report_attempt_failure, key),
         )
-        return self._calls.join(key, call, request_id)
+        call = self._calls.join(key, fetch, request_id)
+        if limit is not None and call.first_error is None and call not in self._limited:
+            self._limited.add(call)
+            self._background.spawn(self._end_waits, call, limit)
+        return call
+
+    async def _end_waits(self, call: InFlightCall[PromptVersion], limit: float) -> None:
+        """Wake those who wait until the first failure, as if an attempt had failed."""
+        try:
+            await self._clock.sleep(limit)
+            call.report_attempt_failure(TimeoutError(f"no answer within stale_timeout = {limit:g} s"))
+        finally:
+            self._limited.discard(call)
 
     def in_flight(self, ref: PromptRef) -> bool:
         """Return True if a shared fetch that `start` would return is in flight."""
@@ -138,6 +154,7 @@ class SharedFetcher:
 
     def cancel_waits(self) -> None:
         """Wake all callers that wait for a shared fetch."""
+        self._limited.clear()
         self._calls.cancel_all()
 
     def _call_key(self, ref: PromptRef) -> CallKey:
@@ -178,7 +195,8 @@ class SharedFetcher:
         key = ref.key
         if is_unavailable(error):
             self._failures.record_failure(key, error, self._clock.monotonic())
-            if is_unreadable(error) and self._failures.report(key, error):
+            unreadable = isinstance(error, ApiError) and error.error_code == UNREADABLE
+            if unreadable and self._failures.report(key, error):
                 # Said at once, since a copy may stand in and hide it.
                 _logger.warning("%s: %s", ref, error)
         elif isinstance(error, NotFoundError | AuthorizationError):

@@ -8,7 +8,7 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.single_flight import InFlightCall
 from scope_async.config import Config
-from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
+from scope_async.errors import ClientClosedError, ScopeError
 from scope_async.http.failures import is_unavailable
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.fetcher import SharedFetcher
@@ -69,8 +69,6 @@ class ReadThroughCache:
         self._snapshot = snapshot
         self._clock = clock
         self._emit = emit
-        self._background = background
-        self._watched: set[InFlightCall[PromptVersion]] = set()
         self._failures = FailureBackoff(limit=config.cache_max_entries)
         self._fetcher = SharedFetcher(
             endpoint,
@@ -143,7 +141,6 @@ class ReadThroughCache:
     def close(self) -> None:
         """Wake all waiting readers with `ClientClosedError`, and drop everything."""
         self._closings += 1
-        self._watched.clear()
         self.clear()
         self._fetcher.cancel_waits()
 
@@ -181,14 +178,16 @@ class ReadThroughCache:
         try:
             for _ in range(_MAX_STARTS):
                 joined = wait is not None and shared and self._fetcher.in_flight(ref)
-                max_retries = None if decision.retry else 0
                 call = self._fetcher.start(
-                    ref, self._ttl(ttl), known=known, max_retries=max_retries, shared=shared
+                    ref,
+                    self._ttl(ttl),
+                    known=known,
+                    max_retries=None if decision.retry else 0,
+                    shared=shared,
+                    limit=None if decision.copy is None else self._config.stale_timeout,
                 )
                 if wait is not None:
                     wait.begin(call.name, shared=joined)
-                if decision.copy is not None:
-                    self._limit_wait(call)
                 await call.wait(until_first_error=True)
                 if call.completed and call.error is None:
                     version = call.result
@@ -202,20 +201,6 @@ class ReadThroughCache:
         finally:
             if wait is not None:
                 wait.end(version)
-
-    def _limit_wait(self, call: InFlightCall[PromptVersion]) -> None:
-        """Wake the waiters of a call that have a copy, when it takes longer than `stale_timeout`."""
-        if call.first_error is None and call not in self._watched:
-            self._watched.add(call)
-            self._background.spawn(self._end_wait, call)
-
-    async def _end_wait(self, call: InFlightCall[PromptVersion]) -> None:
-        limit = self._config.stale_timeout
-        try:
-            await self._clock.sleep(limit)
-            call.report_attempt_failure(TimeoutError(f"no answer within stale_timeout = {limit:g} s"))
-        finally:
-            self._watched.discard(call)
 
     async def _after_attempt(
         self,
