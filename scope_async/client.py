@@ -88,6 +88,7 @@ class ScopeClient:
             background=self._background,
             clock=clock,
             emit=emit,
+            organization=lambda: self.tokens.organization,
         )
 
     @classmethod

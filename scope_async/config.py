@@ -123,6 +123,8 @@ class Config:
     cache_max_entries: int = attrs.field(default=1000, validator=_at_least_one)
     stale_while_revalidate: float = attrs.field(default=60.0, validator=_not_negative)
     stale_if_error: float = attrs.field(default=86400.0, validator=_not_negative)
+    stale_timeout: float = attrs.field(default=2.0, validator=_not_negative)
+    cache_max_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=_at_least_one)
     snapshot_path: str | os.PathLike[str] | None = attrs.field(
         default=None,
         validator=_check(

@@ -18,6 +18,14 @@ _logger = logging.getLogger("scope_async")
 _Job = tuple[Callable[..., Coroutine[Any, Any, Any]], tuple[Any, ...]]
 
 
+async def _run_job(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+    """Run one of the tasks; what it raises is logged, and leaves the others alone."""
+    try:
+        await function(*args)
+    except Exception:
+        _logger.exception("a background task of a client failed")
+
+
 class _TaskGroupRunner:
     """One asyncio task that holds one anyio task group.
 
@@ -42,7 +50,7 @@ class _TaskGroupRunner:
                 self._group = group
                 while self._waiting:
                     function, args = self._waiting.pop(0)
-                    group.start_soon(function, *args)
+                    group.start_soon(_run_job, function, *args)
                 await self._stop.wait()
                 group.cancel_scope.cancel()
         finally:
@@ -53,7 +61,7 @@ class _TaskGroupRunner:
             self._waiting.append((function, args))
         else:
             group = self._group
-            Context().run(lambda: group.start_soon(function, *args))
+            Context().run(lambda: group.start_soon(_run_job, function, *args))
 
     def stop(self) -> None:
         self._stop.set()

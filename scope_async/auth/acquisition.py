@@ -83,6 +83,11 @@ class TokenAcquirer:
         self._emit = emit
         self._last: ApiKeyCredentials | None = None
 
+    @property
+    def organization(self) -> str | None:
+        """The organization of the credentials that were read last; None before."""
+        return None if self._last is None else self._last.org_id
+
     async def __call__(self, rejected: AccessToken | None = None) -> AcquiredToken:
         """Return a new token; `rejected` is the one that the service refused, if that is why.
 

@@ -170,6 +170,11 @@ class TokenSource:
         self._rejected, self._token = self._token, invalidated(self._token)
         self._refresh_loop.wake()
 
+    @property
+    def organization(self) -> str | None:
+        """The organization of the credentials in use; None before they were read."""
+        return self._acquire.organization
+
     def status(self) -> TokenStatus:
         """Return what the source looks like now; never waits."""
         now, token, policy = self._monotonic(), self._token, self._policy

@@ -61,6 +61,13 @@ TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
 
 
+MISDIRECTED = "misdirected_reply"
+"""Code of an error of our own: the reply answers another request, so its connection is not trusted."""
+
+UNREADABLE = "unreadable_reply"
+"""Code of an error of our own: a field cannot be read, and the next reply would have the same."""
+
+
 class _Failure(Enum):
     """What a failed call says about the next one, and about the thing that was asked for."""
 
@@ -120,8 +127,10 @@ def _classify(error: ScopeError) -> _Failure:
         return _Failure.UNAVAILABLE
     if not isinstance(error, ServerError):
         return _Failure.DEFINITIVE
+    if error.error_code == MISDIRECTED:
+        return _Failure.TRANSIENT
     status = error.http_status
-    if error.error_code == TOO_LARGE or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
+    if error.error_code in (TOO_LARGE, UNREADABLE) or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
         return _Failure.UNAVAILABLE
     return _BY_STATUS.get(status or 0, _Failure.TRANSIENT)
 

@@ -57,11 +57,32 @@ def combine_errors(failures: dict[str, ScopeError]) -> ScopeError:
             return failure
     missing = {name: error for name, error in failures.items() if isinstance(error, NotFoundError)}
     others = {name: error for name, error in failures.items() if name not in missing}
-    sentences = [f"{name!r}: {error}" for name, error in others.items()]
-    if missing:
-        sentences.insert(0, f"not found: {', '.join(map(repr, missing))}")
+    first = next(iter((others or missing).values()))
+    sentences = [f"not found: {_listed(missing)}"] if missing else []
+    sentences += [f"{_listed(names)}: {reason}" for reason, names in _reasons(others, first).items()]
     message = f"{len(failures)} prompt(s) could not be had; {'; '.join(sentences)}"
     if not others:
-        return NotFoundError(message, http_status=next(iter(missing.values())).http_status)
-    first = next(iter(others.values()))
+        return NotFoundError(message, http_status=getattr(first, "http_status", None))
     return first.replace(message=message) if isinstance(first, ApiError) else type(first)(message)
+
+
+def _reasons(failures: dict[str, ScopeError], first: ScopeError) -> dict[str, list[str]]:
+    """Return the names by what happened to them.
+
+    The status and the code of `first` are left out: the combined error is of its kind and says
+    them itself, with its request id.
+    """
+    reasons: dict[str, list[str]] = {}
+    for name, error in failures.items():
+        reason = str(getattr(error, "message", error))
+        facts = [
+            f"{label} {getattr(error, fact)}"
+            for label, fact in (("HTTP", "http_status"), ("code", "error_code"))
+            if getattr(error, fact, None) not in (None, getattr(first, fact, None))
+        ]
+        reasons.setdefault(f"{reason} ({', '.join(facts)})" if facts else reason, []).append(name)
+    return reasons
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

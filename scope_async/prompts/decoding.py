@@ -9,6 +9,7 @@ from typing import Any
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.http.decoding import broken, read_object
+from scope_async.http.failures import UNREADABLE
 from scope_async.http.messages import Reply
 from scope_async.prompts.version import PromptVersion
 
@@ -24,7 +25,8 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
     try:
         return read_document(document, name=name, raw=reply.body, unknown_variables=unknown_variables)
     except ValidationError as error:
-        raise broken(reply, f"the service's prompt version is not readable: {error}") from None
+        message = f"the service's prompt version is not readable: {error}"
+        raise broken(reply, message, UNREADABLE) from None
 
 
 def read_document(

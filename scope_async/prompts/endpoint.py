@@ -1,4 +1,4 @@
-"""The prompt versions' endpoint: asks the service, and reads its replies."""
+"""The prompt versions' endpoint: asks the service, and holds its replies against the requests."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
+from aiohttp.hdrs import AUTHORIZATION, ETAG, IF_NONE_MATCH
 from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
-from scope_async.http.decoding import read_error
+from scope_async.http.decoding import broken, read_error
+from scope_async.http.failures import MISDIRECTED
 from scope_async.http.messages import Reply, Request, api_root, request_headers
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
+from scope_async.prompts.conditional import (
+    ConditionalTokens,
+    FetchedVersion,
+    KnownVersion,
+    Validator,
+    is_entity_tag,
+)
 from scope_async.prompts.decoding import read_prompt_version
 from scope_async.prompts.reference import PromptRef
-from scope_async.prompts.version import PromptVersion, raw_json
+from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 from scope_async.telemetry.events import Emit, PromptFetched
 
 _PING = PromptRef.of("scope-async-ping")
@@ -46,35 +55,53 @@ class PromptEndpoint:
         self,
         ref: PromptRef,
         *,
-        known: PromptVersion | None = None,
+        known: KnownVersion | None = None,
         max_retries: int | None = None,
         request_id: str | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,
-    ) -> Coroutine[Any, Any, PromptVersion]:
-        """Return (when awaited) the version; `known` itself if the reply has the very same bytes.
+    ) -> Coroutine[Any, Any, FetchedVersion]:
+        """Return (when awaited) the version; that of `known` if the service says that it is current.
 
-        `max_retries` overrides the option of that name; `on_attempt_failed` is as in `Transport.call`.
+        The request is conditional if `known` has a validator. `max_retries` overrides the option of
+        that name; `on_attempt_failed` is as in `Transport.call`.
 
         Raises:
             NoProductionVersionError: no production version, or no such prompt.
             ScopeError: what the last attempt failed with.
         """
+        request = self._request("prompts.get", ref, request_id)
+        tokens = self._token_provider
+        if known is not None and known.validator is not None:
+            tokens = ConditionalTokens(tokens, request, known.validator)
 
-        def read(reply: Reply) -> PromptVersion:
-            if known is not None and reply.status == HTTPStatus.OK and raw_json(known) == reply.body:
-                return known
+        def read(reply: Reply) -> FetchedVersion:
+            if reply.status == HTTPStatus.NOT_MODIFIED:
+                return _not_modified(reply, known, tokens)
+            if known is not None and reply.status == HTTPStatus.OK and raw_json(known.version) == reply.body:
+                return FetchedVersion(_current(known.version), self._validator_of(reply))
             if reply.status == HTTPStatus.NOT_FOUND and ref.is_production:
                 raise _no_production(ref.name, read_error(reply))
-            return read_prompt_version(reply, name=ref.name, unknown_variables=self._unknown_variables)
+            version = read_prompt_version(reply, name=ref.name, unknown_variables=self._unknown_variables)
+            _check_answer(ref, version, reply)
+            return FetchedVersion(version, self._validator_of(reply))
 
-        request = self._request("prompts.get", ref, request_id)
         return self._transport.call(
             request,
             read if self._emit is None else _emitting(self._emit, read, ref, request.request_id),
-            token_provider=self._token_provider,
+            token_provider=tokens,
             max_retries=max_retries,
             on_attempt_failed=on_attempt_failed,
         )
+
+    def _validator_of(self, reply: Reply) -> Validator | None:
+        """Return what makes the next request conditional; None without an `ETag`."""
+        etag = reply.headers.get(ETAG)
+        if not is_entity_tag(etag):
+            return None
+        token = self._token_provider.peek()
+        if token is None or token.authorization != reply.sent.get(AUTHORIZATION):
+            return None  # renewed meanwhile, perhaps for another API key
+        return Validator(str(etag), token.api_key)
 
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.
@@ -103,24 +130,59 @@ class PromptEndpoint:
 
 
 def _emitting(
-    emit: Emit, read: Callable[[Reply], PromptVersion], ref: PromptRef, request_id: str
-) -> Callable[[Reply], PromptVersion]:
+    emit: Emit, read: Callable[[Reply], FetchedVersion], ref: PromptRef, request_id: str
+) -> Callable[[Reply], FetchedVersion]:
     """Return `read` with an event for what it read."""
 
-    def read_and_emit(reply: Reply) -> PromptVersion:
-        version = read(reply)
+    def read_and_emit(reply: Reply) -> FetchedVersion:
+        fetched = read(reply)
         emit(
             PromptFetched(
                 request_id=request_id,
                 prompt=ref.name,
                 selector=ref.selector,
-                version_id=version.id,
-                version_number=version.version_number,
+                version_id=fetched.version.id,
+                version_number=fetched.version.version_number,
+                not_modified=fetched.not_modified,
             )
         )
-        return version
+        return fetched
 
     return read_and_emit
+
+
+def _not_modified(reply: Reply, known: KnownVersion | None, tokens: object) -> FetchedVersion:
+    """Return the copy in hand, which the reply says is current (RFC 9110 section 15.4.5).
+
+    Raises:
+        ServerError: the request was not conditional, or the reply is about another version; the
+            next attempt is sent without a condition.
+    """
+    etag = reply.headers.get(ETAG)
+    validator = None if known is None else known.validator
+    if known is None or validator is None or IF_NONE_MATCH not in reply.sent:
+        raise broken(reply, "the service answered 304, and no condition was sent", MISDIRECTED)
+    if etag is not None and not validator.matches(etag):
+        if isinstance(tokens, ConditionalTokens):
+            tokens.withdraw()
+        raise broken(reply, "the service answered 304 for another version", MISDIRECTED)
+    return FetchedVersion(_current(known.version), validator, not_modified=True)
+
+
+def _current(version: PromptVersion) -> PromptVersion:
+    return with_flags(version) if version.is_stale else version
+
+
+def _check_answer(ref: PromptRef, version: PromptVersion, reply: Reply) -> None:
+    """Refuse an answer to another question (contract 1.3), by the fields that it has.
+
+    Raises:
+        ServerError: neither its name nor its prompt id, or not its version id, is what was asked for.
+    """
+    if ref.name not in (version.name, version.prompt_id):
+        raise broken(reply, f"the service answered for prompt {version.name[:100]!r}", MISDIRECTED)
+    if ref.is_by_id and ref.selector != version.id and ref.selector != version.raw.get("id"):
+        raise broken(reply, f"the service answered with version {version.id[:100]!r}", MISDIRECTED)
 
 
 def _read_ping(reply: Reply) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -34,7 +34,8 @@ class PromptService:
     """Prompt versions from memory, from the service, or from what stands in for it.
 
     Cancelling a caller leaves a shared fetch to the others: it runs in the tasks of
-    `background`. `emit` is None when there are no hooks.
+    `background`. `emit` is None when there are no hooks. `organization` returns whose prompts they
+    are, None before the credentials were read.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class PromptService:
         background: Background,
         clock: Clock,
         emit: Emit | None,
+        organization: Callable[[], str | None],
     ) -> None:
         self._config = config
         self._background = background
@@ -56,10 +58,11 @@ class PromptService:
         self._refs = lru_cache(config.cache_max_entries)(PromptRef.of)
         self._memory = PromptCache(
             max_entries=config.cache_max_entries,
+            max_bytes=config.cache_max_bytes,
             retention=max(config.stale_while_revalidate, config.stale_if_error),
             monotonic=clock.monotonic,
         )
-        self._snapshot = _snapshot(config, background, clock)
+        self._snapshot = _snapshot(config, organization, background, clock)
         self._endpoint = PromptEndpoint(config, transport=transport, token_provider=token_provider, emit=emit)
         self._cache = ReadThroughCache(
             config,
@@ -196,15 +199,13 @@ class PromptService:
             raise ClientClosedError("the client is closed")
 
 
-def _snapshot(config: Config, background: Background, clock: Clock) -> PromptSnapshot | None:
+def _snapshot(
+    config: Config, organization: Callable[[], str | None], background: Background, clock: Clock
+) -> PromptSnapshot | None:
     if config.snapshot_path is None:
         return None
     return PromptSnapshot(
-        config.snapshot_path,
-        limit=config.cache_max_entries,
-        background=background,
-        clock=clock,
-        unknown_variables=config.unknown_variables,
+        config.snapshot_path, config, organization=organization, background=background, clock=clock
     )
 
 

@@ -92,13 +92,17 @@ class RequestFailed(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class PromptFetched(Event):
-    """The reply to a request was read as this version of a prompt."""
+    """The reply to a request was read as this version of a prompt.
+
+    `not_modified` when the reply was a 304: the version in the cache is current.
+    """
 
     request_id: str
     prompt: str
     selector: str
     version_id: str
     version_number: int
+    not_modified: bool = False
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -201,12 +205,16 @@ class FetchWaited(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Revalidated(Event):
-    """The service answered for a prompt that is in the cache; `changed` when with another version."""
+    """The service answered for a prompt that is in the cache; `changed` when with another version.
+
+    `not_modified` when it answered a conditional request with 304.
+    """
 
     prompt: str
     selector: str
     changed: bool
     request_id: str
+    not_modified: bool = False
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -8,6 +8,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
+
+import attrs
+from multidict import CIMultiDict
 
 from scope_async._core.background import Background
 from scope_async._core.clock import FakeClock
@@ -19,20 +23,22 @@ from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Event
 
-ROOT = "http://localhost:1/api/v1/prompts/"
+PATH = "/api/v1/prompts/"
+ROOT = f"http://localhost:1{PATH}"
 
 
 class FakeTransport:
     """Answers like `Transport.call`; every prompt exists, in version `number`.
 
     `failure` is raised instead, `statuses` answers single prompts with an error status, and
-    while `gate` is cleared every call waits.
+    while `gate` is cleared every call waits. With `etags` it answers conditional requests.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.retries: list[int | None] = []
         self.number = 1
+        self.etags = False
         self.failure: Exception | None = None
         self.statuses: dict[str, int] = {}
         self.gate = asyncio.Event()
@@ -62,7 +68,7 @@ class FakeTransport:
         request: Request,
         read: Callable[[Reply], Any],
         *,
-        token_provider: object = None,
+        token_provider: Any = None,
         max_retries: int | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,
     ) -> Any:
@@ -70,6 +76,8 @@ class FakeTransport:
         self.requests.append(request)
         self.retries.append(max_retries)
         number, failure, gate = self.number, self.failure, self.gate
+        if token_provider is not None and (token := token_provider.peek()) is not None:
+            request.headers["Authorization"] = token.authorization
         self.in_flight += 1
         self.most_at_once = max(self.most_at_once, self.in_flight)
         try:
@@ -79,15 +87,26 @@ class FakeTransport:
             self.in_flight -= 1
         if failure is not None:
             raise failure
-        name, _, selector = str(request.url).removeprefix(ROOT).partition("/")
+        quoted, _, selector = str(request.url).partition(PATH)[2].partition("/")
+        name = unquote(quoted)
         status = self.statuses.get(name, 200)
         body = {"message": "no"} if status != 200 else document(name, number, selector)
-        return read(Reply(status=status, headers={"X-Request-ID": "req-1"}, body=json.dumps(body).encode()))
+        return read(self.reply(request, status, json.dumps(body).encode(), f'"{name}-{number}-{selector}"'))
+
+    def reply(self, request: Request, status: int, body: bytes, etag: str) -> Reply:
+        """Return the reply as it is sent: a 304 without a body when the condition is met."""
+        headers = CIMultiDict({"X-Request-ID": "req-1"})
+        if self.etags and status == 200:
+            headers["ETag"] = etag
+            if request.headers.get("If-None-Match") == etag:
+                status, body = 304, b""
+        return Reply(status=status, headers=headers, body=body, sent=dict(request.headers))
 
 
 def document(name: str, number: int, selector: str = "production") -> dict[str, Any]:
+    kind, _, asked = selector.partition("/")
     return {
-        "version_id": f"{name}-{number}",
+        "version_id": unquote(asked) if kind == "versions" else f"{name}-{number}",
         "version": number,
         "name": name,
         "content": f"{name} {number} {{{{x}}}}",
@@ -96,22 +115,45 @@ def document(name: str, number: int, selector: str = "production") -> dict[str, 
     }
 
 
+class FakeTokens:
+    """A token provider whose token is that of `api_key`."""
+
+    def __init__(self) -> None:
+        self.api_key = "key_1"
+
+    def peek(self) -> FakeToken:
+        return FakeToken(self.api_key)
+
+
+@attrs.frozen
+class FakeToken:
+    api_key: str
+
+    @property
+    def authorization(self) -> str:
+        return f"Bearer of-{self.api_key}"
+
+
 class PromptServiceFixture:
     """A `PromptService`, its transport, its clock and its events."""
 
     def __init__(self, **options: Any) -> None:
+        self.tokens = FakeTokens()
+        self.organization: str | None = "org_1"
         self.transport = FakeTransport()
         self.clock = FakeClock(ticking=False)
         self.background = Background()
         self.events: list[Event] = []
-        self.config = Config(base_url="http://localhost:1", auth_api_url="http://localhost:1", **options)
+        addresses = {"base_url": "http://localhost:1", "auth_api_url": "http://localhost:1"}
+        self.config = Config(**{**addresses, **options})
         self.api = PromptService(
             self.config,
             transport=self.transport,
-            token_provider=None,
+            token_provider=self.tokens,
             background=self.background,
             clock=self.clock,
             emit=self.events.append,
+            organization=lambda: self.organization,
         )
 
     async def get(

@@ -15,8 +15,16 @@ from scope_async._core.frozen_json import thaw
 from scope_async.cli.output import AsJson, fail, print_json, run, stderr
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.cache.snapshot_file import SnapshotEntry, write_snapshot
-from scope_async.prompts.reference import Label
+from scope_async.http.messages import api_root
+from scope_async.prompts.cache.snapshot_file import locked_folder, replace_file
+from scope_async.prompts.cache.snapshot_format import (
+    Binding,
+    RecordId,
+    SnapshotRecord,
+    document_of,
+    format_records,
+)
+from scope_async.prompts.reference import Label, PromptRef
 from scope_async.prompts.version import PromptVersion
 
 app = typer.Typer(help="Prompt versions: show one, render one, save some to a file.", no_args_is_help=True)
@@ -82,16 +90,24 @@ def pull(
     A service with this file can start while Scope is down.
     """
 
-    async def fetch() -> dict[str, PromptVersion]:
+    async def fetch() -> tuple[dict[str, PromptVersion], Binding]:
         async with ScopeClient.from_env() as scope:
-            return await scope.get_prompt_versions(names)
+            found = await scope.get_prompt_versions(names)
+            organization = scope.tokens.organization or ""
+            service = api_root(scope.config.base_url, scope.config.api_version)
+            return found, Binding(service, organization, scope.config.environment)
 
-    found = run(fetch())
+    found, binding = run(fetch())
     now = time.time()
+    records = {
+        RecordId.of(binding, PromptRef.of(name)): SnapshotRecord(now, document_of(version))
+        for name, version in found.items()
+    }
     try:
-        write_snapshot(out, {name: SnapshotEntry(version, now) for name, version in found.items()})
+        with locked_folder(out, private=False):
+            replace_file(out, format_records(records), private=False)
     except OSError as error:
-        fail(f"cannot write {out}: {error.strerror}")
+        fail(f"cannot write {out}: {error.strerror or error}")
     if as_json:
         print_json({name: version.version_number for name, version in found.items()})
     else:

@@ -10,6 +10,7 @@ import attrs
 from scope_async._core.backoff import equal_jitter
 from scope_async._core.bounded_dict import BoundedDict
 from scope_async.errors import ApiError, ScopeError
+from scope_async.http.failures import UNREADABLE
 from scope_async.prompts.reference import Key
 
 FIRST_DELAY = 1.0
@@ -36,7 +37,7 @@ class FailureBackoff:
     def __init__(self, *, limit: int, rng: Callable[[], float] = random.random) -> None:
         self._rng = rng
         self._states: BoundedDict[Key, FailureState] = BoundedDict(limit)
-        self._reported: BoundedDict[Key, None] = BoundedDict(limit)
+        self._reported: BoundedDict[Key, bool] = BoundedDict(limit)
 
     def get(self, key: Key) -> FailureState | None:
         """Return the failures since the service last answered for `key`; None if there are none."""
@@ -51,13 +52,17 @@ class FailureBackoff:
     def record_answer(self, key: Key) -> bool:
         """Forget the failures of a prompt; return True if they were reported."""
         self._states.pop(key, None)
-        return self._reported.pop(key, True) is None
+        return self._reported.pop(key, None) is not None
 
-    def report(self, key: Key) -> bool:
-        """Return True once until the service answers, so that an outage is logged once."""
-        if key in self._reported:
+    def report(self, key: Key, error: ScopeError) -> bool:
+        """Return True once until the service answers, so that an outage is logged once.
+
+        An answer that cannot be read is no outage, and is logged also in the middle of one.
+        """
+        unreadable = isinstance(error, ApiError) and error.error_code == UNREADABLE
+        if self._reported.get(key) is unreadable:
             return False
-        self._reported[key] = None
+        self._reported[key] = unreadable
         return True
 
     def clear(self) -> None:

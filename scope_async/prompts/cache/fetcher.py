@@ -9,18 +9,22 @@ from functools import partial
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
-from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError
-from scope_async.http.failures import is_unavailable
+from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
+from scope_async.http.failures import UNREADABLE, is_unavailable
 from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.snapshot import PromptSnapshot
+from scope_async.prompts.conditional import FetchedVersion, KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit, Revalidated
 
 _logger = logging.getLogger("scope_async.prompts")
+
+CallKey = tuple[int, Key, str]
+"""What was invalidated last, what is asked for, and the request's id if nobody else may join."""
 
 
 class SharedFetcher:
@@ -49,14 +53,16 @@ class SharedFetcher:
         self._clock = clock
         self._emit = emit
         self._sequence = FetchSequence()
-        self._calls: SingleFlight[tuple[int, Key], PromptVersion] = SingleFlight(background)
+        self._background = background
+        self._limited: set[InFlightCall[PromptVersion]] = set()
+        self._calls: SingleFlight[CallKey, PromptVersion] = SingleFlight(background)
 
     async def fetch(
         self,
         ref: PromptRef,
         ttl: float,
         *,
-        known: PromptVersion | None = None,
+        known: KnownVersion | None = None,
         max_retries: int | None = None,
         request_id: str | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,
@@ -67,10 +73,10 @@ class SharedFetcher:
             ScopeError: as `PromptEndpoint.fetch`.
         """
         request_id = request_id or new_request_id()
-        started = self._clock.monotonic()
+        started, started_at = self._clock.monotonic(), self._clock.time()
         sequence = self._sequence.begin()
         try:
-            version = await self._endpoint.fetch(
+            fetched = await self._endpoint.fetch(
                 ref,
                 known=known,
                 max_retries=max_retries,
@@ -78,30 +84,44 @@ class SharedFetcher:
                 on_attempt_failed=on_attempt_failed,
             )
         except ScopeError as error:
-            self._record_failure(ref, error, sequence)
+            if self._sequence.end(sequence, ref, answered=not is_unavailable(error)):
+                self._record_failure(ref, error, sequence, started_at)
             raise
-        finally:
-            accepted = self._sequence.end(sequence, ref.name)
-        self._record_answer(
-            ref, version, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id, keep=accepted
+        except BaseException:
+            self._sequence.end(sequence, ref, answered=False)
+            raise
+        latest = self._sequence.end(sequence, ref, answered=True) and self._store(
+            ref, fetched, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id
         )
-        return version
+        if latest and self._snapshot is not None:
+            self._snapshot.put(ref, fetched, started_at)
+        if self._failures.record_answer(ref.key):
+            _logger.info("%s could be fetched again", ref)
+        return fetched.version
 
     def start(
-        self, ref: PromptRef, ttl: float, *, known: PromptVersion | None, max_retries: int | None = None
+        self,
+        ref: PromptRef,
+        ttl: float,
+        *,
+        known: KnownVersion | None,
+        max_retries: int | None = None,
+        shared: bool = True,
+        limit: float | None = None,
     ) -> InFlightCall[PromptVersion]:
         """Return the shared fetch, begun unless it is in flight; its `name` is the request's id.
+
+        One that is not `shared` is begun in any case, and no other caller joins it. After `limit`
+        seconds it wakes those who wait until the first failure, and goes on.
 
         Raises:
             ClientClosedError: the client was closed.
         """
-        key = self._call_key(ref)
-        in_flight = self._calls.find_call(key)
-        if in_flight is not None:
-            return in_flight
+        overtaken = self._sequence.invalidated_up_to(ref.name)
         # Known before anything is sent, so that a caller's events can name what it waits for.
         request_id = new_request_id()
-        call = partial(
+        key = (overtaken, ref.key, "" if shared else request_id)
+        fetch = partial(
             self.fetch,
             ref,
             ttl,
@@ -110,7 +130,19 @@ class SharedFetcher:
             request_id=request_id,
             on_attempt_failed=partial(self._calls.report_attempt_failure, key),
         )
-        return self._calls.join(key, call, request_id)
+        call = self._calls.join(key, fetch, request_id)
+        if limit is not None and call.first_error is None and call not in self._limited:
+            self._limited.add(call)
+            self._background.spawn(self._end_waits, call, limit)
+        return call
+
+    async def _end_waits(self, call: InFlightCall[PromptVersion], limit: float) -> None:
+        """Wake those who wait until the first failure, as if an attempt had failed."""
+        try:
+            await self._clock.sleep(limit)
+            call.report_attempt_failure(TimeoutError(f"no answer within stale_timeout = {limit:g} s"))
+        finally:
+            self._limited.discard(call)
 
     def in_flight(self, ref: PromptRef) -> bool:
         """Return True if a shared fetch that `start` would return is in flight."""
@@ -122,66 +154,70 @@ class SharedFetcher:
 
     def cancel_waits(self) -> None:
         """Wake all callers that wait for a shared fetch."""
+        self._limited.clear()
         self._calls.cancel_all()
 
-    def _call_key(self, ref: PromptRef) -> tuple[int, Key]:
+    def _call_key(self, ref: PromptRef) -> CallKey:
         # A caller that comes after an invalidation must not join a fetch from before it.
-        return self._sequence.invalidated_up_to(ref.name), ref.key
+        return self._sequence.invalidated_up_to(ref.name), ref.key, ""
 
-    def _record_answer(
+    def _store(
         self,
         ref: PromptRef,
-        version: PromptVersion,
+        fetched: FetchedVersion,
         *,
         stored_at: float,
         ttl: float,
         sequence: int,
         request_id: str,
-        keep: bool,
-    ) -> None:
-        if self._failures.record_answer(ref.key):
-            _logger.info("%s could be fetched again", ref)
-        if not keep:
-            return
-        if ttl > 0:
-            previous = self._memory.put(ref.key, version, stored_at=stored_at, ttl=ttl, sequence=sequence)
-            if previous is not None and previous.sequence > sequence:
-                return
-            if previous is not None and self._emit is not None:
-                self._emit(
-                    Revalidated(
-                        prompt=ref.name,
-                        selector=ref.selector,
-                        changed=previous.version != version,
-                        request_id=request_id,
-                    )
+    ) -> bool:
+        """Put an answer into memory, for a `ttl` above 0; return False if that of a later fetch is there."""
+        if ttl <= 0:
+            return True
+        previous = self._memory.put(ref.key, fetched, stored_at=stored_at, ttl=ttl, sequence=sequence)
+        if previous is None:
+            return True
+        if previous.sequence > sequence:
+            return False
+        if self._emit is not None:
+            self._emit(
+                Revalidated(
+                    prompt=ref.name,
+                    selector=ref.selector,
+                    changed=previous.version != fetched.version,
+                    request_id=request_id,
+                    not_modified=fetched.not_modified,
                 )
-        if self._snapshot is not None:
-            self._snapshot.put(ref.key, version)
+            )
+        return True
 
-    def _record_failure(self, ref: PromptRef, error: ScopeError, sequence: int) -> None:
+    def _record_failure(self, ref: PromptRef, error: ScopeError, sequence: int, started_at: float) -> None:
         key = ref.key
         if is_unavailable(error):
-            if not self._memory.has_later(key, sequence):
-                self._failures.record_failure(key, error, self._clock.monotonic())
+            self._failures.record_failure(key, error, self._clock.monotonic())
+            unreadable = isinstance(error, ApiError) and error.error_code == UNREADABLE
+            if unreadable and self._failures.report(key, error):
+                # Said at once, since a copy may stand in and hide it.
+                _logger.warning("%s: %s", ref, error)
         elif isinstance(error, NotFoundError | AuthorizationError):
             # 403 and 404 are definitive: never serve a stale copy instead.
             self._failures.record_answer(key)
             self._memory.delete(key, before=sequence)
             if self._snapshot is not None:
-                self._snapshot.delete(key)
+                self._snapshot.delete(ref, started_at)
         elif isinstance(error, ApiError):
             self._failures.record_answer(key)
             self._memory.expire(key, before=sequence)
 
 
 class FetchSequence:
-    """Numbers the fetches, and knows which of them an invalidation has overtaken."""
+    """Numbers the fetches, and knows which of them an invalidation or a later answer has overtaken."""
 
     def __init__(self) -> None:
         self._last = 0
         self._all_up_to = 0
         self._prompts_up_to: dict[str, int] = {}
+        self._answered: dict[Key, int] = {}
         self._in_flight = 0
 
     def begin(self) -> int:
@@ -190,13 +226,20 @@ class FetchSequence:
         self._in_flight += 1
         return self._last
 
-    def end(self, sequence: int, name: str) -> bool:
-        """Return True unless the prompt was invalidated while its fetch was in flight."""
+    def end(self, sequence: int, ref: PromptRef, *, answered: bool) -> bool:
+        """Return True unless its prompt was invalidated, or a later fetch `answered`, while it was in flight.
+
+        A 404 is an answer too: it is not to be undone by what was asked for before.
+        """
         self._in_flight -= 1
-        accepted = sequence > self.invalidated_up_to(name)
+        latest = self._answered.get(ref.key, 0)
+        accepted = sequence > max(latest, self.invalidated_up_to(ref.name))
         if not self._in_flight:
             # Only fetches in flight can be too old, so there is nothing left to remember.
             self._prompts_up_to.clear()
+            self._answered.clear()
+        elif answered and sequence > latest:
+            self._answered[ref.key] = sequence
         return accepted
 
     def invalidate(self, name: str | None = None) -> None:

@@ -31,7 +31,7 @@ class CacheInstrumentation:
 
     def stale(self, ref: PromptRef, age: float, error: ScopeError, request_id: str | None) -> None:
         """Log and emit that a copy, `age` seconds old, was served because of `error`."""
-        if self._failures.report(ref.key):
+        if self._failures.report(ref.key, error):
             _logger.warning(
                 "%s cannot be fetched, serving the last good version, %.0f s old: %s", ref, age, error
             )
@@ -49,7 +49,7 @@ class CacheInstrumentation:
     def warn_of_fallback(self, ref: PromptRef, error: ScopeError) -> None:
         """Log that the caller's fallback is going to be used."""
         # A failure that is not recorded is that of one caller alone.
-        if self._failures.get(ref.key) is None or self._failures.report(ref.key):
+        if self._failures.get(ref.key) is None or self._failures.report(ref.key, error):
             _logger.warning("%s cannot be fetched, using the caller's fallback: %s", ref, error)
 
     def fallback_used(self, ref: PromptRef, error: ScopeError, request_id: str | None) -> None:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
 
 import attrs
 
+from scope_async.prompts.conditional import FetchedVersion, Validator
 from scope_async.prompts.reference import Key
-from scope_async.prompts.version import PromptVersion, with_flags
+from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 
 _SWEEP_INTERVAL = 60.0
 _NEVER = float("-inf")
+
+_FIXED_SIZE = 2048
+"""Bytes of an entry whose content is empty: its objects, its fields, its place in the dictionary."""
+
+
+def size_of(version: PromptVersion) -> int:
+    """Return about how many bytes a cached version takes: the reply, its text, and the compiled text."""
+    return _FIXED_SIZE + len(raw_json(version)) + 2 * sys.getsizeof(version.content)
 
 
 @attrs.frozen(eq=False)
 class CacheEntry:
     """One cached version; instants are monotonic seconds, `sequence` is the number of its fetch.
 
-    Once `is_expired`, it is never fresh, and serves only while the service is unavailable.
+    `validator` makes the next request for it conditional. Once `is_expired`, it is never fresh, and
+    serves only while the service is unavailable. `size` is in bytes.
     """
 
     version: PromptVersion
@@ -28,6 +39,8 @@ class CacheEntry:
     sequence: int
     fresh_until: float
     is_expired: bool = False
+    validator: Validator | None = None
+    size: int = 0
 
     @cached_property
     def stale_version(self) -> PromptVersion:
@@ -36,20 +49,35 @@ class CacheEntry:
 
 
 class PromptCache:
-    """Stores at most `max_entries` versions, each until `retention` seconds after its freshness.
+    """Stores at most `max_entries` versions in about `max_bytes`, each for its `ttl` and `retention`.
 
-    Does no I/O, and belongs to one thread.
+    A version that is larger than `max_bytes` alone is not stored. Does no I/O, and belongs to one
+    thread.
     """
 
-    def __init__(self, *, max_entries: int, retention: float, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        max_entries: int,
+        retention: float,
+        monotonic: Callable[[], float],
+        max_bytes: int = sys.maxsize,
+    ) -> None:
         self._max_entries = max_entries
+        self._max_bytes = max_bytes
         self._retention = retention
         self._monotonic = monotonic
         self._entries: OrderedDict[Key, CacheEntry] = OrderedDict()
+        self._bytes = 0
         self._swept_at = monotonic()
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """The size of all entries, in bytes."""
+        return self._bytes
 
     def get_fresh(self, key: Key) -> PromptVersion | None:
         """Return the version for `key` if it is fresh, else None."""
@@ -66,36 +94,38 @@ class PromptCache:
         if entry is None:
             return None
         if self._monotonic() >= entry.stored_at + entry.ttl + self._retention:
-            del self._entries[key]
+            self._remove(key)
             return None
         self._entries.move_to_end(key)
         return entry
 
     def put(
-        self, key: Key, version: PromptVersion, *, stored_at: float, ttl: float, sequence: int
+        self, key: Key, fetched: FetchedVersion, *, stored_at: float, ttl: float, sequence: int
     ) -> CacheEntry | None:
         """Store a version unless that of a later fetch is there; return the entry that was there."""
         previous = self._entries.get(key)
         if previous is not None and previous.sequence > sequence:
             return previous
-        self._entries[key] = CacheEntry(version, stored_at, ttl, sequence, stored_at + ttl)
-        self._entries.move_to_end(key)
+        version = fetched.version
+        unchanged = previous is not None and previous.version is version
+        size = previous.size if previous is not None and unchanged else size_of(version)
+        self._remove(key)
         if stored_at - self._swept_at >= _SWEEP_INTERVAL:
             self._sweep(stored_at)
-        while len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
+        if size <= self._max_bytes:
+            self._entries[key] = CacheEntry(
+                version, stored_at, ttl, sequence, stored_at + ttl, validator=fetched.validator, size=size
+            )
+            self._bytes += size
+            while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+                self._remove(next(iter(self._entries)))
         return previous
-
-    def has_later(self, key: Key, sequence: int) -> bool:
-        """Return True if the entry for `key` is that of a later fetch than `sequence`."""
-        entry = self._entries.get(key)
-        return entry is not None and entry.sequence > sequence
 
     def delete(self, key: Key, *, before: int) -> None:
         """Remove the entry for `key` if its fetch is earlier than `before`."""
         entry = self._entries.get(key)
         if entry is not None and entry.sequence < before:
-            del self._entries[key]
+            self._remove(key)
 
     def expire(self, key: Key, *, before: int) -> None:
         """End the freshness of the entry for `key` if its fetch is earlier than `before`."""
@@ -108,11 +138,17 @@ class PromptCache:
         for key, entry in list(self._entries.items()):
             asked = key if isinstance(key, str) else key[0]
             if name in (asked, entry.version.name, entry.version.prompt_id):
-                del self._entries[key]
+                self._remove(key)
 
     def clear(self) -> None:
         """Remove all versions."""
         self._entries.clear()
+        self._bytes = 0
+
+    def _remove(self, key: Key) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size
 
     def _sweep(self, now: float) -> None:
         """Drop what is past its retention; it looks at every entry, so once a minute is enough."""
@@ -123,4 +159,4 @@ class PromptCache:
             if now >= entry.stored_at + entry.ttl + self._retention
         ]
         for key in past:
-            del self._entries[key]
+            self._remove(key)

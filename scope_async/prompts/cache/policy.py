@@ -9,7 +9,7 @@ import attrs
 from scope_async.errors import ScopeError
 from scope_async.prompts.cache.backoff import LONGEST_DELAY, FailureState
 from scope_async.prompts.cache.memory import CacheEntry
-from scope_async.prompts.cache.snapshot_file import SnapshotEntry
+from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.version import PromptVersion
 
@@ -33,6 +33,10 @@ class StaleLimits:
 
     while_revalidate: float
     if_error: float
+
+    def allow(self, entry: CacheEntry | None, now: float) -> bool:
+        """Return True if `entry` may stand in for a service that fails (RFC 5861 section 4)."""
+        return entry is not None and now < entry.stored_at + entry.ttl + self.if_error
 
 
 @attrs.frozen
@@ -68,9 +72,14 @@ class UseFallback:
 
 @attrs.frozen
 class Fetch:
-    """Wait for the service; without `retry` for one attempt only."""
+    """Wait for the service; without `retry` for one attempt only.
+
+    With a `copy` wait until the first attempt has failed, and at most `stale_timeout` seconds: then
+    the copy stands in.
+    """
 
     retry: bool = True
+    copy: CacheEntry | SnapshotEntry | None = None
 
 
 StandIn = Fresh | ServeStale | UseFallback
@@ -103,16 +112,16 @@ def decide(
             if failure is None:
                 return Revalidate(entry.version)
             return ServeStale(entry, failure.error, refresh=now >= failure.retry_at and not in_flight)
+    copy = entry if limits.allow(entry, now) else saved
     if failure is None:
-        return Fetch()
-    copy = entry if entry is not None and now < entry.stored_at + entry.ttl + limits.if_error else saved
+        return Fetch(copy=copy)
     if now < failure.retry_at or in_flight:
         if copy is not None:
             return ServeStale(copy, failure.error)
         return Fetch() if fallback is None else UseFallback(fallback, failure.error)
     if copy is not None and now < failure.retry_at + LONGEST_DELAY:
         return ServeStale(copy, failure.error, refresh=True)
-    return Fetch(retry=copy is None)
+    return Fetch(retry=copy is None, copy=copy)
 
 
 def decide_after_failure(
@@ -127,7 +136,8 @@ def decide_after_failure(
 ) -> StandIn | None:
     """Return what a reader gets whose fetch, or its first attempt, has just failed with `error`.
 
-    None means that nothing stands in: wait for the retry, or raise if it was the last attempt.
+    Failed is also what takes longer than `stale_timeout`, though the service may answer yet. None
+    means that nothing stands in: wait for the retry, or raise if it was the last attempt.
     """
     failure = FailureState(failures=1, retry_at=float("inf"), error=error)
     decision = decide(entry, failure, now, ttl, limits=limits, saved=saved, fallback=fallback)

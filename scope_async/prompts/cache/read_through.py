@@ -27,15 +27,14 @@ from scope_async.prompts.cache.policy import (
     decide_after_failure,
 )
 from scope_async.prompts.cache.snapshot import PromptSnapshot
-from scope_async.prompts.cache.snapshot_file import SnapshotEntry
+from scope_async.prompts.cache.snapshot_format import SnapshotEntry
+from scope_async.prompts.conditional import KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit
 
-# What an id names never changes in content, so its answer may stay longer than a label's.
-_BY_ID_TTL = 3600.0
 _MAX_STARTS = 3
 
 
@@ -45,7 +44,8 @@ class ReadThroughCache:
     1. Fresh: return it.
     2. Within `stale_while_revalidate`: return it, and refresh in the background.
     3. Else wait for one shared fetch. If the service is unavailable, return the first that there
-       is: the copy in memory (already after the first failed attempt), the snapshot, the fallback.
+       is: the copy in memory, that in the snapshot, the fallback. A copy stands in as soon as an
+       attempt has failed, and after `stale_timeout` seconds; the fetch goes on meanwhile.
 
     `policy.decide` says which; this class carries it out. Cancelling a reader leaves the shared
     fetch to the others.
@@ -98,34 +98,31 @@ class ReadThroughCache:
         """
         if mode is not Mode.CACHE:
             return await self._ask(ref, mode, ttl, fallback)
+        saved = None if self._snapshot is None else await self._saved(ref)
         entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
-        saved, in_flight = None, False
-        if failure is not None:
-            saved = await self._saved(ref, entry, failure.error, ttl)
-            in_flight = self._fetcher.in_flight(ref)
         decision = decide(
             entry,
             failure,
             self._clock.monotonic(),
             ttl,
             limits=self._limits,
-            in_flight=in_flight,
+            in_flight=failure is not None and self._fetcher.in_flight(ref),
             saved=saved,
             fallback=fallback,
         )
-        known = None if entry is None else entry.version
+        known = entry or saved
         match decision:
             case Fresh(version):
                 self._instrumentation.hit(ref, fresh=True)
                 return version
             case Revalidate(version):
-                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known)
+                call = self._fetcher.start(ref, self._ttl(ttl), known=known)
                 self._instrumentation.hit(ref, fresh=False, request_id=call.name)
                 return version
-            case Fetch(retry):
-                return await self._wait(ref, ttl, fallback, known=known, max_retries=None if retry else 0)
+            case Fetch():
+                return await self._wait(ref, ttl, fallback, decision, known=known)
             case ServeStale(refresh=True):
-                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known, max_retries=0)
+                call = self._fetcher.start(ref, self._ttl(ttl), known=known, max_retries=0)
                 return await self._stand_in(ref, decision, call.name)
             case _:
                 return await self._stand_in(ref, decision)
@@ -150,39 +147,47 @@ class ReadThroughCache:
     async def _ask(
         self, ref: PromptRef, mode: Mode, ttl: float | None, fallback: Fallback | None
     ) -> PromptVersion:
-        """Return what the service has now, asked by this caller alone."""
+        """Return what the service has now, asked for this caller alone."""
+        saved = None if mode is not Mode.DISABLED or self._snapshot is None else await self._saved(ref)
+        if saved is not None:
+            return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
         try:
             if mode is Mode.BYPASS:
-                return await self._endpoint.fetch(ref)
-            entry = self._memory.get(ref.key)
-            known = None if entry is None else entry.version
-            ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ref, ttl)
-            return await self._fetcher.fetch(ref, ttl, known=known)
+                return (await self._endpoint.fetch(ref)).version
+            ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ttl)
+            return await self._fetcher.fetch(ref, ttl, known=self._memory.get(ref.key))
         except ScopeError as error:
-            stand_in = await self._after_failure(ref, error, mode, ttl, fallback)
-            if stand_in is None:
+            if fallback is None or not is_unavailable(error):
                 raise
-            return await self._stand_in(ref, stand_in)
+            return await self._stand_in(ref, UseFallback(fallback, error))
 
     async def _wait(
         self,
         ref: PromptRef,
         ttl: float | None,
         fallback: Fallback | None,
+        decision: Fetch,
         *,
-        known: PromptVersion | None,
-        max_retries: int | None,
+        known: KnownVersion | None,
+        shared: bool = True,
     ) -> PromptVersion:
-        """Return the outcome of the shared fetch, started again if its task was cancelled."""
+        """Return the outcome of a fetch, started again if its task was cancelled, or what stands in."""
         wait = None if self._emit is None else FetchInstrumentation(ref, self._emit, self._clock.monotonic)
         closings = self._closings
         version: PromptVersion | None = None
         try:
             for _ in range(_MAX_STARTS):
-                shared = wait is not None and self._fetcher.in_flight(ref)
-                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known, max_retries=max_retries)
+                joined = wait is not None and shared and self._fetcher.in_flight(ref)
+                call = self._fetcher.start(
+                    ref,
+                    self._ttl(ttl),
+                    known=known,
+                    max_retries=None if decision.retry else 0,
+                    shared=shared,
+                    limit=None if decision.copy is None else self._config.stale_timeout,
+                )
                 if wait is not None:
-                    wait.begin(call.name, shared=shared)
+                    wait.begin(call.name, shared=joined)
                 await call.wait(until_first_error=True)
                 if call.completed and call.error is None:
                     version = call.result
@@ -206,11 +211,10 @@ class ReadThroughCache:
     ) -> PromptVersion | None:
         """Return the version, or what stands in; None if the task of the fetch was cancelled.
 
-        A copy in memory stands in after the first failed attempt, all else after the last one.
+        A copy stands in after the first failed attempt, a fallback after the last one.
         """
         if isinstance(call.first_error, ScopeError):
-            entry, now = self._memory.get(ref.key), self._clock.monotonic()
-            stand_in = decide_after_failure(entry, call.first_error, now, ttl, limits=self._limits)
+            stand_in = await self._after_failure(ref, call.first_error, ttl, None)
             if stand_in is not None:
                 return await self._stand_in(ref, stand_in, call.name)
             await call.wait()
@@ -219,42 +223,30 @@ class ReadThroughCache:
             return call.result if call.completed else None
         if not isinstance(error, ScopeError):
             raise error
-        stand_in = await self._after_failure(ref, error, Mode.CACHE, ttl, fallback)
+        stand_in = await self._after_failure(ref, error, ttl, fallback) if is_unavailable(error) else None
         if stand_in is not None:
             return await self._stand_in(ref, stand_in, call.name)
         # A copy for each caller: a traceback grows with every `raise` of the same object.
         raise copy.copy(error) from error
 
     async def _after_failure(
-        self, ref: PromptRef, error: ScopeError, mode: Mode, ttl: float | None, fallback: Fallback | None
+        self, ref: PromptRef, error: ScopeError, ttl: float | None, fallback: Fallback | None
     ) -> StandIn | None:
-        """Return what stands in after the last attempt; None if nothing does, or the service refused."""
-        if not is_unavailable(error):
-            return None
-        entry = saved = None
-        if mode in (Mode.CACHE, Mode.DISABLED):
-            entry = self._memory.get(ref.key)
-            saved = await self._saved(ref, entry, error, ttl)
-        now = self._clock.monotonic()
+        """Return what stands in after an attempt has failed; None if nothing does."""
+        saved = None if self._snapshot is None else await self._saved(ref)
+        entry, now = self._memory.get(ref.key), self._clock.monotonic()
         return decide_after_failure(
             entry, error, now, ttl, limits=self._limits, saved=saved, fallback=fallback
         )
 
-    async def _saved(
-        self, ref: PromptRef, entry: CacheEntry | None, error: ScopeError, ttl: float | None
-    ) -> SnapshotEntry | None:
-        """Return the snapshot's entry, unless that in memory stands in: the file is then not read."""
-        if self._snapshot is None:
+    async def _saved(self, ref: PromptRef) -> SnapshotEntry | None:
+        """Return the snapshot's entry, unless that in memory may stand in."""
+        if self._snapshot is None or self._limits.allow(self._memory.get(ref.key), self._clock.monotonic()):
             return None
-        now = self._clock.monotonic()
-        if decide_after_failure(entry, error, now, ttl, limits=self._limits) is not None:
-            return None
-        return await self._snapshot.get(ref.key)
+        return await self._snapshot.get(ref)
 
-    def _ttl(self, ref: PromptRef, ttl: float | None) -> float:
-        if ttl is not None:
-            return ttl
-        return max(self._config.cache_ttl, _BY_ID_TTL) if ref.is_by_id else self._config.cache_ttl
+    def _ttl(self, ttl: float | None) -> float:
+        return self._config.cache_ttl if ttl is None else ttl
 
     async def _stand_in(
         self, ref: PromptRef, decision: StandIn, request_id: str | None = None

@@ -1,133 +1,166 @@
-"""The file that keeps prompt versions over restarts: its format, and safe reading and writing.
+"""The snapshot's file: only a regular one, read and replaced safely by any number of processes.
 
-JSON of `{"format": …, "format_version": 1, "prompts": [{"name", "by", "wanted", "stored_at",
-"document"}]}`; `by` is `label` or `version`, `wanted` which one, `stored_at` seconds since the
-Unix epoch, `document` what the service said. No secret and no token is ever in it.
+The lock is that of the folder (`flock`), so that no second file lies about: the snapshot itself is
+replaced at every write, and a lock on it would be lost with it. Without `flock`, on Windows and on
+some network file systems, two processes that write in the same instant can lose an entry.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
 import os
-import tempfile
-from collections.abc import Mapping
+import stat
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
-import attrs
+if sys.platform != "win32":
+    import fcntl
 
-from scope_async._core.frozen_json import is_array, is_object
-from scope_async.config import UnknownVariables
-from scope_async.errors import ValidationError
-from scope_async.prompts.decoding import read_document
-from scope_async.prompts.reference import Key, PromptRef
-from scope_async.prompts.version import PromptVersion, raw_json, with_flags
+Signature = tuple[int, int, int]
+"""What differs once a file was replaced: inode, size, and time of change in nanoseconds."""
 
-FORMAT = "scope-async prompt snapshot"
-FORMAT_VERSION = 1
+_LOCK_ATTEMPTS = 500
+_LOCK_INTERVAL = 0.01
 
-_logger = logging.getLogger("scope_async.prompts")
+# A FIFO without a writer would block in `open`.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-@attrs.frozen
-class SnapshotEntry:
-    """A version as the service last had it; `stored_at` is in seconds since the Unix epoch."""
-
-    version: PromptVersion
-    stored_at: float
+class NotRegularError(OSError):
+    """What the path names is neither a regular file nor absent, so it is left alone."""
 
 
-def read_snapshot(path: Path, unknown_variables: UnknownVariables = "error") -> dict[Key, SnapshotEntry]:
-    """Return the versions in the file, with `is_stale` set; none when there is no file.
+def read_file(path: Path) -> tuple[bytes, Signature] | None:
+    """Return the content of a regular file and its signature; None if there is no file. Blocks.
 
-    A file that is no snapshot is moved aside, and one that cannot be read is left alone;
-    both are logged. Never raises for what is, or is not, in the file system. Blocks.
-    """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        _logger.warning("the prompt snapshot %s cannot be read: %s", path, error)
-        return {}
-    try:
-        entries = _entries(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        _move_aside(path, error)
-        return {}
-    found: dict[Key, SnapshotEntry] = {}
-    for entry in entries:
-        try:
-            key, read = _read_entry(entry, unknown_variables)
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
-            _logger.warning("the prompt snapshot %s has an entry that cannot be read: %s", path, error)
-        else:
-            found[key] = read
-    return found
-
-
-def write_snapshot(path: Path, prompts: Mapping[Key, SnapshotEntry]) -> None:
-    """Replace the file atomically and durably, with mode 0600. Blocks.
+    A symbolic link to a regular file is read: mounted configuration comes as one.
 
     Raises:
+        NotRegularError: it is a folder, a device, a FIFO or a socket.
+        OSError: it cannot be read.
+    """
+    try:
+        _check_regular(path.stat())
+        descriptor = os.open(path, _READ_FLAGS)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - of the descriptor that is checked next
+        opened = os.fstat(descriptor)
+        _check_regular(opened)
+        return file.read(), _signature(opened)
+
+
+def signature_of(path: Path) -> Signature | None:
+    """Return the signature of the file; None if there is none, or it cannot be looked at."""
+    try:
+        return _signature(path.stat())
+    except OSError:
+        return None
+
+
+def replace_file(path: Path, content: bytes, *, private: bool) -> Signature:
+    """Replace the file atomically and durably, or create it and its folder. Blocks.
+
+    With `private` the file has mode 0600 from the start, else what the process's umask allows.
+
+    Raises:
+        NotRegularError: there is something that is no regular file, or a symbolic link.
         OSError: it cannot be written; what was there before is still there.
     """
-    content = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "prompts": [_entry_json(key, entry) for key, entry in prompts.items()],
-    }
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # `mkstemp` makes the file with mode 0600 from the start.
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
+    check_replaceable(path)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - of the descriptor with the right mode
+            file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+            os.fsync(descriptor)
+            signature = _signature(os.fstat(descriptor))
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
+    return signature
 
 
-def _entries(content: Any) -> list[Any]:
-    if not is_object(content) or content.get("format") != FORMAT:
-        raise ValueError("it is not a snapshot of prompts")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"its format version is {content.get('format_version')!r}, not {FORMAT_VERSION}")
-    prompts = content.get("prompts")
-    if not is_array(prompts):
-        raise ValueError("it has no list of prompts")
-    return list(prompts)
+def move_aside(path: Path) -> Path:
+    """Rename a file that is no snapshot, and return its new path. Blocks.
 
-
-def _entry_json(key: Key, entry: SnapshotEntry) -> dict[str, Any]:
-    name, by, selector = (key, "label", "production") if isinstance(key, str) else key
-    document = json.loads(raw_json(entry.version))
-    return {"name": name, "by": by, "wanted": selector, "stored_at": entry.stored_at, "document": document}
-
-
-def _read_entry(entry: Any, unknown_variables: UnknownVariables) -> tuple[Key, SnapshotEntry]:
-    name, by, selector = entry["name"], entry["by"], entry["wanted"]
-    ref = PromptRef.of(name, **{{"label": "label", "version": "version"}[by]: selector})
-    document = entry["document"]
-    if not is_object(document):
-        raise TypeError("its document is not an object")
-    version = read_document(
-        document, name=name, raw=json.dumps(document).encode(), unknown_variables=unknown_variables
-    )
-    return ref.key, SnapshotEntry(with_flags(version, is_stale=True), float(entry["stored_at"]))
-
-
-def _move_aside(path: Path, error: Exception) -> None:
+    Raises:
+        OSError: it cannot be renamed, or is no regular file.
+    """
+    check_replaceable(path)
     aside = path.with_name(f"{path.name}.corrupt")
+    path.replace(aside)
+    return aside
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise unless the path is absent or a regular file; a link would be replaced, not followed.
+
+    Raises:
+        NotRegularError: it is anything else.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _check_regular(path.lstat())
+
+
+@contextlib.contextmanager
+def locked_folder(path: Path, *, private: bool = True) -> Iterator[None]:
+    """Hold the lock on the folder of `path`, which is created if it is missing. Blocks, at most 5 s.
+
+    Raises:
+        OSError: the folder cannot be opened, or another process held the lock all the time.
+    """
+    path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        path.replace(aside)
-    except OSError as reason:
-        _logger.warning("%s is no readable prompt snapshot (%s) and cannot be moved: %s", path, error, reason)
-    else:
-        _logger.warning("%s is no readable prompt snapshot (%s); it was moved to %s", path, error, aside)
+        if not _lock(folder):
+            raise TimeoutError(f"another process holds the lock on {path.parent}")
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int) -> bool:
+    """Return False if another process held the lock all the time."""
+    if sys.platform != "win32":
+        waiting = threading.Event()
+        for _ in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting.wait(_LOCK_INTERVAL)
+            except OSError:  # a file system without locks
+                return True
+            else:
+                return True
+    return False
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+        raise NotRegularError(f"it is {kind}, and only a regular file is read or replaced")
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _signature(found: os.stat_result) -> Signature:
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from importlib.metadata import version
 
 import pytest
 
-from scope_async import ApiKeyCredentials, ScopeClient
+from scope_async import ApiKeyCredentials, ScopeClient, TokenRefreshError
 from tests.fakes.cli import COMMAND, ServeProcess, Shell, clean_environment
 
 
@@ -51,22 +53,49 @@ def test_render_as_json_has_the_messages(shell):
     assert rendered["messages"] == [{"role": "system", "content": "You are Bob"}]
 
 
-async def _offline(path):
-    unreachable = ApiKeyCredentials("org_1", "key_1", "secret_1")
-    addresses = {"base_url": "http://127.0.0.1:1", "auth_api_url": "http://127.0.0.1:1"}
-    async with ScopeClient(unreachable, **addresses, max_retries=0, snapshot_path=path) as scope:
+async def _offline(path, local, **options):
+    """Return what a service serves that starts with the file, and finds no auth API."""
+    ready = local.ready
+    options = {"org_id": ready["org_id"], "base_url": ready["url"], "environment": "production", **options}
+    credentials = ApiKeyCredentials(options.pop("org_id"), "key_1", "secret_1")
+    async with ScopeClient(
+        credentials, auth_api_url="http://127.0.0.1:1", max_retries=0, snapshot_path=path, **options
+    ) as scope:
         version = await scope.get_prompt_version("greeting")
         return version.is_stale, version.render(name="Alice", app="Scope")
 
 
-def test_pull_writes_a_snapshot_that_serves_while_scope_is_down(shell, tmp_path):
+def test_pull_writes_a_snapshot_that_serves_while_scope_is_down(shell, local, tmp_path):
     path = tmp_path / "prompts.json"
     assert shell.json("prompt", "pull", "greeting", "chat", "--out", str(path)) == {"greeting": 1, "chat": 1}
-    assert asyncio.run(_offline(path)) == (True, "Hello, Alice! Welcome to Scope.")
+    assert asyncio.run(_offline(path, local)) == (True, "Hello, Alice! Welcome to Scope.")
+    for other in ({"org_id": "org_2"}, {"environment": "staging"}, {"base_url": "http://127.0.0.1:1"}):
+        with pytest.raises(TokenRefreshError):
+            asyncio.run(_offline(path, local, **other))
     refused = shell("prompt", "pull", "greeting", "nothing", "--out", str(tmp_path / "other.json"))
     assert refused.exit_code == 1
     assert not (tmp_path / "other.json").exists()
     assert shell("prompt", "pull", "greeting", "--out", "/proc/nowhere/prompts.json").exit_code == 2
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_pull_respects_the_umask(shell, tmp_path, umask):
+    path = tmp_path / "prompts.json"
+    before = os.umask(umask)
+    try:
+        shell.json("prompt", "pull", "greeting", "--out", str(path))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_pull_replaces_only_a_regular_file(shell, tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    result = shell("prompt", "pull", "greeting", "--out", str(path))
+    assert result.exit_code == 2
+    assert "FIFO" in result.stderr
+    assert stat.S_ISFIFO(path.stat().st_mode)
 
 
 @pytest.mark.parametrize(

@@ -224,25 +224,43 @@ async def test_start_right_after_a_cancellation(background) -> None:
     assert resident.starts == resident.ends
 
 
-async def test_failing_task_is_logged_and_started_anew(background, caplog) -> None:
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a mistake"), RecursionError("a mistake"), OSError("a mistake")]
+)
+async def test_failing_task_is_logged_and_leaves_its_siblings_alone(background, caplog, error) -> None:
     async def fail() -> None:
-        raise RuntimeError("a mistake")
+        raise error
 
     ends: list[str] = []
+    siblings: list[str] = []
+    gate = asyncio.Event()
+
+    async def sibling(name: str) -> None:
+        await gate.wait()
+        siblings.append(name)
+
+    async def service() -> None:
+        await sibling("service")
+
+    background.add_service(fail)
+    background.add_service(service)
     background.on_stopped(lambda: ends.append("ended"))
+    background.spawn(sibling, "before")
     background.spawn(fail)
-    failed = runner_task()
-    await asyncio.wait({failed})
     await asyncio.sleep(0)
+    background.spawn(fail)
+    background.spawn(sibling, "after")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert background.running
+    assert ends == []
+    gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert sorted(siblings) == ["after", "before", "service"]
+    assert caplog.text.count("a background task of a client failed") == 3
+    await background.aclose()
     assert ends == ["ended"]
-    assert "a mistake" in caplog.text
-    done = asyncio.Event()
-
-    async def work() -> None:
-        done.set()
-
-    background.spawn(work)
-    await done.wait()
 
 
 async def test_on_stopped_calls_back_once(background) -> None:

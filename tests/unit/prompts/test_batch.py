@@ -86,3 +86,32 @@ def test_combine_errors_of_one_failure_names_its_prompt() -> None:
     assert type(error) is ConnectionError
     assert not isinstance(error, ApiError)
     assert "'a': no route" in str(error)
+
+
+def down(number: int, **facts: Any) -> ServerError:
+    options = {"http_status": 503, "error_code": "unavailable", "request_id": f"req-{number}", **facts}
+    return ServerError("the service is down", **options)
+
+
+def test_combine_errors_says_status_code_and_request_id_once() -> None:
+    error = combine_errors({"a": down(1), "b": down(2), "c": GONE, "d": down(3)})
+    assert str(error) == (
+        "4 prompt(s) could not be had; not found: 'c'; 'a', 'b', 'd': the service is down "
+        "(HTTP 503, code unavailable, request id req-1)"
+    )
+    assert (error.http_status, error.error_code, error.request_id) == (503, "unavailable", "req-1")
+
+
+def test_combine_errors_names_a_status_that_differs_from_the_first() -> None:
+    refused = AuthorizationError("no", http_status=403, error_code="unavailable")
+    error = combine_errors({"a": down(1), "b": refused, "c": ConnectionError("no route")})
+    assert str(error) == (
+        "3 prompt(s) could not be had; 'a': the service is down; 'b': no (HTTP 403); 'c': no route "
+        "(HTTP 503, code unavailable, request id req-1)"
+    )
+
+
+def test_combine_errors_of_one_failure_says_its_facts_once() -> None:
+    error = combine_errors({"a": down(1)})
+    for fact in ("HTTP 503", "code unavailable", "req-1"):
+        assert str(error).count(fact) == 1

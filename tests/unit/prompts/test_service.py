@@ -50,7 +50,7 @@ async def test_request_id_is_new_for_each_call():
         first, second = (dict(request.headers) for request in served.transport.requests)
         assert UUID(first.pop("X-Request-ID")).version == 4
         assert first.pop("X-Request-ID", None) != second.pop("X-Request-ID")
-        assert first == second == {}
+        assert first == second == {"Authorization": "Bearer of-key_1"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from scope_async.errors import ConnectionError, NotFoundError, ValidationError
 from scope_async.prompts.cache.fetcher import FetchSequence
+from scope_async.prompts.conditional import FetchedVersion
 from scope_async.prompts.reference import PromptRef
 from tests.fakes.transport import PromptServiceFixture, prompt_service
 
@@ -14,7 +15,7 @@ REF = PromptRef.of("p")
 
 def test_sequence_accepts_an_answer_that_nothing_overtook() -> None:
     sequence = FetchSequence()
-    assert sequence.end(sequence.begin(), "p")
+    assert sequence.end(sequence.begin(), REF, answered=True)
 
 
 @pytest.mark.parametrize("name", ["p", None])
@@ -24,14 +25,14 @@ def test_sequence_rejects_an_answer_from_before_an_invalidation(name: str | None
     sequence.invalidate(name)
     late = sequence.begin()
     assert early <= sequence.invalidated_up_to("p") < late
-    assert [sequence.end(number, "p") for number in (early, late)] == [False, True]
+    assert [sequence.end(number, REF, answered=True) for number in (early, late)] == [False, True]
 
 
 def test_sequence_accepts_the_answers_of_other_prompts() -> None:
     sequence = FetchSequence()
     number = sequence.begin()
     sequence.invalidate("q")
-    assert sequence.end(number, "p")
+    assert sequence.end(number, REF, answered=True)
 
 
 def test_sequence_remembers_no_prompt_when_nothing_is_in_flight() -> None:
@@ -39,8 +40,23 @@ def test_sequence_remembers_no_prompt_when_nothing_is_in_flight() -> None:
     sequence.invalidate("before")
     number = sequence.begin()
     sequence.invalidate("p")
-    sequence.end(number, "p")
+    sequence.end(number, REF, answered=True)
     assert (sequence.invalidated_up_to("before"), sequence.invalidated_up_to("p")) == (0, 0)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_sequence_rejects_what_a_later_answer_overtook(answered: bool) -> None:
+    sequence = FetchSequence()
+    early, late = sequence.begin(), sequence.begin()
+    assert sequence.end(late, REF, answered=answered)
+    assert sequence.end(early, REF, answered=True) is not answered
+
+
+def test_sequence_lets_no_answer_overtake_that_of_another_version() -> None:
+    sequence = FetchSequence()
+    early, late = sequence.begin(), sequence.begin()
+    sequence.end(late, PromptRef.of("p", "latest"), answered=True)
+    assert sequence.end(early, REF, answered=True)
 
 
 def fetcher(served: PromptServiceFixture):
@@ -63,8 +79,9 @@ async def test_fetch_with_a_ttl_of_zero_stores_nothing() -> None:
 
 async def test_fetch_returns_the_known_version_for_the_same_bytes() -> None:
     async with prompt_service() as served:
-        known = await fetcher(served).fetch(REF, 10)
-        assert await fetcher(served).fetch(REF, 10, known=known) is known
+        version = await fetcher(served).fetch(REF, 10)
+        known = FetchedVersion(version)
+        assert await fetcher(served).fetch(REF, 10, known=known) is version
         served.transport.number = 2
         assert (await fetcher(served).fetch(REF, 10, known=known)).version_number == 2
 
@@ -150,3 +167,30 @@ async def test_cancel_waits_wakes_the_waiters_of_a_call() -> None:
         fetcher(served).cancel_waits()
         await call.wait()
         assert not call.completed
+
+
+async def test_start_that_is_not_shared_is_joined_by_no_other() -> None:
+    async with prompt_service() as served:
+        served.transport.gate.clear()
+        alone = [fetcher(served).start(REF, 0, known=None, shared=False) for _ in range(2)]
+        assert not fetcher(served).in_flight(REF)
+        served.transport.gate.set()
+        await asyncio.gather(*(call.wait() for call in alone))
+        assert len(served.transport.requests) == 2
+
+
+async def test_fetch_that_a_later_404_overtook_does_not_bring_the_prompt_back() -> None:
+    async with prompt_service() as served:
+        gate = served.transport.gate
+        gate.clear()
+        early = asyncio.create_task(fetcher(served).fetch(REF, 10))
+        await served.settle()
+        served.transport.gate = asyncio.Event()
+        served.transport.gate.set()
+        served.transport.statuses["p"] = 404
+        with pytest.raises(NotFoundError):
+            await fetcher(served).fetch(REF, 10)
+        del served.transport.statuses["p"]
+        gate.set()
+        await early
+        assert served.api.peek("p") is None

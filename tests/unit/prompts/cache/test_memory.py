@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from scope_async.prompts.cache.memory import PromptCache
+from scope_async.prompts.cache.memory import PromptCache, size_of
+from scope_async.prompts.conditional import FetchedVersion, Validator
 from scope_async.prompts.reference import Key
 from scope_async.prompts.version import PromptVersion
 
@@ -29,7 +30,7 @@ def put(
 ) -> PromptVersion:
     name = key if isinstance(key, str) else key[0]
     version = PromptVersion(name=name, prompt_id=f"id-of-{name}", content="")
-    cache.put(key, version, stored_at=stored_at, ttl=ttl, sequence=sequence)
+    cache.put(key, FetchedVersion(version), stored_at=stored_at, ttl=ttl, sequence=sequence)
     return version
 
 
@@ -91,16 +92,11 @@ def test_put_never_replaces_the_answer_of_a_later_fetch(cache: PromptCache) -> N
 
 def test_put_returns_the_entry_that_was_there(cache: PromptCache) -> None:
     version = PromptVersion(name="p", content="")
-    assert cache.put("p", version, stored_at=0, ttl=10, sequence=1) is None
-    previous = cache.put("p", version, stored_at=0, ttl=10, sequence=2)
+    fetched = FetchedVersion(version, Validator('"1"', "key_1"))
+    assert cache.put("p", fetched, stored_at=0, ttl=10, sequence=1) is None
+    previous = cache.put("p", fetched, stored_at=0, ttl=10, sequence=2)
     assert previous is not None
-    assert previous.sequence == 1
-
-
-def test_has_later_compares_sequences(cache: PromptCache) -> None:
-    put(cache, "p", sequence=2)
-    assert [cache.has_later("p", sequence) for sequence in (1, 2, 3)] == [True, False, False]
-    assert not cache.has_later("q", 0)
+    assert (previous.sequence, previous.validator) == (1, fetched.validator)
 
 
 def test_delete_spares_the_answer_of_a_later_fetch(cache: PromptCache) -> None:
@@ -145,3 +141,51 @@ def test_stale_version_is_marked_and_made_once(cache: PromptCache) -> None:
     assert entry.stale_version.is_stale
     assert entry.stale_version is entry.stale_version
     assert not entry.version.is_stale
+
+
+def put_sized(cache: PromptCache, key: str, length: int, *, sequence: int = 1) -> PromptVersion:
+    version = PromptVersion(name=key, content="x" * length)
+    cache.put(key, FetchedVersion(version), stored_at=0, ttl=10, sequence=sequence)
+    return version
+
+
+@pytest.fixture
+def small(ticks: Ticks) -> PromptCache:
+    return PromptCache(max_entries=100, max_bytes=20_000, retention=50, monotonic=ticks)
+
+
+def test_put_evicts_the_least_recently_used_beyond_max_bytes(small: PromptCache) -> None:
+    sizes = {key: size_of(put_sized(small, key, 2000)) for key in "abc"}
+    assert present(small, *"abc") == [True] * 3
+    assert small.size == sum(sizes.values())
+    small.get("a")
+    put_sized(small, "d", 2000)
+    assert present(small, *"abcd") == [True, False, True, True]
+    assert small.size <= 20_000
+
+
+def test_put_keeps_no_version_that_is_larger_than_max_bytes(small: PromptCache) -> None:
+    put_sized(small, "a", 100)
+    put_sized(small, "big", 100)
+    put_sized(small, "big", 20_000, sequence=2)
+    assert present(small, "a", "big") == [True, False], "the older answer is not served any longer"
+
+
+def test_size_follows_every_way_out_of_the_cache(small: PromptCache, ticks: Ticks) -> None:
+    for key in "abcd":
+        put_sized(small, key, 10)
+    small.delete("a", before=2)
+    small.expire("b", before=2)
+    small.delete_prompt("c")
+    assert small.size == 2 * size_of(PromptVersion(name="b", content="x" * 10))
+    ticks.now = 1000
+    assert present(small, "b", "d") == [False, False]
+    assert small.size == 0
+    put_sized(small, "e", 10)
+    small.clear()
+    assert small.size == 0
+
+
+@pytest.mark.parametrize(("sign", "width"), [("a", 1), ("\u00e9", 1), ("\u540d", 2), ("\U0001f600", 4)])
+def test_size_of_counts_what_python_keeps_for_each_sign(sign: str, width: int) -> None:
+    assert size_of(PromptVersion(name="p", content=sign * 5000)) > 2 * width * 5000

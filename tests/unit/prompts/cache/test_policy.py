@@ -25,7 +25,7 @@ from scope_async.prompts.cache.policy import (
     decide,
     decide_after_failure,
 )
-from scope_async.prompts.cache.snapshot_file import SnapshotEntry
+from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 from scope_async.prompts.version import PromptVersion
 
 VERSION = PromptVersion(name="p", content="x")
@@ -41,6 +41,7 @@ STALE = ServeStale(COPY, DOWN)
 STALE_AND_REFRESH = ServeStale(COPY, DOWN, refresh=True)
 FROM_SNAPSHOT = ServeStale(SAVED, DOWN)
 FALLBACK = UseFallback("text", DOWN)
+FETCH_OR_COPY = Fetch(copy=COPY)
 
 
 def case(id: str, now: float, expected: Decision | None, **given: Any) -> Any:
@@ -56,17 +57,25 @@ def case(id: str, now: float, expected: Decision | None, **given: Any) -> Any:
         case("fresh", 299.9, Fresh(VERSION)),
         case("the end of freshness", 300, Revalidate(VERSION)),
         case("stale while revalidate", 359.9, Revalidate(VERSION)),
-        case("the end of stale while revalidate", 360, Fetch()),
+        case("the end of stale while revalidate", 360, FETCH_OR_COPY),
         case("no stale while revalidate", 300, Fetch(), limits=NO_LIMITS),
-        case("stale if error without an error", 500, Fetch()),
+        case("stale if error without an error", 500, FETCH_OR_COPY),
+        # Whoever has a copy waits at most `stale_timeout`: the memory's, else the snapshot's.
+        case("the last moment of stale if error, without an error", 1299.9, FETCH_OR_COPY),
+        case("the end of stale if error, without an error", 1300, Fetch()),
+        case("a copy in memory and in the snapshot", 500, FETCH_OR_COPY, saved=SAVED),
+        case("a copy in the snapshot alone", 0, Fetch(copy=SAVED), entry=None, saved=SAVED),
+        case("a copy too old, one in the snapshot", 1300, Fetch(copy=SAVED), saved=SAVED),
+        case("a fallback is no copy", 0, Fetch(), entry=None, fallback="text"),
+        case("fresh, with a snapshot", 299.9, Fresh(VERSION), saved=SAVED),
         # The caller's cache_ttl counts from when the copy was stored.
         case("younger than cache_ttl", 9.9, Fresh(VERSION), ttl=10),
         case("older than cache_ttl", 10, Revalidate(VERSION), ttl=10),
-        case("past cache_ttl and revalidation", 70, Fetch(), ttl=10),
+        case("past cache_ttl and revalidation", 70, FETCH_OR_COPY, ttl=10),
         case("a cache_ttl longer than the copy's own", 599.9, Fresh(VERSION), ttl=600),
         # An expired copy was answered by an error that is neither 403 nor 404.
-        case("expired", 1, Fetch(), entry=EXPIRED),
-        case("expired, with a cache_ttl", 1, Fetch(), entry=EXPIRED, ttl=10),
+        case("expired", 1, Fetch(copy=EXPIRED), entry=EXPIRED),
+        case("expired, with a cache_ttl", 1, Fetch(copy=EXPIRED), entry=EXPIRED, ttl=10),
         case("expired, and the service fails", 1, ServeStale(EXPIRED, DOWN), entry=EXPIRED, failure=FAILED),
         # A failure is known.
         case("fresh in an outage", 299, Fresh(VERSION), failure=FAILED),
@@ -84,7 +93,7 @@ def case(id: str, now: float, expected: Decision | None, **given: Any) -> Any:
         case("a failure due", 400, STALE_AND_REFRESH, failure=FAILED),
         case("a failure due and in flight", 400, STALE, failure=FAILED, in_flight=True),
         case("the last moment of a recent failure", 399 + LONGEST_DELAY, STALE_AND_REFRESH, failure=FAILED),
-        case("a failure of long ago", 400 + LONGEST_DELAY, Fetch(retry=False), failure=FAILED),
+        case("a failure of long ago", 400 + LONGEST_DELAY, Fetch(retry=False, copy=COPY), failure=FAILED),
         case("a failure of long ago, in flight", 500, STALE, failure=FAILED, in_flight=True),
         # The end of stale-if-error: RFC 5861 section 4.
         case(
@@ -127,7 +136,14 @@ def case(id: str, now: float, expected: Decision | None, **given: Any) -> Any:
             failure=FAILED,
             saved=SAVED,
         ),
-        case("snapshot only, long ago", 500, Fetch(retry=False), entry=None, failure=FAILED, saved=SAVED),
+        case(
+            "snapshot only, long ago",
+            500,
+            Fetch(retry=False, copy=SAVED),
+            entry=None,
+            failure=FAILED,
+            saved=SAVED,
+        ),
         case("fallback only, not yet due", 370, FALLBACK, entry=None, failure=FAILED, fallback="text"),
         case(
             "fallback only, due: one reader asks", 400, Fetch(), entry=None, failure=FAILED, fallback="text"

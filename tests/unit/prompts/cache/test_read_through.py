@@ -18,6 +18,7 @@ from scope_async.errors import (
     ServerError,
     TokenRefreshError,
 )
+from scope_async.http.failures import UNREADABLE
 from scope_async.prompts.cache.backoff import FIRST_DELAY, LONGEST_DELAY
 from scope_async.telemetry.events import (
     CacheHit,
@@ -97,12 +98,19 @@ async def test_read_waits_after_stale_while_revalidate():
         assert len(served.transport.paths) == 2
 
 
-async def test_version_by_id_is_fresh_longer_than_a_label():
-    async with prompt_service() as served:
-        await served.get("p", version="v1")
-        served.clock.advance(3599)
-        await served.get("p", version="v1")
+@pytest.mark.parametrize("options", [{}, {"label": "latest"}, {"version": "v1"}])
+async def test_version_by_id_lives_as_long_as_a_label(options):
+    async with prompt_service(stale_while_revalidate=0) as served:
+        await served.get("p", **options)
+        served.clock.advance(299)
+        await served.get("p", **options)
         assert len(served.transport.paths) == 1
+        served.clock.advance(1)
+        await served.get("p", **options)
+        assert len(served.transport.paths) == 2
+        served.clock.advance(5)
+        await served.get("p", cache_ttl=5, **options)
+        assert len(served.transport.paths) == 3
 
 
 @pytest.mark.parametrize("error", UNAVAILABLE)
@@ -610,3 +618,159 @@ async def test_memory_is_bounded_with_many_names():
         tracemalloc.stop()
         # Fifty versions take some 150 kB, a thousand would take 3 MB.
         assert grown < 300_000
+
+
+async def test_etag_makes_a_revalidation_cheap_and_the_copy_fresh_again():
+    async with prompt_service(stale_while_revalidate=0) as served:
+        served.transport.etags = True
+        first = await served.get("p")
+        served.clock.advance(300)
+        assert await served.get("p") is first
+        served.clock.advance(299)
+        assert await served.get("p") is first, "fresh again since the 304"
+        assert len(served.transport.paths) == 2
+        served.transport.number = 2
+        served.clock.advance(1)
+        assert await served.number() == 2
+        assert [event.not_modified for event in served.seen(Revalidated)] == [True, False]
+        assert [event.changed for event in served.seen(Revalidated)] == [False, True]
+        assert [event.not_modified for event in served.seen(PromptFetched)] == [False, True, False]
+
+
+@pytest.mark.parametrize("options", [{"cache": False}, {"cache_ttl": 1e-9}])
+async def test_etag_is_sent_whoever_asks_for_the_answer_to_be_stored(options):
+    async with prompt_service(stale_while_revalidate=0) as served:
+        served.transport.etags = True
+        first = await served.get("p")
+        served.clock.advance(1)
+        assert await served.get("p", **options) is first
+        assert [event.not_modified for event in served.seen(PromptFetched)] == [False, True]
+
+
+@pytest.mark.parametrize("how", ["invalidate", "clear", "key", "bypass", "label"])
+async def test_etag_is_sent_only_while_its_copy_is_in_hand_and_for_its_own_request(how):
+    async with prompt_service() as served:
+        served.transport.etags = True
+        await served.get("p")
+        served.clock.advance(400)
+        if how == "invalidate":
+            served.api.invalidate("p")
+        elif how == "clear":
+            served.api.clear()
+        elif how == "key":
+            served.tokens.api_key = "key_2"
+        options = {"bypass": {"cache_ttl": 0}, "label": {"label": "latest"}}.get(how, {})
+        await served.get("p", **options)
+        assert "If-None-Match" not in served.transport.requests[-1].headers
+
+
+async def test_late_304_after_an_invalidation_is_not_stored():
+    async with prompt_service() as served:
+        served.transport.etags = True
+        await served.get("p")
+        served.clock.advance(310)
+        served.transport.gate.clear()
+        await served.get("p")
+        await served.settle()
+        served.api.invalidate("p")
+        served.transport.gate.set()
+        await served.settle()
+        assert served.api.peek("p") is None
+
+
+async def test_reader_with_a_copy_waits_at_most_stale_timeout(caplog):
+    async with prompt_service(stale_timeout=2) as served:
+        await served.get("p")
+        served.transport.number = 2
+        served.clock.advance(400)
+        early = [await served.waiting() for _ in range(3)]
+        served.clock.advance(1.9)
+        await served.settle()
+        assert not any(call.done() for call in early)
+        served.clock.advance(0.1)
+        await served.settle()
+        assert all([(await call).is_stale for call in early])
+        assert (await served.get("p")).is_stale, "a later reader does not wait either"
+        assert [event.error for event in served.seen(StaleServed)] == ["TimeoutError"] * 4
+        assert "no answer within stale_timeout = 2 s" in caplog.text
+        served.transport.gate.set()
+        await served.settle()
+        assert [await served.number(), len(served.transport.paths)] == [2, 2], "the fetch went on"
+
+
+@pytest.mark.parametrize("options", [{}, {"fallback": "x"}, {"cache": False}])
+async def test_reader_without_a_copy_waits_longer_than_stale_timeout(options):
+    async with prompt_service(stale_timeout=0) as served:
+        call = await served.waiting(**options)
+        served.clock.advance(25)
+        await served.settle()
+        assert not call.done()
+        served.transport.gate.set()
+        assert (await call).version_number == 1
+
+
+async def test_stale_timeout_of_zero_serves_the_copy_at_once():
+    async with prompt_service(stale_timeout=0) as served:
+        await served.get("p")
+        served.clock.advance(400)
+        served.transport.gate.clear()
+        assert (await served.get("p")).is_stale
+
+
+async def test_copy_dropped_before_stale_timeout_waits_for_the_service():
+    async with prompt_service() as served:
+        await served.get("p")
+        served.clock.advance(400)
+        call = await served.waiting()
+        served.api.invalidate("p")
+        served.clock.advance(2)
+        await served.settle()
+        assert not call.done()
+        served.transport.gate.set()
+        assert not (await call).is_stale
+
+
+UNREADABLE_STATUS = ServerError("status must be a string", http_status=200, error_code=UNREADABLE)
+
+
+async def test_unreadable_answer_is_said_at_once_and_the_copy_stands_in(caplog):
+    async with prompt_service() as served:
+        await served.get("p")
+        served.transport.failure = UNREADABLE_STATUS
+        served.clock.advance(310)
+        assert not (await served.get("p")).is_stale
+        await served.settle()
+        assert "status must be a string" in caplog.text
+        assert (await served.get("p")).is_stale
+        assert len(caplog.records) == 1
+
+
+async def test_unreadable_answer_is_said_also_in_an_outage(caplog):
+    async with prompt_service() as served:
+        await served.get("p")
+        served.transport.failure = DOWN
+        served.clock.advance(400)
+        await served.get("p")
+        served.transport.failure = UNREADABLE_STATUS
+        served.clock.advance(1)
+        await served.get("p")
+        await served.settle()
+        assert [UNREADABLE_STATUS.message in record.getMessage() for record in caplog.records] == [
+            False,
+            True,
+        ]
+
+
+async def test_unreadable_answer_without_a_copy_is_raised():
+    async with prompt_service() as served:
+        served.transport.failure = UNREADABLE_STATUS
+        with pytest.raises(ServerError, match="status must be a string"):
+            await served.get("p")
+        assert len(served.transport.paths) == 1
+
+
+async def test_version_larger_than_the_cache_is_served_and_not_kept():
+    async with prompt_service(cache_max_bytes=100) as served:
+        for _ in range(2):
+            assert await served.number() == 1
+        assert len(served.transport.paths) == 2

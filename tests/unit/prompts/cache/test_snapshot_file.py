@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-import json
-import logging
+import os
+import socket
 import stat
+import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from scope_async.prompts.cache.snapshot_file import FORMAT, SnapshotEntry, read_snapshot, write_snapshot
-from scope_async.prompts.reference import Key
-from scope_async.prompts.version import PromptVersion
-
-DOCUMENT = {"version_id": "v1", "version": 1, "name": "p", "content": "Hi {{x}}", "status": "published"}
+from scope_async.prompts.cache import snapshot_file
+from scope_async.prompts.cache.snapshot_file import (
+    NotRegularError,
+    locked_folder,
+    move_aside,
+    read_file,
+    replace_file,
+    signature_of,
+)
 
 
 @pytest.fixture
@@ -20,95 +24,133 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "prompts.json"
 
 
-def saved(**changes: Any) -> SnapshotEntry:
-    raw = json.dumps({**DOCUMENT, **changes}).encode()
-    version = PromptVersion(id="v1", version_number=1, name="p", content="Hi {{x}}", raw=raw)
-    return SnapshotEntry(version, stored_at=1_700_000_000.5)
+def test_replace_and_read_return_the_content_and_the_signature(path: Path) -> None:
+    assert read_file(path) is None
+    assert signature_of(path) is None
+    for content in (b"one", b"another"):
+        signature = replace_file(path, content, private=True)
+        assert read_file(path) == (content, signature)
+        assert signature_of(path) == signature
 
 
-def test_write_and_read_return_the_same_versions_as_stale(path: Path) -> None:
-    keys: list[Key] = ["p", ("p", "label", "latest"), ("p", "version", "v1")]
-    write_snapshot(path, dict.fromkeys(keys, saved()))
-    read = read_snapshot(path)
-    assert list(read) == keys
-    for entry in read.values():
-        assert (entry.version.id, entry.version.is_stale, entry.stored_at) == ("v1", True, 1_700_000_000.5)
-        assert entry.version.render(x="X") == "Hi X"
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o000])
+@pytest.mark.parametrize("private", [True, False])
+def test_replace_respects_the_umask_unless_private(path: Path, umask: int, private: bool) -> None:
+    before = os.umask(umask)
+    try:
+        replace_file(path, b"x", private=private)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == (0o600 if private else 0o666 & ~umask)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == (0o700 if private else 0o777) & ~umask
 
 
-def test_read_follows_the_option_for_unknown_variables(path: Path) -> None:
-    write_snapshot(path, {"p": saved()})
-    assert read_snapshot(path, "ignore")["p"].version.render(x="X", y="Y") == "Hi X"
-
-
-def test_write_makes_a_file_of_mode_0600_and_leaves_no_other(path: Path) -> None:
-    for _ in range(2):
-        write_snapshot(path, {"p": saved()})
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [file.name for file in path.parent.iterdir()] == ["prompts.json"]
-
-
-def test_write_that_fails_keeps_the_file_and_leaves_no_other(
+def test_replace_that_fails_keeps_the_file_and_leaves_no_other(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_snapshot(path, {"p": saved()})
-    before = path.read_bytes()
+    replace_file(path, b"before", private=True)
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_snapshot(path, {})
-    assert path.read_bytes() == before
+        replace_file(path, b"after", private=True)
+    assert path.read_bytes() == b"before"
     assert [file.name for file in path.parent.iterdir()] == ["prompts.json"]
 
 
-def test_read_without_a_file_is_empty_and_silent(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert read_snapshot(path) == {}
-    assert not caplog.records
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
 
 
-def test_read_leaves_a_file_alone_that_cannot_be_read(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path.mkdir(parents=True)
-    assert read_snapshot(path) == {}
-    assert "cannot be read" in caplog.text
-    assert path.is_dir()
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        os.chdir(path.parent)  # the name of a socket is short
+        listening.bind(path.name)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"\xff", b"[]", b'{"format": "other"}', json.dumps({"format": FORMAT}).encode()],
-)
-def test_read_moves_a_file_aside_that_is_no_snapshot(
-    path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+KINDS = {"FIFO": make_fifo, "socket": make_socket, "folder": Path.mkdir}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_regular_file_is_left_alone(
+    path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.parent.mkdir()
-    path.write_bytes(content)
-    assert read_snapshot(path) == {}
-    assert path.with_name("prompts.json.corrupt").read_bytes() == content
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    monkeypatch.chdir(path.parent)  # restores the folder afterwards
+    KINDS[kind](path)
+    before = path.lstat().st_ino
+    for use in (read_file, move_aside, lambda path: replace_file(path, b"x", private=True)):
+        with pytest.raises(NotRegularError, match=kind):
+            use(path)
+    assert path.lstat().st_ino == before
+    assert [file.name for file in path.parent.iterdir()] == ["prompts.json"]
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        None,
-        5,
-        {},
-        {"name": "p", "by": "colour", "wanted": "blue", "stored_at": 0, "document": DOCUMENT},
-        {"name": "p", "by": "label", "wanted": "production", "stored_at": "never", "document": DOCUMENT},
-        {"name": "p", "by": "label", "wanted": "production", "stored_at": 0, "document": []},
-        {"name": "p", "by": "label", "wanted": "production", "stored_at": 0, "document": {}},
-        {"name": "..", "by": "label", "wanted": "production", "stored_at": 0, "document": DOCUMENT},
-    ],
-)
-def test_read_skips_an_entry_that_cannot_be_read(
-    path: Path, entry: Any, caplog: pytest.LogCaptureFixture
+def test_device_is_left_alone() -> None:
+    with pytest.raises(NotRegularError, match="a device"):
+        read_file(Path("/dev/null"))
+    with pytest.raises(NotRegularError, match="a device"):
+        snapshot_file.check_replaceable(Path("/dev/zero"))
+
+
+def test_symbolic_link_to_a_file_is_read_and_never_replaced(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.json"
+    target.write_bytes(b"content")
+    path.parent.mkdir()
+    path.symlink_to(target)
+    found = read_file(path)
+    assert found is not None
+    assert found[0] == b"content"
+    for use in (move_aside, lambda path: replace_file(path, b"x", private=True)):
+        with pytest.raises(NotRegularError, match="a symbolic link"):
+            use(path)
+    assert path.is_symlink()
+    assert target.read_bytes() == b"content"
+
+
+def test_symbolic_link_to_a_device_is_not_read(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(NotRegularError, match="a device"):
+        read_file(path)
+
+
+def test_move_aside_returns_where_the_file_is(path: Path) -> None:
+    replace_file(path, b"x", private=True)
+    assert move_aside(path).read_bytes() == b"x"
+    assert not path.exists()
+
+
+def test_lock_is_held_by_one_at_a_time_and_leaves_no_file(path: Path) -> None:
+    inside, most = 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        for _ in range(20):
+            with locked_folder(path):
+                inside += 1
+                most = max(most, inside)
+                threading.Event().wait(0.0005)
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == 1
+    assert not list(path.parent.iterdir())
+
+
+def test_lock_that_another_holds_for_too_long_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_snapshot(path, {"p": saved()})
-    content = json.loads(path.read_text())
-    content["prompts"].insert(0, entry)
-    path.write_text(json.dumps(content))
-    assert list(read_snapshot(path)) == ["p"]
-    assert "entry that cannot be read" in caplog.text
+    monkeypatch.setattr(snapshot_file, "_LOCK_ATTEMPTS", 2)
+    with (
+        locked_folder(path),
+        pytest.raises(TimeoutError, match="another process holds the lock"),
+        locked_folder(path),
+    ):
+        pass  # pragma: no cover
