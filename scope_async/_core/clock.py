@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
+
+from scope_async._core.futures import resolve
 
 SLICE = 30.0
 """Longest single sleep, in seconds: what a suspended machine oversleeps at most."""
@@ -98,7 +101,7 @@ class FakeClock:
 
     For tests, and for Local Scope: one instance shared by a server and its clients lets
     an hour pass in a millisecond. With `ticking=False` it stands still between moves.
-    Not safe across threads: move it on the event loop that sleeps on it.
+    It can be moved and slept on from several threads.
     """
 
     def __init__(self, *, ticking: bool = True) -> None:
@@ -109,6 +112,7 @@ class FakeClock:
         self._stepped = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()
+        self._lock = threading.Lock()
 
     def monotonic(self) -> float:
         return self._moved + (time.monotonic() - self._real_start if self._ticking else 0.0)
@@ -122,7 +126,8 @@ class FakeClock:
             return
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
-        heappush(self._sleepers, (self.monotonic() + seconds, next(self._order), woken))
+        with self._lock:
+            heappush(self._sleepers, (self.monotonic() + seconds, next(self._order), woken))
         timer = loop.call_later(seconds, self._ring, woken) if self._ticking else None
         try:
             await woken
@@ -138,7 +143,8 @@ class FakeClock:
         """
         if seconds < 0:
             raise ValueError(f"time only goes forward, got {seconds!r} seconds")
-        self._moved += seconds
+        with self._lock:
+            self._moved += seconds
         self._wake_due()
 
     def step_wall(self, seconds: float) -> None:
@@ -164,7 +170,9 @@ class FakeClock:
         self._wake(before=self.monotonic())
 
     def _wake(self, before: float) -> None:
-        while self._sleepers and self._sleepers[0][0] <= before:
-            _, _, woken = heappop(self._sleepers)
-            if not woken.done():
-                woken.set_result(None)
+        due: list[asyncio.Future[None]] = []
+        with self._lock:
+            while self._sleepers and self._sleepers[0][0] <= before:
+                due.append(heappop(self._sleepers)[2])
+        for woken in due:
+            resolve(woken)

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec as _find_spec
 
-if not all(map(_find_spec, ("aiosqlite", "jinja2"))):
+if not all(map(_find_spec, ("aiosqlite", "jinja2", "yaml"))):
     # The imports below would fail with the name of a module; this error says what to install.
     raise ModuleNotFoundError(
         "Local Scope needs the extra 'local'; get it with: pip install 'scope-async[local]'",
@@ -11,7 +11,7 @@ if not all(map(_find_spec, ("aiosqlite", "jinja2"))):
 
 from scope_async.local.faults.registry import ActiveFault, Faults
 from scope_async.local.faults.spec import Fault
-from scope_async.local.server import LocalScope
+from scope_async.local.scope import LocalScope, ThreadedLocalScope
 from scope_async.local.web.journal import Journal, JournalEntry
 
-__all__ = ["ActiveFault", "Fault", "Faults", "Journal", "JournalEntry", "LocalScope"]
+__all__ = ["ActiveFault", "Fault", "Faults", "Journal", "JournalEntry", "LocalScope", "ThreadedLocalScope"]

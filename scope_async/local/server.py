@@ -1,9 +1,10 @@
-"""`LocalScope`: the server and its methods."""
+"""The server of a Local Scope: its parts, its start and its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,41 +13,40 @@ from scope_async._core.clock import FakeClock
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.local.api.login_throttle import LoginThrottle
-from scope_async.local.app import Listener, build_app
+from scope_async.local.app import build_app
 from scope_async.local.export import StateTransfer
 from scope_async.local.faults.registry import Faults
 from scope_async.local.identifiers import new_secret
 from scope_async.local.pages.routes import settings_link
-from scope_async.local.prompt_files import Prompts, read_prompts
-from scope_async.local.store.key_models import (
-    KeyRecord,
-    NewKey,
-    check_environment,
-    check_lifetime,
-    check_name,
-    check_overlap,
-    check_reason,
-)
-from scope_async.local.store.keys import AuditContext
-from scope_async.local.store.prompt_models import Content, Draft, StoredVersion
+from scope_async.local.prompt_files import LoadedPrompts, Prompts, load_prompts
+from scope_async.local.store.key_models import NewKey
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import Signer
+from scope_async.local.web.authentication import Role
 from scope_async.local.web.journal import Journal
+from scope_async.local.web.listener import Listener
+
+_LOG = logging.getLogger("scope_async.local")
 
 
-class LocalScope:
+class LocalServer:
     """Serves the auth API, the prompts API and the API keys of one organization, for tests and development.
 
     The content is in memory, or with `path` in one SQLite file. The file survives restarts and
     `kill -9`; of the audit trail, uses and refusals of the last second may be lost. `port=0`
     takes a free port. Tokens live `token_ttl` seconds. `prompts` is a mapping of name to content
-    or a folder (see `read_prompts`); in an existing store, only what differs becomes a new version.
+    or a folder (see `load_prompts`); in an existing store, only what was changed there since the
+    last start becomes a new version. A file that is no prompt is passed over, or with
+    `strict_prompts` stops the start.
 
     `start` and `aclose` are idempotent and may be called from any task. A closed Local Scope
     cannot be started again: make another.
 
     Attributes:
-        admin_token: manages the API keys. Every Local Scope makes a new one and keeps it in memory only.
+        admin_token: may do everything. Every Local Scope makes a new one and keeps it in memory only.
+        editor_token: reads prompts and manages their versions.
+        viewer_token: reads prompts and their history.
+        loaded_prompts: what was taken from `prompts` at the start, and what was passed over and why.
         clock: the time for tokens, keys and faults; `clock.advance(3600)` moves it by an hour.
         faults: makes requests fail on demand.
         journal: the requests so far.
@@ -60,6 +60,7 @@ class LocalScope:
         port: int = 0,
         token_ttl: float = 3600,
         prompts: Prompts | None = None,
+        strict_prompts: bool = False,
     ) -> None:
         if not token_ttl > 0:
             raise ConfigurationError(f"token_ttl: seconds, more than 0, got {token_ttl!r}")
@@ -69,15 +70,18 @@ class LocalScope:
         self.faults = Faults(self.clock)
         self.journal = Journal(self.clock)
         self.admin_token = new_secret("admin")
+        self.editor_token = new_secret("editor")
+        self.viewer_token = new_secret("viewer")
+        self.loaded_prompts = LoadedPrompts()
         self._prompts = prompts
-        self._drafts: list[Draft] = []
+        self._strict_prompts = strict_prompts
         self._store = Store(None if path is None else Path(path), self.clock)
         self._signer = Signer(self._store, self.clock, token_ttl)
         self._state = StateTransfer(self._store, self._signer)
         self._login_throttle = LoginThrottle(self.clock)
         self._first_key: NewKey | None = None
         self._host = host
-        self._listener = Listener(host, port)
+        self._listener = Listener(host, port, self.journal)
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -118,18 +122,25 @@ class LocalScope:
 
     async def _open(self) -> None:
         try:
-            if isinstance(self._prompts, str | Path):
-                self._drafts = await asyncio.to_thread(read_prompts, self._prompts)
-            elif self._prompts is not None:
-                self._drafts = read_prompts(self._prompts)
+            if self._prompts is not None:
+                self.loaded_prompts = await asyncio.to_thread(
+                    load_prompts, self._prompts, strict=self._strict_prompts
+                )
+                level = logging.WARNING if self.loaded_prompts.passed_over else logging.INFO
+                _LOG.log(level, "%s", self.loaded_prompts)
             self._first_key = await self._store.open()
-            await self._store.prompts.add(*self._drafts, unless_same=True)
+            await self._store.prompts.add_files(self.loaded_prompts.drafts)
             app = build_app(
                 self._store,
                 self._signer,
                 self._login_throttle,
-                admin_token=self.admin_token,
+                tokens={
+                    Role.ADMIN: self.admin_token,
+                    Role.EDITOR: self.editor_token,
+                    Role.VIEWER: self.viewer_token,
+                },
                 scope=self,
+                waiting=self._listener.waiting,
                 host=self._host,
             )
             await self._listener.start(app)
@@ -184,75 +195,6 @@ class LocalScope:
             raise ConfigurationError("this Local Scope has not been started")
         return value
 
-    async def add_prompt(
-        self,
-        name: str,
-        content: Content,
-        *,
-        metadata: Mapping[str, Any] | None = None,
-        prompt_type: str = "text",
-        tags: Sequence[str] = (),
-        publish: bool = True,
-        promote: bool = True,
-    ) -> StoredVersion:
-        """Add the next version of a prompt, published and in production.
-
-        `promote=False` leaves production as it is; the version becomes `latest`, the newest
-        published one. `publish=False` adds a draft, which has neither label. The content of a
-        `chat` prompt is a list of `{role, content}`, or a string.
-
-        Raises:
-            ValidationError: a field is outside the contract; the message names it.
-        """
-        draft = Draft.checked(
-            name,
-            content,
-            metadata=metadata,
-            prompt_type=prompt_type,
-            tags=tags,
-            publish=publish,
-            promote=promote,
-        )
-        (version,) = await self._store.prompts.add(draft)
-        return version
-
-    async def publish(self, name: str, version_id: str) -> StoredVersion:
-        """Publish a draft. See `PromptStore.publish`."""
-        return await self._store.prompts.publish(name, version_id)
-
-    async def promote(self, name: str, version_id: str) -> StoredVersion:
-        """Make a version the production version. See `PromptStore.promote`."""
-        return await self._store.prompts.promote(name, version_id)
-
-    async def archive(self, name: str, version_id: str) -> StoredVersion:
-        """Archive a version. See `PromptStore.archive`."""
-        return await self._store.prompts.archive(name, version_id)
-
-    async def create_key(
-        self, name: str, *, environment: str = "production", expires_in: float | None = None
-    ) -> ApiKeyCredentials:
-        """Create an API key that expires in `expires_in` seconds (None: never), and return its credentials.
-
-        Raises:
-            ValidationError: the name, environment or lifetime is invalid.
-        """
-        new_key = await self._store.keys.create(
-            check_name(name),
-            environment=check_environment(environment),
-            expires_in=check_lifetime(expires_in),
-            audit=AuditContext(),
-        )
-        return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
-
-    async def rotate_key(self, api_key: str, *, overlap: float = 86_400) -> ApiKeyCredentials:
-        """Replace an API key, which stays valid for `overlap` seconds. See `KeyStore.rotate`."""
-        new_key = await self._store.keys.rotate(api_key, overlap=check_overlap(overlap), audit=AuditContext())
-        return ApiKeyCredentials(self.org_id, new_key.record.api_key, new_key.api_secret)
-
-    async def revoke_key(self, api_key: str, reason: str | None = None) -> KeyRecord:
-        """Revoke an API key: once this returns, requests with it are refused. See `KeyStore.revoke`."""
-        return await self._store.keys.revoke(api_key, reason=check_reason(reason), audit=AuditContext())
-
     async def reset(self) -> None:
         """Return to the prompts given at the start and the first API key alone, at the same URL.
 
@@ -266,7 +208,7 @@ class LocalScope:
             else self._store.first_key(known.api_secret, known.record.api_key)
         )
         await self._store.clear_all(self._first_key)
-        await self._store.prompts.add(*self._drafts, unless_same=True)
+        await self._store.prompts.add_files(self.loaded_prompts.drafts, again=True)
         self._login_throttle.clear_failures()
         self.faults.clear()
         self.journal.clear()

@@ -48,7 +48,7 @@ class AuthApi:
             value = fields[name]
             if not isinstance(value, str) or not 0 < len(value) <= _FIELD_LIMIT:
                 raise ApiProblem(
-                    422, "validation_error", f"{name}: a string of 1 to {_FIELD_LIMIT} characters"
+                    400, "validation_error", f"{name}: a string of 1 to {_FIELD_LIMIT} characters"
                 )
         org_id, api_key, secret = (fields[name] for name in names)
         key = self._authenticate(context, org_id, api_key, secret)
@@ -100,7 +100,9 @@ class AuthApi:
         if (status := key.status_at(now)) != "active":
             self._store.audit_log.refused(api_key, now, address, f"api_key_{status}")
             raise ApiProblem(401, f"api_key_{status}", f"the API key is {status}")
-        self._store.audit_log.exchanged(api_key, now, address)
+        self._store.audit_log.exchanged(
+            api_key, now, user_agent=context.request.headers.get("User-Agent"), address=address
+        )
         return key
 
 

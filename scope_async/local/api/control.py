@@ -1,8 +1,8 @@
-"""The control API: faults, clock, journal, prompts and state, for tests in any language."""
+"""The control API: faults, clock, journal and state, for tests in any language."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -11,14 +11,14 @@ from scope_async._core.clock import FakeClock
 from scope_async.errors import ValidationError
 from scope_async.local.faults.registry import ActiveFault, Faults
 from scope_async.local.faults.spec import Fault
-from scope_async.local.store.prompt_models import Content, StoredVersion
 from scope_async.local.timestamps import iso
-from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.authentication import Authenticator, Role
 from scope_async.local.web.journal import Journal
 from scope_async.local.web.request import ApiProblem, Handler, RequestContext, Route, reply
 
 _STATE_LIMIT = 256 * 1024 * 1024
-_VERSION = "/local/prompts/{name:[^/]+}/versions/{version_id:[^/]+}"
+_MAX_ADVANCE = 1e9
+"""Seconds, some 30 years, for one move and for all of them: dates end in the year 9999."""
 
 
 class Controlled(Protocol):
@@ -28,20 +28,6 @@ class Controlled(Protocol):
     faults: Faults
     journal: Journal
 
-    async def add_prompt(
-        self,
-        name: str,
-        content: Content,
-        *,
-        metadata: Mapping[str, Any] | None = None,
-        prompt_type: str = "text",
-        tags: Sequence[str] = (),
-        publish: bool = True,
-        promote: bool = True,
-    ) -> StoredVersion: ...
-    async def publish(self, name: str, version_id: str) -> StoredVersion: ...
-    async def promote(self, name: str, version_id: str) -> StoredVersion: ...
-    async def archive(self, name: str, version_id: str) -> StoredVersion: ...
     async def reset(self) -> None: ...
     async def export_state(self) -> dict[str, Any]: ...
     async def import_state(self, state: Mapping[str, Any]) -> None: ...
@@ -58,20 +44,15 @@ class ControlApi:
         self._scope = scope
 
     def routes(self) -> tuple[Route, ...]:
-        scope = self._scope
         table: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "/local/faults", self._list_faults),
             ("POST", "/local/faults", self._add_fault),
             ("DELETE", "/local/faults", self._clear_faults),
-            ("DELETE", "/local/faults/{id:[0-9]{1,9}}", self._remove_fault),
+            ("DELETE", "/local/faults/{id:[^/]+}", self._remove_fault),
             ("GET", "/local/clock", self._clock),
             ("POST", "/local/clock", self._advance),
             ("GET", "/local/journal", self._journal),
             ("DELETE", "/local/journal", self._clear_journal),
-            ("POST", "/local/prompts", self._add_prompt),
-            ("POST", f"{_VERSION}/publish", _changing(scope.publish)),
-            ("POST", f"{_VERSION}/promote", _changing(scope.promote)),
-            ("POST", f"{_VERSION}/archive", _changing(scope.archive)),
             ("POST", "/local/reset", self._reset),
             ("GET", "/local/state", self._export),
             ("PUT", "/local/state", self._import),
@@ -82,7 +63,7 @@ class ControlApi:
 
     def _guarded(self, handler: Handler) -> Handler:
         async def serve(context: RequestContext) -> web.StreamResponse:
-            self._authenticator.require_admin(context)
+            self._authenticator.require(context, Role.ADMIN)
             return await handler(context)
 
         return serve
@@ -103,9 +84,9 @@ class ControlApi:
         return reply({"data": []})
 
     async def _remove_fault(self, context: RequestContext) -> web.Response:
-        fault_id = int(context.request.match_info["id"])
+        fault_id = context.request.match_info["id"]
         for active in self._scope.faults.active:
-            if active.id == fault_id:
+            if str(active.id) == fault_id:
                 active.remove()
                 return reply(_fault(active))
         raise ApiProblem(404, "fault_not_found", f"fault {fault_id} is not active")
@@ -115,8 +96,14 @@ class ControlApi:
 
     async def _advance(self, context: RequestContext) -> web.Response:
         seconds = (await context.fields(required=("advance",)))["advance"]
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:  # noqa: PLR2004 - some 30 years
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not 0 <= seconds < _MAX_ADVANCE
+        ):
             raise ValidationError("advance: seconds, from 0 to a thousand million")
+        if self._scope.clock.monotonic() + seconds >= _MAX_ADVANCE:
+            raise ValidationError("advance: the clock has moved by a thousand million seconds; start again")
         self._scope.clock.advance(seconds)
         return self._now()
 
@@ -134,12 +121,6 @@ class ControlApi:
         self._scope.journal.clear()
         return reply({"data": []})
 
-    async def _add_prompt(self, context: RequestContext) -> web.Response:
-        options = ("metadata", "prompt_type", "tags", "publish", "promote")
-        fields = await context.fields(required=("name", "content"), optional=options)
-        version = await self._scope.add_prompt(**fields)
-        return reply(_version(version), status=201)
-
     async def _reset(self, _: RequestContext) -> web.Response:
         await self._scope.reset()
         return reply({"status": "ok"})
@@ -150,25 +131,6 @@ class ControlApi:
     async def _import(self, context: RequestContext) -> web.Response:
         await self._scope.import_state(await context.fields(optional=None, limit=_STATE_LIMIT))
         return reply({"status": "ok"})
-
-
-def _changing(change: Callable[[str, str], Awaitable[StoredVersion]]) -> Handler:
-    async def serve(context: RequestContext) -> web.Response:
-        match = context.request.match_info
-        return reply(_version(await change(match["name"], match["version_id"])))
-
-    return serve
-
-
-def _version(version: StoredVersion) -> dict[str, Any]:
-    return {
-        "id": version.id,
-        "version_id": version.id,
-        "prompt_id": version.prompt_id,
-        "name": version.name,
-        "version_number": version.version_number,
-        "status": version.status,
-    }
 
 
 def _fault(active: ActiveFault) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from scope_async.local.store.key_models import (
     STATUSES,
     KeyRecord,
     NewKey,
+    check_again,
     check_environment,
     check_lifetime,
     check_name,
@@ -26,7 +27,7 @@ from scope_async.local.store.key_models import (
 from scope_async.local.store.keys import AuditContext
 from scope_async.local.store.store import Store
 from scope_async.local.timestamps import iso
-from scope_async.local.web.authentication import Authenticator
+from scope_async.local.web.authentication import Authenticator, Role
 from scope_async.local.web.request import RequestContext, Route, reply
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class KeysApi:
         )
 
     async def _create(self, context: RequestContext) -> web.Response:
-        self._authenticator.require_admin(context)
+        self._authenticator.require(context, Role.ADMIN)
         fields = await context.fields(required=("name",), optional=("environment", "expires_in"))
         environment = fields.get("environment")
         new_key = await self._store.keys.create(
@@ -69,7 +70,7 @@ class KeysApi:
         return self._new(new_key)
 
     async def _list(self, context: RequestContext) -> web.Response:
-        self._authenticator.require_admin(context)
+        self._authenticator.require(context, Role.ADMIN)
         query = context.request.query
         status = _one_of("status", query.get("status"), STATUSES)
         environment = _one_of("environment", query.get("environment"), ENVIRONMENTS)
@@ -87,27 +88,29 @@ class KeysApi:
         return reply({"data": [self._document(record) for record in page], "next_cursor": cursor})
 
     async def _get(self, context: RequestContext) -> web.Response:
-        self._authenticator.require_admin(context)
+        self._authenticator.require(context, Role.ADMIN)
         return reply(self._document(self._store.keys.get_key(context.request.match_info["api_key"])))
 
     async def _revoke(self, context: RequestContext) -> web.Response:
-        self._authenticator.require_admin(context)
+        self._authenticator.require(context, Role.ADMIN)
         fields = await context.fields(optional=("reason",))
         api_key, reason = context.request.match_info["api_key"], check_reason(fields.get("reason"))
         record = await self._store.keys.revoke(api_key, reason=reason, audit=_audit_context(context))
         return reply(self._document(record))
 
     async def _rotate(self, context: RequestContext) -> web.Response:
-        self._authenticator.require_admin(context)
-        fields = await context.fields(optional=("overlap",))
+        self._authenticator.require(context, Role.ADMIN)
+        fields = await context.fields(optional=("overlap", "again"))
         overlap = check_overlap(fields.get("overlap", DEFAULT_OVERLAP))
+        again = check_again(fields.get("again", False))
         api_key = context.request.match_info["api_key"]
-        return self._new(
-            await self._store.keys.rotate(api_key, overlap=overlap, audit=_audit_context(context))
+        new_key = await self._store.keys.rotate(
+            api_key, overlap=overlap, again=again, audit=_audit_context(context)
         )
+        return self._new(new_key, replaced_key=self._document(self._store.keys.get_key(api_key)))
 
     async def _events(self, context: RequestContext) -> web.Response:
-        self._authenticator.require_admin(context)
+        self._authenticator.require(context, Role.ADMIN)
         query = context.request.query
         events = await self._store.keys.events(context.request.match_info["api_key"])
         begin = _read_offset(query.get("cursor"))
@@ -117,12 +120,13 @@ class KeysApi:
         return reply({"data": data, "next_cursor": cursor})
 
     def _document(self, record: KeyRecord) -> dict[str, Any]:
-        last_used_at = self._store.audit_log.last_used_at(record.api_key)
-        return record.document(now=self._store.clock.time(), last_used_at=last_used_at)
+        last_use = self._store.audit_log.last_use(record.api_key)
+        return record.document(now=self._store.clock.time(), last_use=last_use)
 
-    def _new(self, new_key: NewKey) -> web.Response:
+    def _new(self, new_key: NewKey, **more: Any) -> web.Response:
         shown_once = {"api_secret": new_key.api_secret, "org_id": self._store.org_id}
-        return reply({**self._document(new_key.record), **shown_once}, status=201, headers=_NO_STORE)
+        document = {**self._document(new_key.record), **shown_once, **more}
+        return reply(document, status=201, headers=_NO_STORE)
 
 
 def _one_of(name: str, value: str | None, allowed: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping
 from itertools import count
 from random import Random
@@ -76,7 +77,7 @@ class Faults:
 
     Every method adds one fault and returns it. Delays add up. Of the faults that replace the
     reply, the oldest applies first, so `status("prompt", 503, times=2)` followed by
-    `status("prompt", 429, times=1)` is a script.
+    `status("prompt", 429, times=1)` is a script. Every method can be called from any thread.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -85,6 +86,7 @@ class Faults:
         self._delayed: set[asyncio.Future[None]] = set()
         self._ids = count(1)
         self._closed = False
+        self._lock = threading.Lock()
 
     @property
     def active(self) -> tuple[ActiveFault, ...]:
@@ -93,7 +95,8 @@ class Faults:
     def add(self, fault: Fault) -> ActiveFault:
         """Add a fault made elsewhere, for example by `Fault.parse`."""
         added = ActiveFault(next(self._ids), fault, self, self._clock.monotonic())
-        self._active = (*self._active, added)
+        with self._lock:
+            self._active = (*self._active, added)
         return added
 
     def latency(
@@ -165,11 +168,13 @@ class Faults:
         return self.add(Fault("exchange", "dialect", unknown, **limits))
 
     def remove(self, fault: ActiveFault) -> None:
-        self._active = tuple(other for other in self._active if other is not fault)
+        with self._lock:
+            self._active = tuple(other for other in self._active if other is not fault)
 
     def clear(self) -> None:
         """Remove every fault; requests that are delayed already keep their delay."""
-        self._active = ()
+        with self._lock:
+            self._active = ()
 
     def plan(self, operation: str, path: str) -> FaultPlan:
         """Return what happens to this request, and count it as a hit of each fault that applies."""
@@ -182,7 +187,8 @@ class Faults:
         if instead is None:
             token = tuple(a.fault for a in matching if a.fault.stage == "token" and a.try_hit())
             reply = _first_key(a for a in matching if a.fault.stage == "reply")
-        self._active = tuple(a for a in self._active if not a.is_over(now))
+        with self._lock:
+            self._active = tuple(a for a in self._active if not a.is_over(now))
         return FaultPlan(delay, instead, token, reply)
 
     async def delay(self, seconds: float | None) -> bool:

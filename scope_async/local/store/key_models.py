@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any, Literal
 
 from attrs import field, frozen
 
 from scope_async.errors import ValidationError
+from scope_async.local.store.prompt_models import is_text
 from scope_async.local.timestamps import iso
 
 ENVIRONMENTS = ("development", "staging", "production")
@@ -18,8 +20,24 @@ KeyStatus = Literal["active", "revoked", "expired"]
 
 
 @frozen
+class KeyUse:
+    """The last use of a key, an exchange or a request: when (seconds since the epoch), and who it was."""
+
+    at: float
+    user_agent: str | None = None
+    address: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return who it was, as `last_used_by` of contract 1.5."""
+        return {"user_agent": self.user_agent, "address": self.address}
+
+
+@frozen
 class KeyRecord:
-    """One API key; instants are seconds since the epoch. `AuditLog` has the time of its last use."""
+    """One API key; instants are seconds since the epoch. `AuditLog` has its last use.
+
+    `replaced_by` is the newest key that a rotation made of this one.
+    """
 
     api_key: str
     name: str
@@ -30,6 +48,8 @@ class KeyRecord:
     expires_at: float | None = None
     revoked_at: float | None = None
     revoked_reason: str | None = None
+    replaces: str | None = None
+    replaced_by: str | None = None
 
     def status_at(self, now: float) -> KeyStatus:
         if self.revoked_at is not None:
@@ -38,7 +58,7 @@ class KeyRecord:
             return "expired"
         return "active"
 
-    def document(self, *, now: float, last_used_at: float | None) -> dict[str, Any]:
+    def document(self, *, now: float, last_use: KeyUse | None) -> dict[str, Any]:
         """Return the fields of contract 1.5; never a secret or a digest."""
         return {
             "name": self.name,
@@ -47,10 +67,13 @@ class KeyRecord:
             "status": self.status_at(now),
             "created_at": iso(self.created_at),
             "created_by": self.created_by,
-            "last_used_at": iso(last_used_at),
+            "last_used_at": None if last_use is None else iso(last_use.at),
+            "last_used_by": None if last_use is None else last_use.document(),
             "expires_at": iso(self.expires_at),
             "revoked_at": iso(self.revoked_at),
             "revoked_reason": self.revoked_reason,
+            "replaces": self.replaces,
+            "replaced_by": self.replaced_by,
         }
 
 
@@ -70,16 +93,21 @@ _REASON_LIMIT = 500
 _MAX_LIFETIME = 100 * 366 * 86_400
 
 
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
+"""ZWNJ and ZWJ: no characters of their own, but part of Persian and Indic words and of emoji."""
+
+
 def check_name(name: object) -> str:
-    """Return the name of a key, stripped.
+    """Return the name of a key, stripped and in NFC, so that what looks equal is equal.
 
     Raises:
         ValidationError: the name is outside 1 to 100 printable characters.
     """
-    stripped = name.strip() if isinstance(name, str) else ""
-    if not 1 <= len(stripped) <= _NAME_LIMIT or not stripped.isprintable():
+    text = unicodedata.normalize("NFC", name).strip() if isinstance(name, str) else ""
+    visible = text.translate(_JOINERS)
+    if not visible.strip() or len(text) > _NAME_LIMIT or not visible.isprintable():
         raise ValidationError(f"name: 1 to {_NAME_LIMIT} printable characters")
-    return stripped
+    return text
 
 
 def check_environment(environment: object) -> str:
@@ -105,17 +133,19 @@ def check_overlap(overlap: object) -> float:
     return seconds
 
 
+def check_again(again: object) -> bool:
+    if not isinstance(again, bool):
+        raise ValidationError("again: true or false")
+    return again
+
+
 def check_reason(reason: object) -> str | None:
     if reason is None:
         return None
     # JSON can spell a lone surrogate, which SQLite cannot store.
-    if not isinstance(reason, str) or len(reason) > _REASON_LIMIT or not _is_text(reason):
+    if not isinstance(reason, str) or len(reason) > _REASON_LIMIT or not is_text(reason):
         raise ValidationError(f"reason: at most {_REASON_LIMIT} characters, or null")
     return reason
-
-
-def _is_text(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _number(value: object) -> float | None:

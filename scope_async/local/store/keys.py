@@ -14,14 +14,13 @@ from scope_async.local.identifiers import digest, new_identifier, new_secret
 from scope_async.local.store.audit_log import AuditLog, event_row
 from scope_async.local.store.database import Database, Statement, Transaction
 from scope_async.local.store.idempotency import IdempotencyStore, IdempotentRequest
-from scope_async.local.store.key_models import KeyRecord, NewKey
+from scope_async.local.store.key_models import KeyRecord, KeyUse, NewKey
 
 _COLUMNS = (
     "api_key, name, environment, secret_digest, created_at, created_by, "
-    "expires_at, revoked_at, revoked_reason"
+    "expires_at, revoked_at, revoked_reason, replaces, replaced_by"
 )
-
-_REPLACES = "replaces "
+_USE = "last_used_at, last_used_agent, last_used_address"
 
 
 @frozen
@@ -41,29 +40,28 @@ class KeyStore:
         self._audit_log = audit_log
         self._clock = clock
         self._keys: dict[str, KeyRecord] = {}
-        self._successors: dict[str, str] = {}
         self._idempotency = IdempotencyStore(clock)
 
     async def load(self) -> None:
         """Read the keys from the database."""
-        rows = await self._database.fetch_rows(f"SELECT {_COLUMNS}, last_used_at FROM api_keys")  # noqa: S608 - constant
-        events = await self._database.fetch_rows("SELECT api_key, event, reason FROM events ORDER BY seq")
-        self.replace_all((KeyRecord(*row[:-1]) for row in rows), events)
-        self._audit_log.replace_all({row[0]: row[-1] for row in rows if row[-1] is not None})
+        rows = await self._database.fetch_rows(f"SELECT {_USE}, {_COLUMNS} FROM api_keys")  # noqa: S608 - constant
+        records = [KeyRecord(*columns) for _, _, _, *columns in rows]
+        self.replace_all(records)
+        self._audit_log.replace_all(
+            {
+                record.api_key: KeyUse(at, agent, address)
+                for record, (at, agent, address, *_) in zip(records, rows, strict=True)
+                if at is not None
+            }
+        )
         rows = await self._database.fetch_rows("SELECT key_digest, request_digest, api_key FROM idempotency")
         self._idempotency.replace_all(
             {key_digest: (content, api_key) for key_digest, content, api_key in rows}
         )
 
-    def replace_all(
-        self, records: Iterable[KeyRecord], events: Iterable[tuple[str | None, str, str | None]] = ()
-    ) -> None:
-        """Replace the keys; `events` are the key, name and reason of each event of the audit trail."""
+    def replace_all(self, records: Iterable[KeyRecord]) -> None:
+        """Replace the keys, and forget every `Idempotency-Key`."""
         self._keys = {record.api_key: record for record in records}
-        self._successors = {}
-        for api_key, event, reason in events:
-            if event == "created" and api_key in self._keys and reason is not None:
-                self._successors.setdefault(reason.removeprefix(_REPLACES), api_key)
         self._idempotency.replace_all({})
 
     def find_key(self, api_key: str) -> KeyRecord | None:
@@ -109,30 +107,40 @@ class KeyStore:
 
         return await self._database.write(plan)
 
-    async def rotate(self, api_key: str, *, overlap: float, audit: AuditContext) -> NewKey:
+    async def rotate(
+        self, api_key: str, *, overlap: float, again: bool = False, audit: AuditContext
+    ) -> NewKey:
         """Create a key with the name, environment and lifetime of `api_key`.
 
-        The old key stays valid for `overlap` seconds, or until it expires if that is earlier.
+        The old key stays valid for `overlap` seconds, or until it expires if that is earlier. With
+        `again`, a key that was replaced already is replaced once more.
 
         Raises:
             NotFoundError: the key does not exist.
-            ConflictError: the key is revoked or expired, or the idempotency key was used for another call.
+            ConflictError: the key is revoked, expired or replaced, or the idempotency key was used for
+                another call.
         """
-        request = IdempotentRequest.of(audit.idempotency_key, "rotate", api_key, overlap)
+        request = IdempotentRequest.of(audit.idempotency_key, "rotate", api_key, overlap, again)
 
         def plan() -> Transaction[NewKey]:
             if (replayed := self._idempotency.find_result(request)) is not None:
                 return Transaction((), lambda: replayed)
             old, now = self.get_key(api_key), self._clock.time()
             if (status := old.status_at(now)) != "active":
-                raise ConflictError(
-                    f"the API key is {status}: only an active key can be rotated",
-                    http_status=409,
-                    error_code="api_key_not_active",
+                raise _conflict(
+                    "api_key_not_active", f"the API key is {status}: only an active key can be rotated"
+                )
+            if old.replaced_by is not None and not again:
+                raise _conflict(
+                    "api_key_replaced",
+                    f"the API key was replaced by {old.replaced_by}: again=true replaces it once more",
                 )
             ends = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
-            new_key = self._new_key(old.name, old.environment, self._lifetime(old), audit.actor)
-            return self._creation(new_key, audit, request, attrs.evolve(old, expires_at=ends))
+            new_key = self._new_key(
+                old.name, old.environment, self._lifetime(old), audit.actor, replaces=api_key
+            )
+            replaced = attrs.evolve(old, expires_at=ends, replaced_by=new_key.record.api_key)
+            return self._creation(new_key, audit, request, replaced)
 
         return await self._database.write(plan)
 
@@ -192,16 +200,26 @@ class KeyStore:
     def _lifetime(self, record: KeyRecord) -> float | None:
         """Return the lifetime in seconds that the key was created with (None: unlimited).
 
-        A rotation shortens the replaced key. Its first successor was created with the same
-        lifetime, so the last of the successors still has it.
+        A rotation shortens the replaced key. Its successor was created with the same lifetime, so
+        the last of the successors still has it.
         """
         seen: set[str] = set()  # imported keys may replace each other in a circle
-        while (successor := self._successors.get(record.api_key)) is not None and successor not in seen:
-            seen.add(successor)
-            record = self._keys[successor]
+        while (successor := self._keys.get(record.replaced_by or "")) is not None:
+            if successor.api_key in seen:
+                break
+            seen.add(successor.api_key)
+            record = successor
         return None if record.expires_at is None else record.expires_at - record.created_at
 
-    def _new_key(self, name: str, environment: str, expires_in: float | None, actor: str) -> NewKey:
+    def _new_key(
+        self,
+        name: str,
+        environment: str,
+        expires_in: float | None,
+        actor: str,
+        *,
+        replaces: str | None = None,
+    ) -> NewKey:
         now = self._clock.time()
         secret = new_secret("secret")
         record = KeyRecord(
@@ -212,6 +230,7 @@ class KeyStore:
             created_at=now,
             created_by=actor,
             expires_at=None if expires_in is None else now + expires_in,
+            replaces=replaces,
         )
         return NewKey(record, secret)
 
@@ -219,7 +238,7 @@ class KeyStore:
         self, new_key: NewKey, audit: AuditContext, request: IdempotentRequest, replaced: KeyRecord | None
     ) -> Transaction[NewKey]:
         record, at = new_key.record, new_key.record.created_at
-        reason = None if replaced is None else f"{_REPLACES}{replaced.api_key}"
+        reason = None if replaced is None else f"replaces {replaced.api_key}"
         statements = [
             key_row(record),
             event_row("created", record.api_key, at, actor=audit.actor, address=audit.address, reason=reason),
@@ -238,7 +257,6 @@ class KeyStore:
             self._put(record)
             if replaced is not None:
                 self._put(replaced)
-                self._successors.setdefault(replaced.api_key, record.api_key)
             self._idempotency.remember(request, new_key)
             return new_key
 
@@ -247,6 +265,10 @@ class KeyStore:
     def _put(self, record: KeyRecord) -> KeyRecord:
         self._keys[record.api_key] = record
         return record
+
+
+def _conflict(code: str, message: str) -> ConflictError:
+    return ConflictError(message, http_status=409, error_code=code)
 
 
 def key_row(record: KeyRecord) -> Statement:

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from attrs import frozen
 
 from scope_async._core.clock import Clock
-from scope_async.errors import ConflictError, NotFoundError, ValidationError
+from scope_async.errors import NotFoundError, ValidationError
 from scope_async.local.identifiers import new_identifier
+from scope_async.local.store import lifecycle
 from scope_async.local.store.database import Database, Statement, Transaction
-from scope_async.local.store.prompt_models import NAME_LIMIT, Draft, StoredPrompt, StoredVersion
+from scope_async.local.store.lifecycle import LifecycleStep, find_version
+from scope_async.local.store.prompt_models import (
+    NAME_LIMIT,
+    Content,
+    Draft,
+    Promotion,
+    StoredPrompt,
+    StoredVersion,
+)
+from scope_async.local.store.prompt_rows import (
+    PROMOTION_COLUMNS,
+    VERSION_COLUMNS,
+    file_row,
+    promotion_row,
+    prompt_row,
+    read_version,
+    version_row,
+)
+
+
+@frozen
+class EncodedVersion:
+    """A version as a reply's body, and its strong `ETag` (RFC 9110, 8.8.3)."""
+
+    body: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, version: StoredVersion) -> EncodedVersion:
+        body = json.dumps(version.document(), ensure_ascii=False).encode()
+        return cls(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 class PromptStore:
@@ -23,30 +56,32 @@ class PromptStore:
         self._clock = clock
         self._by_name: dict[str, StoredPrompt] = {}
         self._names: dict[str, str] = {}
-        self._bodies: dict[tuple[str, str], bytes] = {}
+        self._encoded: dict[tuple[str, str], EncodedVersion] = {}
+        self._file_digests: dict[str, bytes] = {}
 
     async def load(self) -> None:
         """Read the prompts from the database."""
+        fetch = self._database.fetch_rows
         prompts = {
-            row[0]: StoredPrompt(*row)
-            for row in await self._database.fetch_rows(
-                "SELECT id, name, created_at, production_id FROM prompts"
-            )
+            row[0]: StoredPrompt(*row) for row in await fetch("SELECT id, name, created_at FROM prompts")
         }
         versions: dict[str, list[StoredVersion]] = {prompt_id: [] for prompt_id in prompts}
-        query = f"SELECT {VERSION_COLUMNS} FROM versions ORDER BY version_number"  # noqa: S608 - constant
-        rows = await self._database.fetch_rows(query)
-        for row in rows:
+        promotions: dict[str, list[Promotion]] = {prompt_id: [] for prompt_id in prompts}
+        for row in await fetch(f"SELECT {VERSION_COLUMNS} FROM versions ORDER BY version_number"):  # noqa: S608 - constant
             versions[row[1]].append(read_version(row, prompts[row[1]].name))
+        for row in await fetch(f"SELECT {PROMOTION_COLUMNS} FROM promotions ORDER BY seq"):  # noqa: S608 - constant
+            promotions[row[1]].append(Promotion(*row))
         self.replace_all(
-            attrs.evolve(prompt, versions=tuple(versions[prompt_id])) for prompt_id, prompt in prompts.items()
+            attrs.evolve(prompt, versions=tuple(versions[id]), promotions=tuple(promotions[id]))
+            for id, prompt in prompts.items()
         )
+        self._file_digests = dict(await fetch("SELECT name, digest FROM prompt_files"))
 
     def replace_all(self, prompts: Iterable[StoredPrompt]) -> None:
         """Replace the content by `prompts`."""
         self._by_name = {prompt.name: prompt for prompt in prompts}
         self._names = {prompt.id: prompt.name for prompt in self._by_name.values()}
-        self._bodies.clear()
+        self._encoded.clear()
 
     def all(self) -> list[StoredPrompt]:
         """Return every prompt, by name."""
@@ -69,218 +104,158 @@ class PromptStore:
             raise _not_found("prompt_not_found", f"there is no prompt {name!r}")
         return prompt
 
-    def body_by_label(self, name: str, label: str) -> bytes:
-        """Return the reply's body for the `production` or the `latest` version.
+    def encoded_by_label(self, name: str, label: str) -> EncodedVersion:
+        """Return the `production` or the `latest` version as a reply.
 
         Raises:
             NotFoundError: the prompt, or a version with this label, does not exist; the codes differ.
         """
-        return self._bodies.get((name, label)) or self._body_by_label(name, label)
+        return self._encoded.get((name, label)) or self._encode(name, label)
 
-    def _body_by_label(self, name: str, label: str) -> bytes:
+    def _encode(self, name: str, label: str) -> EncodedVersion:
         prompt = self.get_prompt(name)
-        if label == "production":
-            version = None if prompt.production_id is None else prompt.version(prompt.production_id)
-            if version is None:
-                raise _not_found("no_production_version", f"prompt {name!r} has no production version")
-        else:
-            version = prompt.latest
-            if version is None:
-                raise _not_found("no_published_version", f"prompt {name!r} has no published version")
-        body = self._bodies[name, label] = _body(prompt, version)
-        return body
+        version = prompt.production if label == "production" else prompt.latest
+        if version is None:
+            raise _not_found(f"no_{label}_version", f"prompt {name!r} has no {label} version")
+        encoded = self._encoded[name, label] = EncodedVersion.of(version)
+        return encoded
 
-    def body_by_version(self, name: str, version_id: str) -> bytes:
-        """Return the reply's body for a version in any status.
+    def encoded_by_version(self, name: str, version_id: str) -> EncodedVersion:
+        """Return a version in any status as a reply.
 
         Raises:
             NotFoundError: the prompt or the version does not exist; the codes differ.
         """
-        prompt = self.get_prompt(name)
-        return _body(prompt, _version_of(prompt, version_id))
+        return EncodedVersion.of(find_version(self.get_prompt(name), version_id))
 
-    async def add(
-        self, *drafts: Draft, by: str = "local", unless_same: bool = False
-    ) -> tuple[StoredVersion, ...]:
-        """Add each draft as the next version of its prompt, in one transaction; create missing prompts.
+    async def add(self, draft: Draft, *, by: str = "local") -> StoredVersion:
+        """Add `draft` as the next version of its prompt; create the prompt if it is missing."""
 
-        With `unless_same`, a draft equal to the newest version is skipped.
+        def plan() -> Transaction[StoredVersion]:
+            prompt = self.find_prompt(draft.name) or self._new_prompt(draft.name)
+            return self._storing(lifecycle.add_version(prompt, draft, by=by, at=self._clock.time()))
+
+        return await self._database.write(plan)
+
+    async def add_files(self, drafts: Sequence[Draft], *, again: bool = False) -> None:
+        """Add what the prompt files hold, in one transaction, as far as they changed since the last start.
+
+        What was made of a prompt meanwhile stays. With `again`, the last start is forgotten.
         """
 
-        def plan() -> Transaction[tuple[StoredVersion, ...]]:
-            grown: dict[str, StoredPrompt] = {}
-            versions: list[StoredVersion] = []
+        def plan() -> Transaction[None]:
             statements: list[Statement] = []
+            digests: dict[str, bytes] = {}
+            grown: dict[str, StoredPrompt] = {}
             for draft in drafts:
-                found = self.find_prompt(draft.name)
-                name = draft.name if found is None else found.name
-                prompt = grown.get(name) or found or self._new_prompt(name)
-                newest = prompt.versions[-1] if prompt.versions else None
-                if unless_same and newest is not None and draft.is_in(newest):
-                    versions.append(newest)
+                digests[draft.name] = digest = _digest(draft)
+                statements.append(file_row(draft, digest))
+                if self._file_digests.get(draft.name) == digest and not again:
                     continue
-                prompt = grown[name] = self._with_version(prompt, draft, by)
-                versions.append(prompt.versions[-1])
-                statements += [prompt_row(prompt), version_row(prompt.versions[-1])]
+                found = self.find_prompt(draft.name)
+                prompt = grown.get(draft.name) or found or self._new_prompt(draft.name)
+                step = self._step_to(prompt, draft, is_known=draft.name in self._file_digests)
+                if step is not None:
+                    grown[draft.name] = step.prompt
+                    statements += _rows(step)
 
-            def on_commit() -> tuple[StoredVersion, ...]:
+            def on_commit() -> None:
+                self._file_digests = {**self._file_digests, **digests}
                 for prompt in grown.values():
                     self._put(prompt)
-                return tuple(versions)
 
             return Transaction(tuple(statements), on_commit)
 
-        return await self._database.write(plan)
+        await self._database.write(plan)
+
+    def _step_to(self, prompt: StoredPrompt, draft: Draft, *, is_known: bool) -> LifecycleStep | None:
+        at, newest = self._clock.time(), prompt.latest
+        if newest is not None and draft.is_in(newest):
+            if newest.status == "draft" and draft.status == "published":
+                return lifecycle.promote(prompt, newest.id, by="local", at=at)
+            return None
+        if not is_known and any(map(draft.is_in, prompt.versions)):
+            # A store that was made before files were noted has this content already.
+            return None
+        return lifecycle.add_version(prompt, draft, by="local", at=at)
+
+    async def promote(
+        self,
+        name: str,
+        version_id: str,
+        *,
+        by: str = "local",
+        notes: str | None = None,
+        archive_previous_production: bool = True,
+    ) -> StoredVersion:
+        """Make a draft the production version. See `lifecycle.promote`."""
+
+        def step(prompt: StoredPrompt, at: float) -> LifecycleStep:
+            return lifecycle.promote(
+                prompt,
+                version_id,
+                by=by,
+                at=at,
+                notes=notes,
+                archive_previous_production=archive_previous_production,
+            )
+
+        return await self._change(name, step)
+
+    async def archive(self, name: str, version_id: str) -> StoredVersion:
+        """Archive a draft. See `lifecycle.archive`."""
+        return await self._change(name, lambda prompt, at: lifecycle.archive(prompt, version_id, at=at))
+
+    async def unarchive(self, name: str, version_id: str) -> StoredVersion:
+        """Make an archived version a draft. See `lifecycle.unarchive`."""
+        return await self._change(name, lambda prompt, at: lifecycle.unarchive(prompt, version_id, at=at))
+
+    async def edit(
+        self,
+        name: str,
+        version_id: str,
+        content: Content,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> StoredVersion:
+        """Change a draft in place. See `lifecycle.edit`."""
+        return await self._change(
+            name,
+            lambda prompt, at: lifecycle.edit(
+                prompt, version_id, content, at=at, metadata=metadata, tags=tags
+            ),
+        )
+
+    async def _change(self, name: str, step: Callable[[StoredPrompt, float], LifecycleStep]) -> StoredVersion:
+        return await self._database.write(
+            lambda: self._storing(step(self.get_prompt(name), self._clock.time()))
+        )
+
+    def _storing(self, step: LifecycleStep) -> Transaction[StoredVersion]:
+        def on_commit() -> StoredVersion:
+            self._put(step.prompt)
+            return step.version
+
+        return Transaction(_rows(step), on_commit)
 
     def _new_prompt(self, name: str) -> StoredPrompt:
         return StoredPrompt(new_identifier("prompt"), name, self._clock.time())
 
-    def _with_version(self, prompt: StoredPrompt, draft: Draft, by: str) -> StoredPrompt:
-        now = self._clock.time()
-        version = StoredVersion(
-            id=new_identifier("version"),
-            prompt_id=prompt.id,
-            name=prompt.name,
-            version_number=prompt.versions[-1].version_number + 1 if prompt.versions else 1,
-            content=draft.content,
-            status="published" if draft.publish else "draft",
-            created_at=now,
-            updated_at=now,
-            prompt_type=draft.prompt_type,
-            metadata=draft.metadata,
-            tags=draft.tags,
-            promoted_at=now if draft.promote else None,
-            promoted_by=by if draft.promote else None,
-        )
-        production_id = version.id if draft.promote else prompt.production_id
-        return attrs.evolve(prompt, versions=(*prompt.versions, version), production_id=production_id)
-
-    async def publish(self, name: str, version_id: str) -> StoredVersion:
-        """Publish a draft. Idempotent.
-
-        Raises:
-            NotFoundError: the prompt or version does not exist.
-            ConflictError: the version is archived.
-        """
-        return await self._database.write(lambda: self._changed(name, version_id, "publish"))
-
-    async def promote(self, name: str, version_id: str, *, by: str = "local") -> StoredVersion:
-        """Make the version the production version; a draft is published.
-
-        Raises:
-            NotFoundError: the prompt or version does not exist.
-            ConflictError: the version is archived.
-        """
-        return await self._database.write(lambda: self._changed(name, version_id, "promote", by))
-
-    async def archive(self, name: str, version_id: str) -> StoredVersion:
-        """Archive the version; production is left empty if this was the production version.
-
-        Raises:
-            NotFoundError: the prompt or version does not exist.
-        """
-        return await self._database.write(lambda: self._changed(name, version_id, "archive"))
-
-    def _changed(
-        self, name: str, version_id: str, action: str, by: str | None = None
-    ) -> Transaction[StoredVersion]:
-        prompt = self.get_prompt(name)
-        version, now = _version_of(prompt, version_id), self._clock.time()
-        if action == "archive":
-            changed = attrs.evolve(version, status="archived", updated_at=now)
-            production_id = None if prompt.production_id == version_id else prompt.production_id
-        else:
-            if version.status == "archived":
-                raise ConflictError(
-                    f"cannot {action} version {version.version_number} of {name!r}: it is archived",
-                    http_status=409,
-                    error_code="version_archived",
-                )
-            changed = attrs.evolve(version, status="published", updated_at=now)
-            production_id = prompt.production_id
-            if action == "promote":
-                changed = attrs.evolve(changed, promoted_at=now, promoted_by=by)
-                production_id = version_id
-        versions = tuple(changed if other.id == version_id else other for other in prompt.versions)
-        return self._saving(attrs.evolve(prompt, production_id=production_id, versions=versions), changed)
-
-    def _saving(self, prompt: StoredPrompt, version: StoredVersion) -> Transaction[StoredVersion]:
-        def on_commit() -> StoredVersion:
-            self._put(prompt)
-            return version
-
-        return Transaction((prompt_row(prompt), version_row(version)), on_commit)
-
     def _put(self, prompt: StoredPrompt) -> None:
         self._by_name[prompt.name] = prompt
         self._names[prompt.id] = prompt.name
-        self._bodies.clear()
+        self._encoded.clear()
 
 
-def _body(prompt: StoredPrompt, version: StoredVersion) -> bytes:
-    document = version.document(is_production=version.id == prompt.production_id)
-    return json.dumps(document, ensure_ascii=False).encode()
+def _rows(step: LifecycleStep) -> tuple[Statement, ...]:
+    promotions = () if step.promotion is None else (promotion_row(step.promotion),)
+    return (prompt_row(step.prompt), *map(version_row, step.changed), *promotions)
 
 
-def _version_of(prompt: StoredPrompt, version_id: str) -> StoredVersion:
-    if (version := prompt.version(version_id)) is None:
-        raise _not_found("version_not_found", f"prompt {prompt.name!r} has no version {version_id!r}")
-    return version
+def _digest(draft: Draft) -> bytes:
+    return hashlib.sha256(json.dumps(attrs.astuple(draft), sort_keys=True).encode()).digest()
 
 
 def _not_found(code: str, message: str) -> NotFoundError:
     return NotFoundError(message, http_status=404, error_code=code)
-
-
-VERSION_COLUMNS = (
-    "id, prompt_id, version_number, content, status, created_at, updated_at, "
-    "prompt_type, metadata, tags, promoted_at, promoted_by"
-)
-
-
-def prompt_row(prompt: StoredPrompt) -> Statement:
-    """Return the statement that stores the prompt, new or changed, without its versions."""
-    sql = (
-        "INSERT INTO prompts (id, name, created_at, production_id) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET production_id = excluded.production_id"
-    )
-    return sql, (prompt.id, prompt.name, prompt.created_at, prompt.production_id)
-
-
-def version_row(version: StoredVersion) -> Statement:
-    """Return the statement that stores the version, new or changed."""
-    values = (
-        version.id,
-        version.prompt_id,
-        version.version_number,
-        json.dumps(version.content),
-        version.status,
-        version.created_at,
-        version.updated_at,
-        version.prompt_type,
-        None if version.metadata is None else json.dumps(version.metadata),
-        json.dumps(version.tags),
-        version.promoted_at,
-        version.promoted_by,
-    )
-    return f"REPLACE INTO versions ({VERSION_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values  # noqa: S608 - our own columns
-
-
-def read_version(row: tuple[Any, ...], name: str) -> StoredVersion:
-    """Return the version in a row of `VERSION_COLUMNS`; `name` is the name of its prompt."""
-    id, prompt_id, number, content, status, created, updated, prompt_type, metadata, tags, at, by = row
-    return StoredVersion(
-        id=id,
-        prompt_id=prompt_id,
-        name=name,
-        version_number=number,
-        content=json.loads(content),
-        status=status,
-        created_at=created,
-        updated_at=updated,
-        prompt_type=prompt_type,
-        metadata=None if metadata is None else json.loads(metadata),
-        tags=tuple(json.loads(tags)),
-        promoted_at=at,
-        promoted_by=by,
-    )

@@ -65,9 +65,58 @@ CREATE TABLE versions (
 ) WITHOUT ROWID;
 """
 
+# A version that was published beside the production version has no place in the lifecycle: one that
+# was in production before is archived, any other becomes a draft. `prompts.production_id` is unused
+# since then, because the published version is the production version.
+_LIFECYCLE = """
+ALTER TABLE api_keys ADD COLUMN replaces TEXT;
+ALTER TABLE api_keys ADD COLUMN replaced_by TEXT;
+ALTER TABLE api_keys ADD COLUMN last_used_agent TEXT;
+ALTER TABLE api_keys ADD COLUMN last_used_address TEXT;
+UPDATE api_keys SET
+    replaces = (
+        SELECT substr(reason, length('replaces ') + 1) FROM events
+        WHERE events.api_key = api_keys.api_key AND event = 'created' AND reason LIKE 'replaces %'
+        ORDER BY seq LIMIT 1
+    ),
+    replaced_by = (
+        SELECT substr(reason, length('replaced by ') + 1) FROM events
+        WHERE events.api_key = api_keys.api_key AND event = 'rotated' AND reason LIKE 'replaced by %'
+        ORDER BY seq DESC LIMIT 1
+    );
+ALTER TABLE versions ADD COLUMN created_by TEXT;
+CREATE TABLE promotions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    prompt_id TEXT NOT NULL REFERENCES prompts (id) DEFERRABLE INITIALLY DEFERRED,
+    version_id TEXT NOT NULL,
+    version_number INTEGER NOT NULL,
+    promoted_by TEXT NOT NULL,
+    promoted_at REAL NOT NULL,
+    previous_version INTEGER,
+    notes TEXT
+);
+INSERT INTO promotions (id, prompt_id, version_id, version_number, promoted_by, promoted_at, previous_version)
+SELECT 'promotion_' || lower(hex(randomblob(16))), prompt_id, id, version_number,
+    coalesce(promoted_by, 'local'), promoted_at, lag(version_number) OVER by_time
+FROM versions WHERE promoted_at IS NOT NULL
+WINDOW by_time AS (PARTITION BY prompt_id ORDER BY promoted_at, version_number)
+ORDER BY promoted_at, version_number;
+UPDATE versions SET status = CASE WHEN promoted_at IS NULL THEN 'draft' ELSE 'archived' END
+WHERE status = 'published'
+    AND id NOT IN (SELECT production_id FROM prompts WHERE production_id IS NOT NULL);
+UPDATE prompts SET production_id = NULL;
+CREATE UNIQUE INDEX one_published_version ON versions (prompt_id) WHERE status = 'published';
+CREATE TABLE prompt_files (
+    name TEXT PRIMARY KEY,
+    digest BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     _TABLES,
     f"PRAGMA application_id = {APPLICATION_ID};",
+    _LIFECYCLE,
 )
 """Step n leads from version n to n + 1. A released step never changes; a new version appends one.
 
@@ -109,6 +158,6 @@ def plan_migration(application_id: int, version: int, tables: str | None) -> str
 
 EMPTY = tuple(
     (f"DELETE FROM {table}", ())  # noqa: S608 - our own table names
-    for table in ("versions", "prompts", "api_keys", "events", "idempotency")
+    for table in ("versions", "promotions", "prompts", "api_keys", "events", "idempotency")
 )
-"""Statements that leave only the settings."""
+"""Statements that leave only the settings, and what the prompt files of the last start held."""

@@ -12,7 +12,7 @@ from scope_async._core.clock import Clock
 from scope_async.local.identifiers import digest, new_identifier, new_secret
 from scope_async.local.store.audit_log import AuditLog, event_row
 from scope_async.local.store.database import Database, Statement, Transaction
-from scope_async.local.store.key_models import KeyRecord, NewKey
+from scope_async.local.store.key_models import KeyRecord, KeyUse, NewKey
 from scope_async.local.store.keys import KeyStore, key_row
 from scope_async.local.store.prompt_models import StoredPrompt
 from scope_async.local.store.prompts import PromptStore
@@ -98,14 +98,13 @@ class Store:
         self,
         org_id: str,
         keys: Iterable[KeyRecord],
-        last_used: Mapping[str, float],
+        last_uses: Mapping[str, KeyUse],
         prompts: Iterable[StoredPrompt],
-        events: Iterable[tuple[str | None, str, str | None]] = (),
     ) -> None:
         """Replace the content in memory by what was just committed."""
         self._settings = _Settings(org_id, self._settings.signing_key)
-        self.audit_log.replace_all(last_used)
-        self.keys.replace_all(keys, events)
+        self.audit_log.replace_all(last_uses)
+        self.keys.replace_all(keys)
         self.prompts.replace_all(prompts)
 
     async def clear_all(self, first: NewKey) -> None:

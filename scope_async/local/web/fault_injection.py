@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -129,5 +128,4 @@ def _status_reply(context: RequestContext, fault: Fault) -> web.Response:
     context.code = "fault" if status < 400 else _CODES.get(status, "fault")  # noqa: PLR2004 - errors begin there
     if status == 401 and context.operation == "exchange":  # noqa: PLR2004 - an exchange refuses credentials
         context.code = "invalid_credentials"
-    body = {"code": context.code, "message": f"a fault of Local Scope: {status}"}
-    return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type=_JSON)
+    return error_reply(status, context.code, f"a fault of Local Scope: {status}", headers)

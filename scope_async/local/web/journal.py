@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from attrs import frozen
 
 from scope_async._core.clock import Clock
+from scope_async._core.futures import resolve
 from scope_async.errors import TimeoutError
 from scope_async.local.timestamps import iso
 from scope_async.local.web.request import RequestContext
@@ -22,7 +23,7 @@ KEPT = 10_000
 """Entries kept; counting goes on."""
 
 _API = ("exchange", "prompt", "keys")
-_PRIVATE = re.compile(r"(?:secret|admin)_[0-9A-Za-z]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_PRIVATE = re.compile(r"(?:secret|admin|editor|viewer)_[0-9A-Za-z]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _PATH_LIMIT = 300
 
 
@@ -82,7 +83,8 @@ class Journal:
     """Counts, records and waits for requests.
 
     The entry is added before its reply is sent, so a test that has the reply sees the entry.
-    `any` stands for `exchange`, `prompt` and `keys` together.
+    `any` stands for `exchange`, `prompt` and `keys` together. It can be read, cleared and waited for
+    from any thread and event loop.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -95,7 +97,8 @@ class Journal:
     @property
     def entries(self) -> tuple[JournalEntry, ...]:
         """The last 10,000 requests, oldest first."""
-        return tuple(map(_entry, self._lines))
+        # Copied first, in one step of the interpreter: requests may arrive on another thread.
+        return tuple(map(_entry, tuple(self._lines)))
 
     @property
     def unexpected(self) -> tuple[JournalEntry, ...]:
@@ -130,7 +133,7 @@ class Journal:
         """
         await self._wait(self._answered, operation, n, timeout)
         operations = _API if operation == "any" else (operation,)
-        return _entry(next(line for line in reversed(self._lines) if line[0] in operations))
+        return _entry(next(line for line in reversed(tuple(self._lines)) if line[0] in operations))
 
     async def wait_for_arrival(
         self,
@@ -200,10 +203,10 @@ class Journal:
             self._wake()
 
     async def _wait(self, counter: Counter[str], operation: str, n: int, limit: float) -> None:
-        if _total(counter, operation) >= n:
-            return
         waiter = _Waiter(counter, operation, n, asyncio.get_running_loop().create_future())
+        # Registered before it looks, so that no request of another thread falls between.
         self._waiters.append(waiter)
+        self._wake()
         try:
             async with asyncio.timeout(limit):
                 await waiter.reached
@@ -216,9 +219,9 @@ class Journal:
             self._waiters.remove(waiter)
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.reached.done() and _total(waiter.counter, waiter.operation) >= waiter.n:
-                waiter.reached.set_result(None)
+        for waiter in tuple(self._waiters):
+            if _total(waiter.counter, waiter.operation) >= waiter.n:
+                resolve(waiter.reached)
 
 
 def _total(counter: Counter[str], operation: str) -> int:
@@ -236,5 +239,6 @@ def _entry(line: _Line) -> JournalEntry:
 
 
 def _masked(text: str) -> str:
-    # A client may put a secret into an address by mistake.
-    return _PRIVATE.sub("(masked)", text)[:_PATH_LIMIT]
+    # A client may put a secret into an address by mistake, and bytes that are no UTF-8.
+    readable = text.encode("utf-8", "replace").decode()
+    return _PRIVATE.sub("(masked)", readable)[:_PATH_LIMIT]

@@ -12,7 +12,9 @@ from scope_async.errors import ApiError, ValidationError
 from scope_async.local.faults.registry import Faults
 from scope_async.local.web.fault_injection import FaultInjector
 from scope_async.local.web.journal import Journal
+from scope_async.local.web.listener import WaitingConnections
 from scope_async.local.web.request import ApiProblem, Handler, RequestContext, Route, error_reply
+from scope_async.local.web.request_guard import RequestGuard
 
 _LOG = logging.getLogger("scope_async.local")
 
@@ -23,9 +25,13 @@ class Router:
     A wrapper is cheaper than aiohttp middlewares: the common path has one extra call.
     """
 
-    def __init__(self, faults: Faults, journal: Journal) -> None:
+    def __init__(
+        self, faults: Faults, journal: Journal, guard: RequestGuard, waiting: WaitingConnections
+    ) -> None:
         self._faults = faults
         self._journal = journal
+        self._guard = guard
+        self._waiting = waiting
         self._fault_injector = FaultInjector(faults, journal)
 
     def add(self, app: web.Application, *routes: Route) -> None:
@@ -49,12 +55,17 @@ class Router:
 
     def _wrap(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         operation, handler = route.operation, route.handler
+        # The pages check hosts and sites themselves, and answer with a page; health says nothing.
+        is_guarded = operation not in ("page", "health")
 
         async def serve(request: web.Request) -> web.StreamResponse:
             context = RequestContext(request, operation)
+            self._waiting.discard(request.protocol)
             self._journal.arrive(context)
             try:
-                if self._faults.active:
+                if is_guarded and (problem := self._refusal(context)) is not None:
+                    response: web.StreamResponse = problem
+                elif self._faults.active:
                     response = await self._fault_injector.serve(
                         context, lambda: _run_handler(context, handler)
                     )
@@ -71,6 +82,15 @@ class Router:
 
         return serve
 
+    def _refusal(self, context: RequestContext) -> web.Response | None:
+        # Before faults and throttle see the request, so that a foreign page cannot use them up.
+        try:
+            self._guard.check(context.request)
+        except ApiProblem as refusal:
+            context.code = refusal.code
+            return error_reply(refusal.status, refusal.code, refusal.message, refusal.headers)
+        return None
+
 
 async def _run_handler(context: RequestContext, handler: Handler) -> web.StreamResponse:
     try:
@@ -80,7 +100,7 @@ async def _run_handler(context: RequestContext, handler: Handler) -> web.StreamR
         return error_reply(refusal.status, refusal.code, refusal.message, refusal.headers)
     except ValidationError as error:
         context.code = "validation_error"
-        return error_reply(422, context.code, str(error))
+        return error_reply(400, context.code, str(error))
     except ApiError as error:
         context.code = error.error_code or "internal_error"
         return error_reply(error.http_status or 500, context.code, error.message)

@@ -29,7 +29,8 @@ class Answer:
 
     @property
     def code(self) -> str:
-        assert set(self.json) == {"code", "message"}
+        assert set(self.json) == {"code", "message", "error"}
+        assert self.json["error"] == {"code": self.json["code"], "message": self.json["message"]}
         assert self.json["message"]
         return str(self.json["code"])
 

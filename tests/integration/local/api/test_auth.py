@@ -13,6 +13,8 @@ from scope_async.local import LocalScope
 from scope_async.local.api.login_throttle import PER_ADDRESS, PER_KEY, WINDOW
 from tests.integration.local.raw_client import LOGIN, SDK_TOKEN, RawClient
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.mark.parametrize("dialect", [LOGIN, SDK_TOKEN])
 async def test_exchange_returns_a_valid_token_in_both_dialects(raw_client: RawClient, dialect):
@@ -63,27 +65,29 @@ async def test_exchange_refuses_the_secret_of_another_key(raw_client: RawClient)
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"", 422, "validation_error"),
+        (b"", 400, "validation_error"),
         (b"{", 400, "invalid_json"),
         (b"[" * 100_000, 400, "invalid_json"),
         (b"\xff", 400, "invalid_json"),
-        (b"[]", 422, "validation_error"),
-        (b'{"account_id": "o", "client_id": "k"}', 422, "validation_error"),
-        (b'{"account_id": "o", "client_id": "k", "client_secret": 1}', 422, "validation_error"),
-        (b'{"account_id": "o", "client_id": "", "client_secret": "s"}', 422, "validation_error"),
-        (b'{"account_id": "o", "key_id": "k", "key_secret": "s"}', 422, "validation_error"),
+        (b"[]", 400, "validation_error"),
+        (b'{"account_id": "o", "client_id": "k"}', 400, "validation_error"),
+        (b'{"account_id": "o", "client_id": "k", "client_secret": 1}', 400, "validation_error"),
+        (b'{"account_id": "o", "client_id": "", "client_secret": "s"}', 400, "validation_error"),
+        (b'{"account_id": "o", "key_id": "k", "key_secret": "s"}', 400, "validation_error"),
         (
             b'{"account_id": "\\ud800", "client_id": "\\ud800", "client_secret": "\\ud800"}',
-            401,
-            "invalid_credentials",
+            400,
+            "invalid_json",
         ),
+        (b'{"account_id": "\xed\xa0\x80", "client_id": "k", "client_secret": "s"}', 400, "invalid_json"),
+        (b'{"account_id": NaN, "client_id": "k", "client_secret": "s"}', 400, "invalid_json"),
         (b" " * 2_000_000, 413, "body_too_large"),
     ],
 )
 async def test_exchange_refuses_a_wrong_body_in_the_documented_form(
     raw_client: RawClient, body, status, code
 ):
-    answer = await raw_client.send("POST", LOGIN[0], data=io.BytesIO(body))
+    answer = await raw_client.send("POST", LOGIN[0], data=io.BytesIO(body), headers=JSON)
     assert (answer.status, answer.code) == (status, code)
     assert answer.headers["Content-Type"].startswith("application/json")
     assert answer.headers["X-Request-ID"]

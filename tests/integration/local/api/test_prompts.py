@@ -10,7 +10,7 @@ import pytest
 
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import RawClient
+from tests.integration.local.raw_client import Answer, RawClient
 
 
 @pytest.fixture
@@ -39,45 +39,57 @@ async def test_body_has_both_spellings_and_no_bare_type(raw_client: RawClient, t
     assert "type" not in body
 
 
-async def test_production_and_latest_are_different_labels(raw_client: RawClient, token):
+async def test_production_is_the_published_version_and_latest_the_newest(raw_client: RawClient, token):
     local = raw_client.local
     one = await local.add_prompt("greeting", "one")
-    two = await local.add_prompt("greeting", "two", promote=False)
-    await local.add_prompt("greeting", "three", publish=False)
+    draft = await local.add_prompt("greeting", "two", publish=False)
     assert (await raw_client.prompt(token)).json["id"] == one.id
-    assert (await raw_client.prompt(token, "greeting/latest")).json["id"] == two.id
-    await local.promote("greeting", two.id)
-    production = (await raw_client.prompt(token)).json
-    assert (production["id"], production["is_production"]) == (two.id, True)
-    assert (await raw_client.prompt(token, f"greeting/versions/{one.id}")).json["is_production"] is False
-    newest = await local.add_prompt("greeting", "four")
-    assert (await raw_client.prompt(token)).json["id"] == newest.id
+    latest = (await raw_client.prompt(token, "greeting/latest")).json
+    assert (latest["id"], latest["status"], latest["is_production"]) == (draft.id, "draft", False)
+    await local.archive("greeting", draft.id)
+    assert (await raw_client.prompt(token, "greeting/latest")).json["status"] == "archived"
+    assert (await raw_client.prompt(token, f"greeting/versions/{draft.id}")).json["status"] == "archived"
 
 
-async def test_draft_has_no_label_until_it_is_published_or_promoted(raw_client: RawClient, token):
+async def test_prompt_with_a_draft_alone_has_no_production_version(raw_client: RawClient, token):
     draft = await raw_client.local.add_prompt("greeting", "draft", publish=False)
     assert (await raw_client.prompt(token)).code == "no_production_version"
-    assert (await raw_client.prompt(token, "greeting/latest")).code == "no_published_version"
-    assert (await raw_client.prompt(token, f"greeting/versions/{draft.id}")).json["status"] == "draft"
-    await raw_client.local.publish("greeting", draft.id)
     assert (await raw_client.prompt(token, "greeting/latest")).json["id"] == draft.id
-    assert (await raw_client.prompt(token)).status == 404
-    another = await raw_client.local.add_prompt("greeting", "draft", publish=False)
-    await raw_client.local.promote("greeting", another.id)
-    assert (await raw_client.prompt(token)).json["status"] == "published"
+    await raw_client.local.promote("greeting", draft.id)
+    assert (await raw_client.prompt(token)).json["id"] == draft.id
 
 
-async def test_archive_takes_a_version_out_of_production(raw_client: RawClient, token):
-    one = await raw_client.local.add_prompt("greeting", "one")
-    two = await raw_client.local.add_prompt("greeting", "two")
-    await raw_client.local.archive("greeting", two.id)
-    assert (await raw_client.prompt(token)).code == "no_production_version"
-    assert (await raw_client.prompt(token, "greeting/latest")).json["id"] == one.id
-    assert (await raw_client.prompt(token, f"greeting/versions/{two.id}")).json["status"] == "archived"
-    with pytest.raises(ConflictError, match="archived"):
-        await raw_client.local.promote("greeting", two.id)
-    with pytest.raises(ConflictError, match="archived"):
-        await raw_client.local.publish("greeting", two.id)
+async def test_version_has_an_etag_that_changes_with_it(raw_client: RawClient, token):
+    local = raw_client.local
+    draft = await local.add_prompt("greeting", "draft", publish=False)
+    path = f"/api/v1/prompts/greeting/versions/{draft.id}"
+
+    async def send(etag: str) -> Answer:
+        return await raw_client.send("GET", path, token=token, headers={"If-None-Match": etag})
+
+    first = await raw_client.send("GET", path, token=token)
+    etag = first.headers["ETag"]
+    unchanged = await send(etag)
+    assert (unchanged.status, unchanged.body, unchanged.headers["ETag"]) == (304, b"", etag)
+    assert unchanged.headers["X-Request-ID"]
+    assert local.journal.entries[-1].status == 304
+    assert (await send("*")).status == 304
+    assert (await send(f'"other", W/{etag}')).status == 304
+    await local.edit("greeting", draft.id, "edited")
+    changed = await send(etag)
+    assert (changed.status, changed.json["content"]) == (200, "edited")
+    assert changed.headers["ETag"] != etag
+
+
+async def test_refused_request_is_never_a_304(raw_client: RawClient, token):
+    for path, expected in (("greeting/production", 404), ("greeting/production", 401)):
+        answer = await raw_client.send(
+            "GET",
+            f"/api/v1/prompts/{path}",
+            token=token if expected == 404 else "nonsense",
+            headers={"If-None-Match": "*"},
+        )
+        assert answer.status == expected
 
 
 async def test_404_has_a_code_that_says_what_is_missing(raw_client: RawClient, token):
@@ -94,7 +106,7 @@ async def test_404_has_a_code_that_says_what_is_missing(raw_client: RawClient, t
     }.items():
         answer = await raw_client.prompt(token, path)
         assert (answer.status, answer.code) == (404, code), path
-    for call in (raw_client.local.promote, raw_client.local.archive, raw_client.local.publish):
+    for call in (raw_client.local.promote, raw_client.local.archive, raw_client.local.unarchive):
         with pytest.raises(NotFoundError):
             await call("nope", "x")
         with pytest.raises(NotFoundError):
@@ -117,7 +129,7 @@ async def test_prompt_name_is_one_path_segment_with_any_characters(raw_client: R
 
 async def test_prompt_name_that_is_too_long_is_refused(raw_client: RawClient, token):
     answer = await raw_client.prompt(token, "x" * 256 + "/production")
-    assert (answer.status, answer.code) == (422, "validation_error")
+    assert (answer.status, answer.code) == (400, "validation_error")
 
 
 async def test_chat_prompt_keeps_its_messages_and_finds_their_variables(raw_client: RawClient, token):
@@ -189,4 +201,9 @@ async def test_token_with_a_foreign_signature_is_refused(raw_client: RawClient):
         assert (await raw_client.prompt(await signed_out.token())).code == "invalid_token"
     head, payload, _ = (await raw_client.token()).split(".")
     assert (await raw_client.prompt(f"{head}.{payload}.")).code == "invalid_token"
-    assert (await raw_client.prompt(raw_client.local.admin_token)).code == "invalid_token"
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "admin"])
+async def test_every_role_reads_prompts(raw_client: RawClient, role):
+    await raw_client.local.add_prompt("greeting", "x")
+    assert (await raw_client.prompt(getattr(raw_client.local, f"{role}_token"))).status == 200

@@ -1,0 +1,28 @@
+"""Futures that another thread may resolve."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+
+def resolve(future: asyncio.Future[None]) -> None:
+    """Resolve `future` unless it is done: at once on its own event loop, soon from anywhere else.
+
+    A loop that has ended has no one who waits.
+    """
+    loop = future.get_loop()
+    if loop is running_loop():
+        if not future.done():
+            future.set_result(None)
+        return
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(resolve, future)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
