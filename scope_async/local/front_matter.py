@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -75,10 +75,10 @@ class _Converter:
         if isinstance(value, date):  # and datetime
             return value.isoformat()
         if isinstance(value, dict):
-            items = cast("dict[Any, Any]", value).items()
+            items = value.items()
             return {_key(key): self.value(item) for key, item in items}
         if isinstance(value, list):
-            return [self.value(item) for item in cast("list[Any]", value)]
+            return [self.value(item) for item in value]
         raise ValueError(f"{type(value).__name__} has no form in JSON")
 
 

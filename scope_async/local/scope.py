@@ -12,9 +12,9 @@ from scope_async._core.clock import FakeClock
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
 from scope_async.local.faults.registry import Faults
-from scope_async.local.loop_thread import LoopThread
 from scope_async.local.prompt_files import LoadedPrompts
 from scope_async.local.server import LocalServer
+from scope_async.local.server_thread import ServerThread
 from scope_async.local.store.key_models import (
     KeyRecord,
     check_environment,
@@ -180,7 +180,7 @@ class ThreadedLocalScope:
 
     def __init__(self, local: LocalScope) -> None:
         self.local = local
-        self.thread = LoopThread("scope-async local")
+        self.thread = ServerThread("scope-async local")
         self.clock: FakeClock = local.clock
         self.faults: Faults = local.faults
         self.journal = ThreadedJournal(local.journal, self.thread)
@@ -258,7 +258,7 @@ class ThreadedLocalScope:
 class ThreadedJournal:
     """The journal of a `ThreadedLocalScope`: waiting for requests needs no event loop."""
 
-    def __init__(self, journal: Journal, thread: LoopThread) -> None:
+    def __init__(self, journal: Journal, thread: ServerThread) -> None:
         self._journal = journal
         self._thread = thread
         self.count = journal.count

@@ -18,8 +18,8 @@ from scope_async.errors import MissingVariableError, ValidationError
 from scope_async.http.messages import api_root
 from scope_async.prompts.cache.snapshot_file import locked_folder, replace_file
 from scope_async.prompts.cache.snapshot_format import (
-    Binding,
     RecordId,
+    SnapshotBinding,
     SnapshotRecord,
     document_of,
     format_records,
@@ -90,12 +90,12 @@ def pull(
     A service with this file can start while Scope is down.
     """
 
-    async def fetch() -> tuple[dict[str, PromptVersion], Binding]:
+    async def fetch() -> tuple[dict[str, PromptVersion], SnapshotBinding]:
         async with ScopeClient.from_env() as scope:
             found = await scope.get_prompt_versions(names)
             organization = scope.tokens.organization or ""
             service = api_root(scope.config.base_url, scope.config.api_version)
-            return found, Binding(service, organization, scope.config.environment)
+            return found, SnapshotBinding(service, organization, scope.config.environment)
 
     found, binding = run(fetch())
     now = time.time()

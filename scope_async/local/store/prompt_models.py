@@ -84,7 +84,7 @@ def _names_in(message: Mapping[str, Any]) -> list[str]:
     if message.get("type") == "placeholder" and isinstance(message.get("name"), str):
         return [message["name"]]
     texts: list[Any] = (
-        [part.get("text") for part in cast("list[Any]", content) if isinstance(part, dict)]
+        [part.get("text") for part in content if isinstance(part, dict)]
         if isinstance(content, list)
         else [content]
     )

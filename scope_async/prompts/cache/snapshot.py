@@ -17,9 +17,9 @@ from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.messages import api_root
 from scope_async.prompts.cache.snapshot_format import (
-    Binding,
     RecordId,
     Records,
+    SnapshotBinding,
     SnapshotEntry,
     SnapshotRecord,
     document_of,
@@ -65,8 +65,8 @@ class PromptSnapshot:
         self._store = SnapshotStore(
             Path(path), max_entries=config.cache_max_entries, max_bytes=config.cache_max_bytes, now=clock.time
         )
-        self._loads: SingleFlight[Binding, None] = SingleFlight(background)
-        self._loaded: Binding | None = None
+        self._loads: SingleFlight[SnapshotBinding, None] = SingleFlight(background)
+        self._loaded: SnapshotBinding | None = None
         self._records: Records = {}
         self._entries: dict[RecordId, SnapshotEntry | None] = {}
         self._changes: dict[RecordId, SnapshotRecord] = {}
@@ -126,12 +126,14 @@ class PromptSnapshot:
             while self._changes and await self._write():
                 pass
 
-    def _binding(self) -> Binding | None:
+    def _binding(self) -> SnapshotBinding | None:
         organization = self._organization()
         if organization is None:
             return None
         config = self._config
-        return Binding(api_root(config.base_url, config.api_version), organization, config.environment)
+        return SnapshotBinding(
+            api_root(config.base_url, config.api_version), organization, config.environment
+        )
 
     def _read(self, id: RecordId) -> SnapshotEntry | None:
         record = self._records.get(id)

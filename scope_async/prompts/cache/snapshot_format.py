@@ -35,7 +35,7 @@ TOMBSTONE_TTL = 3600.0
 """Seconds for which the file remembers that a prompt is gone, so that no other process brings it back."""
 
 
-class Binding(NamedTuple):
+class SnapshotBinding(NamedTuple):
     """Whose prompts they are: an entry is never served to another service, organization or environment."""
 
     service: str
@@ -46,13 +46,13 @@ class Binding(NamedTuple):
 class RecordId(NamedTuple):
     """What an entry of the file is about."""
 
-    binding: Binding
+    binding: SnapshotBinding
     name: str
     by: str
     wanted: str
 
     @classmethod
-    def of(cls, binding: Binding, ref: PromptRef) -> RecordId:
+    def of(cls, binding: SnapshotBinding, ref: PromptRef) -> RecordId:
         """Return the id of what `ref` names."""
         return cls(binding, ref.name, "version" if ref.is_by_id else "label", ref.selector)
 
@@ -103,7 +103,7 @@ def merge_records(records: Records, changes: Mapping[RecordId, SnapshotRecord]) 
 def trim_records(records: Records, *, max_entries: int, max_bytes: int, now: float) -> Records:
     """Return the newest records, within the limits for each binding, and without old tombstones."""
     kept: Records = {}
-    room: dict[Binding, tuple[int, int]] = {}
+    room: dict[SnapshotBinding, tuple[int, int]] = {}
     for id, record in reversed(records.items()):
         if record.document is None:
             if now - record.stored_at < TOMBSTONE_TTL:
@@ -123,7 +123,7 @@ def format_records(records: Records) -> bytes:
     return _HEAD + b', "prompts": [\n' + lines + b"\n]}\n"
 
 
-def parse_records(content: bytes, *, adopt: Binding, now: float, report: ReportProblem) -> Records:
+def parse_records(content: bytes, *, adopt: SnapshotBinding, now: float, report: ReportProblem) -> Records:
     """Return the entries of a file; `report` is told of those that cannot be read, and they are left out.
 
     `adopt` is whose the entries of version 1 are. None is newer than `now`: a wall clock that was
@@ -188,8 +188,8 @@ def _integer(digits: str) -> int | float:
         return float(digits)
 
 
-def _read_item(item: Any, adopt: Binding | None, now: float) -> tuple[RecordId, SnapshotRecord]:
-    binding = adopt or Binding(*(_text(item[field]) for field in Binding._fields))
+def _read_item(item: Any, adopt: SnapshotBinding | None, now: float) -> tuple[RecordId, SnapshotRecord]:
+    binding = adopt or SnapshotBinding(*(_text(item[field]) for field in SnapshotBinding._fields))
     by, wanted = item["by"], item["wanted"]
     ref = PromptRef.of(item["name"], **{{"label": "label", "version": "version"}[by]: wanted})
     stored_at = float(item["stored_at"])

@@ -18,9 +18,9 @@ from scope_async.prompts.cache.snapshot_file import (
     signature_of,
 )
 from scope_async.prompts.cache.snapshot_format import (
-    Binding,
     RecordId,
     Records,
+    SnapshotBinding,
     SnapshotRecord,
     format_records,
     merge_records,
@@ -53,7 +53,7 @@ class SnapshotStore:
         self._state = _FileState()
         self._warned: set[str] = set()
 
-    def read(self, adopt: Binding) -> Records:
+    def read(self, adopt: SnapshotBinding) -> Records:
         """Return the records in the file, those of version 1 as records of `adopt`.
 
         A file that is no snapshot is moved aside.
@@ -72,7 +72,7 @@ class SnapshotStore:
                 return {}
         return self._state.records
 
-    def write(self, changes: Mapping[RecordId, SnapshotRecord], adopt: Binding) -> Records | None:
+    def write(self, changes: Mapping[RecordId, SnapshotRecord], adopt: SnapshotBinding) -> Records | None:
         """Return what the file has now that the changes are in it; None if it cannot be written.
 
         A change that says what the file says already writes nothing.
@@ -98,7 +98,7 @@ class SnapshotStore:
         self._state = _FileState(signature, records)
         return records
 
-    def _look_or_move_aside(self, adopt: Binding) -> _FileState:
+    def _look_or_move_aside(self, adopt: SnapshotBinding) -> _FileState:
         try:
             return self._look(adopt)
         except ValueError as error:
@@ -114,7 +114,7 @@ class SnapshotStore:
             )
             return _FileState()
 
-    def _look(self, adopt: Binding) -> _FileState:
+    def _look(self, adopt: SnapshotBinding) -> _FileState:
         """Return the state of the file, read again only if it was replaced.
 
         Raises:

@@ -17,8 +17,8 @@ from scope_async.prompts.cache import snapshot as snapshot_module
 from scope_async.prompts.cache import snapshot_store
 from scope_async.prompts.cache.snapshot import WRITE_INTERVAL
 from scope_async.prompts.cache.snapshot_format import (
-    Binding,
     RecordId,
+    SnapshotBinding,
     SnapshotRecord,
     parse_records,
     read_entry,
@@ -36,7 +36,7 @@ def path(tmp_path):
     return tmp_path / "state" / "prompts.json"
 
 
-MINE = Binding("http://localhost:1/api/v1", "org_1", "production")
+MINE = SnapshotBinding("http://localhost:1/api/v1", "org_1", "production")
 
 
 async def read(path, binding=MINE):
@@ -360,7 +360,7 @@ async def test_entry_is_served_to_its_own_service_organization_and_environment_a
             await other.get("p")
         other.transport.failure, other.transport.number = None, 2
         await other.get("p", cache=False)
-    theirs = Binding(f"{other.config.base_url}/api/v1", organization, other.config.environment)
+    theirs = SnapshotBinding(f"{other.config.base_url}/api/v1", organization, other.config.environment)
     for binding, number in [(MINE, 1), (theirs, 2)]:
         assert [version.version_number for version in (await read(path, binding)).values()] == [number]
 

@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def make_socket(path: Path) -> None:
         listening.bind(path.name)
 
 
-KINDS = {"FIFO": make_fifo, "socket": make_socket, "folder": Path.mkdir}
+KINDS: dict[str, Callable[[Path], object]] = {"FIFO": make_fifo, "socket": make_socket, "folder": Path.mkdir}
 
 
 @pytest.mark.parametrize("kind", KINDS)

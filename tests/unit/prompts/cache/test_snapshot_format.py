@@ -9,9 +9,9 @@ from scope_async.errors import ServerError
 from scope_async.prompts.cache.snapshot_format import (
     FORMAT,
     TOMBSTONE_TTL,
-    Binding,
     RecordId,
     Records,
+    SnapshotBinding,
     SnapshotRecord,
     document_of,
     format_records,
@@ -25,14 +25,14 @@ from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 
 NOW = 1_700_000_100.0
-MINE = Binding("https://scope.test", "org_1", "production")
-THEIRS = Binding("https://scope.test", "org_2", "production")
+MINE = SnapshotBinding("https://scope.test", "org_1", "production")
+THEIRS = SnapshotBinding("https://scope.test", "org_2", "production")
 DOCUMENT = {"version_id": "v1", "version": 1, "name": "p", "content": "Hi {{x}}", "status": "published"}
 RECORD = SnapshotRecord(1_700_000_000.5, json.dumps(DOCUMENT).encode(), Validator('W/"1"', "key_1"))
 
 
 def id_of(
-    name: str = "p", label: str | None = None, version: str | None = None, binding: Binding = MINE
+    name: str = "p", label: str | None = None, version: str | None = None, binding: SnapshotBinding = MINE
 ) -> RecordId:
     return RecordId.of(binding, PromptRef.of(name, label, version))
 

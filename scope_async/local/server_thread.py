@@ -13,7 +13,7 @@ from scope_async._core.futures import running_loop
 T = TypeVar("T")
 
 
-class LoopThread:
+class ServerThread:
     """Runs coroutines on an event loop in a daemon thread, until `close`."""
 
     def __init__(self, name: str) -> None:
