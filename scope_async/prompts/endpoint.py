@@ -77,13 +77,16 @@ class PromptEndpoint:
         def read(reply: Reply) -> FetchedVersion:
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(reply, known, tokens)
+            etag = reply.headers.get(ETAG)
+            validator = None if etag is None else self._validator_of(reply, etag)
             if known is not None and reply.status == HTTPStatus.OK and raw_json(known.version) == reply.body:
-                return FetchedVersion(_current(known.version), self._validator_of(reply))
+                return FetchedVersion(_current(known.version), validator)
             if reply.status == HTTPStatus.NOT_FOUND and ref.is_production:
                 raise _no_production(ref.name, read_error(reply))
             version = read_prompt_version(reply, name=ref.name, unknown_variables=self._unknown_variables)
-            _check_answer(ref, version, reply)
-            return FetchedVersion(version, self._validator_of(reply))
+            if version.name != ref.name or ref.is_by_id:
+                _check_answer(ref, version, reply)
+            return FetchedVersion(version, validator)
 
         return self._transport.call(
             request,
@@ -93,15 +96,14 @@ class PromptEndpoint:
             on_attempt_failed=on_attempt_failed,
         )
 
-    def _validator_of(self, reply: Reply) -> Validator | None:
-        """Return what makes the next request conditional; None without an `ETag`."""
-        etag = reply.headers.get(ETAG)
+    def _validator_of(self, reply: Reply, etag: str) -> Validator | None:
+        """Return what makes the next request conditional; None if the reply's `ETag` cannot."""
         if not is_entity_tag(etag):
             return None
         token = self._token_provider.peek()
         if token is None or token.authorization != reply.sent.get(AUTHORIZATION):
             return None  # renewed meanwhile, perhaps for another API key
-        return Validator(str(etag), token.api_key)
+        return Validator(etag, token.api_key)
 
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.

@@ -108,10 +108,10 @@ class PromptCache:
             return previous
         version = fetched.version
         unchanged = previous is not None and previous.version is version
-        size = previous.size if previous is not None and unchanged else size_of(version)
         self._remove(key)
         if stored_at - self._swept_at >= _SWEEP_INTERVAL:
             self._sweep(stored_at)
+        size = previous.size if previous is not None and unchanged else size_of(version)
         if size <= self._max_bytes:
             self._entries[key] = CacheEntry(
                 version, stored_at, ttl, sequence, stored_at + ttl, validator=fetched.validator, size=size
