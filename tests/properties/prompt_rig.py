@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import attrs
@@ -24,6 +25,10 @@ TTL, REVALIDATE, IF_ERROR, STALE_TIMEOUT = 100.0, 20.0, 500.0, 2.0
 NAMES = ("a", "b", "c")
 
 
+bypassing: ContextVar[bool] = ContextVar("bypassing", default=False)
+"""True in a reader that neither reads nor stores, whose answer the cache never hears of."""
+
+
 @attrs.define(eq=False)
 class HeldRequest:
     """A request that waits for its answer; what the service had when it came is in `number`."""
@@ -36,6 +41,7 @@ class HeldRequest:
     asked_at: float
     order: int
     answered: asyncio.Future[Any]
+    is_stored: bool
 
 
 class HoldingTransport:
@@ -66,6 +72,7 @@ class HoldingTransport:
             self._rig.clock.monotonic(),
             self._rig.next_order(),
             asyncio.get_running_loop().create_future(),
+            not bypassing.get(),
         )
         condition = request.headers.get("If-None-Match")
         assert condition is None or f"-{token.api_key}-" in condition, "an ETag of another API key was sent"
@@ -164,6 +171,7 @@ class PromptRig:
         arguments = {"fallback": fallback, **options}
 
         async def get() -> PromptVersion:
+            bypassing.set(options.get("cache_ttl") == 0)
             plain = not options
             return (plain and self.api.peek(name)) or await self.api.fetch(name, **arguments)
 
@@ -191,10 +199,11 @@ class PromptRig:
             status, body = 304, b""
         self.reply(held, status, body, etag)
         latest = self.known.get(held.name)
-        if latest is None or latest[0] < held.order:
+        if held.is_stored and (latest is None or latest[0] < held.order):
             self.known[held.name] = held.order, held.number
 
-    def reply(self, held: HeldRequest, status: int, body: bytes, etag: str = "") -> None:
+    def reply(self, held: HeldRequest, status: int, body: bytes, etag: str = "") -> bool:
+        """Answer a request; return False if the client took the reply for an error."""
         headers = CIMultiDict({"ETag": etag} if etag else {})
         reply = Reply(status=status, headers=headers, body=body, sent=dict(held.request.headers))
         try:
@@ -204,7 +213,9 @@ class PromptRig:
             held.answered.set_exception(error)
         else:
             held.answered.set_result(result)
+        accepted = held.answered.exception() is None
         self.run()
+        return accepted
 
     def document(self, name: str, number: int) -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 
@@ -60,13 +61,33 @@ class PromptCacheMachine(PromptRig, RuleBasedStateMachine):
         """Answer any of the requests, also one that others have overtaken."""
         self.answer(data.draw(st.sampled_from(self.transport.held)))
 
+    @rule(name=names, gone=st.booleans())
+    def answer_two_in_reverse(self, name: str, gone: bool) -> None:
+        """The later of two requests is answered first, with what has changed between them."""
+        self.read(name, cache=False)
+        self.change(name, gone)
+        self.read(name, cache=False)
+        for held in reversed([held for held in self.transport.held if held.name == name]):
+            self.answer(held)
+
+    @rule(name=names, rotate=st.booleans())
+    def revalidate(self, name: str, rotate: bool) -> None:
+        """Ask again for a copy that is old, with the same API key or another one."""
+        self.read(name)
+        for held in [held for held in self.transport.held if held.name == name]:
+            self.answer(held)
+        self.advance(TTL + REVALIDATE + 1)
+        if rotate:
+            self.rotate_the_key("key_2" if self.tokens.api_key == "key_1" else "key_1")
+        self.read(name)
+
     @precondition(lambda self: self.transport.held)
     @rule(data=st.data(), status=st.sampled_from([503, 502, 429, 304]))
     def fail_one(self, data: st.DataObject, status: int) -> None:
         held = data.draw(st.sampled_from(self.transport.held))
         if status == 304 and "If-None-Match" in held.request.headers:
             status = 503
-        self.reply(held, status, b'{"message": "down"}')
+        assert not self.reply(held, status, b'{"message": "down"}')
 
     @precondition(lambda self: self.transport.held)
     @rule(data=st.data())
@@ -81,7 +102,7 @@ class PromptCacheMachine(PromptRig, RuleBasedStateMachine):
     def answer_another_question(self, data: st.DataObject) -> None:
         held = data.draw(st.sampled_from(self.transport.held))
         other = next(name for name in NAMES if name != held.name)
-        self.reply(held, 200, str(self.document(other, 99)).replace("'", '"').encode())
+        assert not self.reply(held, 200, json.dumps(self.document(other, 99)).encode())
 
     @precondition(lambda self: self.readers)
     @rule(data=st.data())
