@@ -13,6 +13,14 @@ from scope_async.errors import ConfigurationError
 
 
 @attrs.frozen(kw_only=True)
+class KeyUser:
+    """Who used a key last: the `User-Agent` and the address of the request, as far as they are known."""
+
+    user_agent: str | None = None
+    address: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class ApiKey:
     """A key without its secret.
 
@@ -21,7 +29,10 @@ class ApiKey:
         environment: `development`, `staging` or `production`.
         status: `active`, `revoked` or `expired`, at the time of the answer.
         last_used_at: when it last authenticated; None when it never did.
+        last_used_by: who that was.
         expires_at: None for a key that does not expire.
+        replaces: the key that a rotation replaced by this one.
+        replaced_by: the newest key that a rotation made of this one.
     """
 
     api_key: str
@@ -34,6 +45,9 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     revoked_reason: str | None = None
+    replaces: str | None = None
+    replaced_by: str | None = None
+    last_used_by: KeyUser | None = None
 
     @property
     def is_active(self) -> bool:
@@ -56,16 +70,22 @@ class NewApiKey(ApiKey):
     Attributes:
         api_secret: store it now; neither `repr` nor `str` shows it.
         org_id: None when the service did not say whose key it is.
+        replaced_key: after a rotation the key before it, as it is now.
     """
 
     api_secret: str = attrs.field(repr=False)
     org_id: str | None = None
+    replaced_key: ApiKey | None = None
 
     @classmethod
     def from_fields(cls, data: Mapping[str, Any]) -> Self:
         """See `ApiKey.from_fields`."""
+        replaced_key = _maybe_object(data, "replaced_key")
         return cls(
-            **_key_fields(data), api_secret=_text(data, "api_secret"), org_id=_maybe_text(data, "org_id")
+            **_key_fields(data),
+            api_secret=_text(data, "api_secret"),
+            org_id=_maybe_text(data, "org_id"),
+            replaced_key=None if replaced_key is None else ApiKey.from_fields(replaced_key),
         )
 
     def credentials(self, org_id: str | None = None) -> ApiKeyCredentials:
@@ -126,10 +146,28 @@ def _key_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("created_at is missing")
     return {
         **{name: _text(data, name) for name in ("api_key", "name", "environment", "status")},
-        **{name: _maybe_text(data, name) for name in ("created_by", "revoked_reason")},
+        **{
+            name: _maybe_text(data, name)
+            for name in ("created_by", "revoked_reason", "replaces", "replaced_by")
+        },
+        "last_used_by": _user(data),
         **{name: _instant(data, name) for name in ("last_used_at", "expires_at", "revoked_at")},
         "created_at": created_at,
     }
+
+
+def _user(data: Mapping[str, Any]) -> KeyUser | None:
+    user = _maybe_object(data, "last_used_by")
+    if user is None:
+        return None
+    return KeyUser(user_agent=_maybe_text(user, "user_agent"), address=_maybe_text(user, "address"))
+
+
+def _maybe_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    value = data.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{name} is not an object")
+    return value
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -32,8 +32,9 @@ class RequestGuard:
             ApiProblem: 403 for another site, 415 for another media type, 421 for another host.
         """
         headers = request.headers
-        header = headers.get("Host", "")
-        if not self.is_own_host(header, arrived_at=_address_of(request)):
+        header = headers.get("Host")
+        # Every browser sends the header; HTTP/1.0 has none.
+        if header is not None and not self.is_own_host(header, arrived_at=_address_of(request)):
             # RFC 9110, 15.5.20.
             raise ApiProblem(
                 421,
@@ -41,7 +42,7 @@ class RequestGuard:
                 "this server does not answer to that host name: give it as --host or --public-url",
             )
         site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
-        if (site is not None and site not in _OWN_SITES) or not self._is_own_origin(origin, header):
+        if (site is not None and site not in _OWN_SITES) or not self._is_own_origin(origin, header or ""):
             raise ApiProblem(403, "cross_site_request", "a page of another site cannot use this API")
         if request.body_exists and request.content_type != _JSON:
             # What an HTML form can send without asking first (CORS) is none of these.

@@ -36,7 +36,7 @@ async def raw(local: LocalScope, request: str) -> tuple[bytes, type[Exception] |
 
 
 def get(token: str, path: str = "greeting/production") -> str:
-    return f"GET /api/v1/prompts/{path} HTTP/1.1\nHost: x\nAuthorization: Bearer {token}\n\n"
+    return f"GET /api/v1/prompts/{path} HTTP/1.1\nHost: localhost\nAuthorization: Bearer {token}\n\n"
 
 
 async def test_status_hits_the_next_requests_of_its_operation_only(raw_client: RawClient, token):
