@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from aiohttp import web
@@ -37,10 +38,12 @@ _HEADERS = {
 class PageAccess:
     """Checks the host, the session and the form token of every page request; signs in and out."""
 
-    def __init__(self, authenticator: Authenticator, clock: Clock, renderer: Renderer, host: str) -> None:
+    def __init__(
+        self, authenticator: Authenticator, clock: Clock, renderer: Renderer, hosts: Collection[str]
+    ) -> None:
         self._authenticator = authenticator
         self._renderer = renderer
-        self._host = host
+        self._hosts = hosts
         self._sessions = Sessions(clock)
 
     def public(self, page: Page) -> Handler:
@@ -85,7 +88,7 @@ class PageAccess:
 
     def _check_host(self, request: PageRequest) -> None:
         header = request.http.headers.get("Host", "")
-        if not is_own_host(header, configured=self._host, arrived_at=request.arrived_at[0]):
+        if not is_own_host(header, configured=self._hosts, arrived_at=request.arrived_at[0]):
             # RFC 9110, 15.5.20.
             raise ApiProblem(421, "misdirected_request", "This page is not served under that host name.")
 
@@ -145,16 +148,16 @@ class PageAccess:
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z._-]+))(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 
-def is_own_host(header: str, *, configured: str, arrived_at: str) -> bool:
+def is_own_host(header: str, *, configured: Collection[str], arrived_at: str) -> bool:
     """Return True if this `Host` header names Local Scope.
 
     A defence against DNS rebinding: a foreign page can make its own name resolve to this machine,
     while the browser still sends that name. Accepted are loopback names and addresses, the
-    `configured` host and the address the connection `arrived_at`. The port is ignored: tunnels
+    `configured` hosts and the address the connection `arrived_at`. The port is ignored: tunnels
     change it, and rebinding works with any port.
     """
     match = _HOST.fullmatch(header)
     if match is None:
         return False
     name = (match[1] or match[2]).lower().removesuffix(".")
-    return is_loopback(name) or name in {configured.lower(), arrived_at.lower()} - {""}
+    return is_loopback(name) or name in {*map(str.lower, configured), arrived_at.lower()} - {""}

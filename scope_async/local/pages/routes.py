@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aiohttp import web
 
 from scope_async.local.pages.access import KEYS, SIGN_IN, PageAccess
@@ -24,9 +26,9 @@ def settings_link(url: str, admin_token: str) -> str:
 class PageRoutes:
     """Settings > API Keys, sign-in and sign-out, and static files."""
 
-    def __init__(self, store: Store, authenticator: Authenticator, host: str) -> None:
+    def __init__(self, store: Store, authenticator: Authenticator, hosts: Collection[str]) -> None:
         self._renderer = Renderer()
-        self._access = PageAccess(authenticator, store.clock, self._renderer, host)
+        self._access = PageAccess(authenticator, store.clock, self._renderer, hosts)
         self._keys = KeyPages(store, self._access)
 
     def routes(self) -> tuple[Route, ...]:
