@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_created_key_is_named_when_its_secret_cannot_be_shown(local, broken, as_
 
 
 def test_created_key_is_shown_when_stderr_is_full(local):
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         printed = subprocess.run(
             [*COMMAND, "keys", "create", "quiet"],
             stdout=subprocess.PIPE,
