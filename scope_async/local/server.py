@@ -14,10 +14,10 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.app import build_app
-from scope_async.local.options import check_admin_token, check_public_url
 from scope_async.local.export import StateTransfer
 from scope_async.local.faults.registry import Faults
 from scope_async.local.identifiers import new_secret
+from scope_async.local.options import check_admin_token, check_public_url
 from scope_async.local.pages.routes import settings_link
 from scope_async.local.prompt_files import LoadedPrompts, Prompts, load_prompts
 from scope_async.local.store.key_models import NewKey

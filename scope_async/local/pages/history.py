@@ -24,7 +24,6 @@ class Event:
     address: str | None
     reason: str | None
     count: int
-    user_agent: str | None
 
 
 @frozen
@@ -55,5 +54,4 @@ def _event(event: Mapping[str, Any], now: float) -> Event:
         event["address"],
         event["reason"],
         event["count"],
-        event.get("user_agent"),
     )

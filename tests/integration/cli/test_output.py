@@ -123,6 +123,7 @@ def test_list_on_a_terminal_breaks_no_key(local, columns):
             if not read:
                 break
         assert process.wait(timeout=20) == 0
+        assert process.stderr is not None
         process.stderr.close()
     finally:
         os.close(keyboard)
