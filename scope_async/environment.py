@@ -22,6 +22,10 @@ OPTION_VARIABLES = {
 LOG_VARIABLE = "SCOPE_LOG"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
+ALLOW_INSECURE_VARIABLE = "SCOPE_ALLOW_INSECURE"
+LOCAL_ADMIN_TOKEN_VARIABLE = "SCOPE_LOCAL_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
+LOCAL_CREDENTIALS_VARIABLE = "SCOPE_LOCAL_CREDENTIALS"
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 class Environment:
@@ -64,6 +68,13 @@ class Environment:
             self._problems.append(f"{name} must be a number of seconds, got {value!r}")
             return None
 
+    def allow_insecure(self) -> bool:
+        """Return True if plain `http://` to other machines is allowed."""
+        value = (self.text(ALLOW_INSECURE_VARIABLE) or "0").lower()
+        if value not in _FLAGS:
+            self._problems.append(f"{ALLOW_INSECURE_VARIABLE} must be 1 or 0, got {value!r}")
+        return _FLAGS.get(value, False)
+
     def log_level(self) -> str | None:
         """Return the level in `SCOPE_LOG`, in small letters; None when it is not set."""
         value = self.text(LOG_VARIABLE)
@@ -92,6 +103,8 @@ class Environment:
                 value = self.required(variable)
             if value not in (None, ""):
                 found[option] = value
+        if "allow_insecure" not in set(explicit) and self.allow_insecure():
+            found["allow_insecure"] = True
         return found
 
     def check(self) -> None:

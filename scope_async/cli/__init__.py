@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from importlib.util import find_spec
 
@@ -10,7 +12,7 @@ _LOCAL_COMMANDS = frozenset({"serve", "demo"})
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 the service refused, 2 wrong use.
+    """Run the command line and exit: 0 done, 1 refused or not answered, 2 wrong use, 3 findings of an audit.
 
     If an extra is missing, one line says how to install it.
     """
@@ -24,4 +26,14 @@ def main() -> None:
         sys.exit(2)
     from scope_async.cli.app import app  # noqa: PLC0415 - needs the extra
 
-    app()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # The interpreter flushes stdout once more at its end, and would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"scope-async: {error}\n")
+        sys.exit(1)

@@ -10,6 +10,7 @@ import typer
 from scope_async._version import __version__
 from scope_async.cli.commands import doctor, keys, keys_audit, prompt, serve, token
 from scope_async.cli.demo import command as demo
+from scope_async.cli.output import escape_unencodable
 
 app = typer.Typer(
     name="scope-async",
@@ -38,6 +39,7 @@ Version = Annotated[
 @app.callback()
 def options(*, verbose: Verbose = False, version: Version = False) -> None:  # noqa: ARG001 - its callback acts
     """Prompts, tokens and API keys of the Scope platform, from the shell."""
+    escape_unencodable()
     if verbose:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
         logging.getLogger("scope_async").setLevel(logging.DEBUG)

@@ -25,14 +25,32 @@ def read_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]] if match[2] else 0.0
 
 
+def read_duration_within(text: str, least: float, most: float) -> float:
+    """Return the duration in seconds.
+
+    Raises:
+        typer.BadParameter: `text` is not a duration from `least` to `most` seconds.
+    """
+    seconds = read_duration(text)
+    if not least <= seconds <= most:
+        raise typer.BadParameter(f"{text!r} is outside {about(least)} to {about(most)}")
+    return seconds
+
+
 def about(seconds: float) -> str:
-    """Return `seconds`, cut to the largest unit that fits."""
+    """Return a length of time, cut to the largest unit that fits; the sign is left out."""
     for unit in ("d", "h", "m"):
         if abs(seconds) >= _UNITS[unit]:
-            return f"{int(seconds / _UNITS[unit])}{unit}"
-    return f"{int(seconds)}s"
+            return f"{int(abs(seconds) / _UNITS[unit])}{unit}"
+    return f"{int(abs(seconds))}s"
 
 
 def ago(at: datetime | None, now: datetime) -> str:
-    """Return how long `at` was before `now`, in words; `never` for None."""
-    return "never" if at is None else f"{about((now - at).total_seconds())} ago"
+    """Return the distance of `at` from `now`, such as `3h ago`; `never` for None.
+
+    The clocks of two machines differ, so that what has just happened there may lie ahead here.
+    """
+    if at is None:
+        return "never"
+    passed = (now - at).total_seconds()
+    return f"{about(passed)} ago" if passed > -_UNITS["m"] else f"in {about(passed)}"

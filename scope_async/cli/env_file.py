@@ -33,6 +33,8 @@ class EnvFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if str(path) == "-":
+            raise ConfigurationError("- is no file to write to; without --write-env, stdout gets the values")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         try:
             # With the mode at creation, there is no moment at which others can open the file.
@@ -43,17 +45,23 @@ class EnvFile:
             raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
     def write(self, variables: Mapping[str, str]) -> None:
-        """Write the variables to the disk (fsync) and close the file.
+        """Write the variables to the disk (fsync) and close the file; a failure leaves no file.
 
         Raises:
-            ConfigurationError: the file cannot be written.
+            ConfigurationError: the file cannot be written, or a value holds a control character: a
+                line end would make a second variable of its rest.
         """
+        wrong = [name for name, value in variables.items() if not value.isprintable()]
+        if wrong:
+            self.discard()
+            raise ConfigurationError(f"{', '.join(wrong)} holds a control character")
         try:
             with os.fdopen(self._descriptor, "w", encoding="utf-8") as file:
                 file.writelines(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
+            self.path.unlink(missing_ok=True)
             raise ConfigurationError(f"cannot write {self.path}: {error.strerror}") from None
 
     def discard(self) -> None:

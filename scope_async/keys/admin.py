@@ -74,6 +74,7 @@ class ApiKeyAdmin:
             ConfigurationError: a variable is missing (all that is missing is named) or wrong.
         """
         environment = Environment()
+        options.setdefault("allow_insecure", environment.allow_insecure())
         base_url = options.pop("base_url", None) or environment.required(OPTION_VARIABLES["base_url"])
         admin_token = environment.required(ADMIN_TOKEN_VARIABLE)
         environment.check()
@@ -221,12 +222,13 @@ class ApiKeyAdmin:
     ) -> AsyncIterator[Item]:
         wanted = {name: value for name, value in query.items() if value is not None}
         cursor: str | None = None
+        seen: set[str] = set()
         while True:
             parameters = wanted if cursor is None else {**wanted, "cursor": cursor}
             request = self._request(operation, "GET", str(URL(url, encoded=True).with_query(parameters)))
-            items, following = await self._transport.call(request, reading_page(kind, cursor))
+            items, cursor = await self._transport.call(request, reading_page(kind, seen))
             for item in items:
                 yield item
-            if following is None:
+            if cursor is None:
                 return
-            cursor = following
+            seen.add(cursor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, Self, TypeVar
 
 from scope_async.errors import ServerError
@@ -40,10 +40,10 @@ def reading(kind: type[Item]) -> Callable[[Reply], Item]:
     return read
 
 
-def reading_page(kind: type[Item], asked: str | None) -> Callable[[Reply], tuple[list[Item], str | None]]:
+def reading_page(kind: type[Item], seen: Collection[str]) -> Callable[[Reply], tuple[list[Item], str | None]]:
     """Return a function that reads a page of `kind` and the next page's cursor, None at the end.
 
-    `asked` is the cursor of this page: a service that returns it again would be asked for ever.
+    `seen` are the cursors so far: a service that returns one of them again would be asked for ever.
     """
 
     def read(reply: Reply) -> tuple[list[Item], str | None]:
@@ -51,8 +51,8 @@ def reading_page(kind: type[Item], asked: str | None) -> Callable[[Reply], tuple
         data, following = document["data"], document.get("next_cursor")
         if not isinstance(data, list) or not isinstance(following, str | None):
             raise broken(reply, "the service's answer is not a page of a list")
-        if following is not None and following == asked:
-            raise broken(reply, "the service's next page is the one it has just given")
+        if following in seen:
+            raise broken(reply, "the service's next page is one that it has given already")
         return [_item(reply, kind, fields) for fields in data], following
 
     return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -10,6 +11,8 @@ import attrs
 
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
+
+_WORD = re.compile(r"[\x21-\x7e]+")
 
 
 @attrs.frozen(kw_only=True)
@@ -83,8 +86,8 @@ class NewApiKey(ApiKey):
         replaced_key = _maybe_object(data, "replaced_key")
         return cls(
             **_key_fields(data),
-            api_secret=_text(data, "api_secret"),
-            org_id=_maybe_text(data, "org_id"),
+            api_secret=_word(data, "api_secret"),
+            org_id=None if data.get("org_id") is None else _word(data, "org_id"),
             replaced_key=None if replaced_key is None else ApiKey.from_fields(replaced_key),
         )
 
@@ -145,7 +148,8 @@ def _key_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     if created_at is None:
         raise ValueError("created_at is missing")
     return {
-        **{name: _text(data, name) for name in ("api_key", "name", "environment", "status")},
+        "api_key": _word(data, "api_key"),
+        **{name: _text(data, name) for name in ("name", "environment", "status")},
         **{
             name: _maybe_text(data, name)
             for name in ("created_by", "revoked_reason", "replaces", "replaced_by")
@@ -174,6 +178,14 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     value = _maybe_text(data, name)
     if not value:
         raise ValueError(f"{name} is missing")
+    return value
+
+
+def _word(data: Mapping[str, Any], name: str) -> str:
+    """Return an identifier or a secret: a blank or a line end in it would be a second word or line."""
+    value = _text(data, name)
+    if _WORD.fullmatch(value) is None:
+        raise ValueError(f"{name} is not one word of printable ASCII characters")
     return value
 
 

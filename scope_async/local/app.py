@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -35,17 +36,19 @@ def build_app(
     scope: Controlled,
     waiting: WaitingConnections,
     host: str,
+    public_url: str | None,
 ) -> web.Application:
     """Return an application that serves the APIs and pages of `store` and controls `scope`."""
     authenticator = Authenticator(store, signer, tokens)
-    router = Router(scope.faults, scope.journal, RequestGuard(host), waiting)
+    guard = RequestGuard(host, urlsplit(public_url or "").hostname or "")
+    router = Router(scope.faults, scope.journal, guard, waiting)
     app = web.Application(client_max_size=_BODY_LIMIT)
     router.add(app, *PromptsApi(store, authenticator).routes())
     router.add(app, *AuthApi(store, signer, login_throttle).routes())
     router.add(app, *KeysApi(store, authenticator).routes())
     router.add(app, *ControlApi(authenticator, scope).routes())
     router.add(app, *PromptManagementApi(store, authenticator).routes())
-    router.add(app, *PageRoutes(store, authenticator, host).routes())
+    router.add(app, *PageRoutes(store, authenticator, guard, public_url).routes())
     router.add(app, *DescriptionRoutes().routes())
     router.add(app, Route("GET", "/healthz", "health", _healthz))
     router.add_rest(app)

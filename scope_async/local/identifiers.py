@@ -34,12 +34,6 @@ def new_secret(prefix: str) -> str:
     return body + _checksum(body)
 
 
-def is_intact(secret: str) -> bool:
-    """Return True if the checksum at the end of `secret` matches, which catches a mistyped secret."""
-    body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]
-    return _checksum(body) == checksum
-
-
 def digest(secret: str) -> bytes:
     """Return the SHA-256 of `secret`, the only form in which a secret is stored.
 

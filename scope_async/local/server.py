@@ -17,6 +17,7 @@ from scope_async.local.app import build_app
 from scope_async.local.export import StateTransfer
 from scope_async.local.faults.registry import Faults
 from scope_async.local.identifiers import new_secret
+from scope_async.local.options import check_admin_token, check_public_url
 from scope_async.local.pages.routes import settings_link
 from scope_async.local.prompt_files import LoadedPrompts, Prompts, load_prompts
 from scope_async.local.store.key_models import NewKey
@@ -38,12 +39,15 @@ class LocalServer:
     or a folder (see `load_prompts`); in an existing store, only what was changed there since the
     last start becomes a new version. A file that is no prompt is passed over, or with
     `strict_prompts` stops the start.
+    `public_url` is the address by which clients and browsers reach it, through a published port
+    or a proxy that takes its path off. `admin_token` and the `credentials` of the first API key
+    are made up unless they are given.
 
     `start` and `aclose` are idempotent and may be called from any task. A closed Local Scope
     cannot be started again: make another.
 
     Attributes:
-        admin_token: may do everything. Every Local Scope makes a new one and keeps it in memory only.
+        admin_token: may do everything; kept in memory only.
         editor_token: reads prompts and manages their versions.
         viewer_token: reads prompts and their history.
         loaded_prompts: what was taken from `prompts` at the start, and what was passed over and why.
@@ -61,15 +65,22 @@ class LocalServer:
         token_ttl: float = 3600,
         prompts: Prompts | None = None,
         strict_prompts: bool = False,
+        public_url: str | None = None,
+        admin_token: str | None = None,
+        credentials: ApiKeyCredentials | None = None,
     ) -> None:
         if not token_ttl > 0:
             raise ConfigurationError(f"token_ttl: seconds, more than 0, got {token_ttl!r}")
         if port not in range(65_536):
             raise ConfigurationError(f"port: 0 to 65535, got {port!r}")
+        if not host:
+            raise ConfigurationError("host: an address or a name; 0.0.0.0 means every interface")
         self.clock = FakeClock()
         self.faults = Faults(self.clock)
         self.journal = Journal(self.clock)
-        self.admin_token = new_secret("admin")
+        self.admin_token = new_secret("admin") if admin_token is None else check_admin_token(admin_token)
+        self._public_url = None if public_url is None else check_public_url(public_url)
+        self._given = credentials
         self.editor_token = new_secret("editor")
         self.viewer_token = new_secret("viewer")
         self.loaded_prompts = LoadedPrompts()
@@ -128,7 +139,7 @@ class LocalServer:
                 )
                 level = logging.WARNING if self.loaded_prompts.passed_over else logging.INFO
                 _LOG.log(level, "%s", self.loaded_prompts)
-            self._first_key = await self._store.open()
+            self._first_key = await self._store.open(self._given)
             await self._store.prompts.add_files(self.loaded_prompts.drafts)
             app = build_app(
                 self._store,
@@ -142,6 +153,7 @@ class LocalServer:
                 scope=self,
                 waiting=self._listener.waiting,
                 host=self._host,
+                public_url=self._public_url,
             )
             await self._listener.start(app)
         except BaseException:
@@ -163,7 +175,8 @@ class LocalServer:
     @property
     def url(self) -> str:
         """Base URL of both APIs, without a trailing slash."""
-        return self._require_started(self._listener.url)
+        listening = self._require_started(self._listener.url)
+        return self._public_url or listening
 
     @property
     def settings_url(self) -> str:

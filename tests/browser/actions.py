@@ -33,6 +33,10 @@ async def views(page, local):
     yield "secret"
     await page.reload()
     yield "gone"
+    own = local._store.keys.all()[0].api_key
+    await local.rotate_key(own)
+    await page.goto(f"{local.url}{KEYS}/{own}/rotate")
+    yield "replaced"
     key = local._store.keys.all()[0].api_key
     for path in (
         f"{KEYS}/new",
@@ -40,6 +44,7 @@ async def views(page, local):
         f"{KEYS}/{key}/revoke",
         f"{KEYS}/{key}/history",
         f"{KEYS}?q=nothing",
+        f"{KEYS}?status=expired",
         f"{KEYS}/key_none/revoke",
     ):
         await page.goto(local.url + path)

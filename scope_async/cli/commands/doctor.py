@@ -8,13 +8,13 @@ from typing import Literal
 
 import attrs
 import typer
-from rich.markup import escape
+from rich.text import Text
 from yarl import URL
 
 from scope_async._core.clock import SystemClock
 from scope_async.auth.exchange import ExchangeResponse, HttpExchange
 from scope_async.auth.refresh_policy import plan_refresh
-from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, run, stdout
+from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, print_styled, printable, run
 from scope_async.client import ScopeClient
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
@@ -30,7 +30,7 @@ from scope_async.errors import (
 from scope_async.http.messages import Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
-_SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+_SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -46,11 +46,10 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 
 def _print(checks: list[Check]) -> None:
-    console = stdout()
     for check in checks:
-        console.print(f"{_SIGNS[check.outcome]} {check.name:<14} {escape(check.detail)}")
+        print_styled(Text.assemble(_SIGNS[check.outcome], f" {check.name:<14} {printable(check.detail)}"))
         if check.advice:
-            console.print(f"  {'':<14} [dim]→ {escape(check.advice)}[/]")
+            print_styled(Text(f"  {'':<14} → {printable(check.advice)}", "dim"))
 
 
 Outcome = Literal["ok", "warning", "failed"]
@@ -129,7 +128,7 @@ class Checkup:
             self._add_check(name, "failed", f"{url}: {error}", _advice_to_reach(error, url))
             return False
         took = time.monotonic() - started
-        tls = "TLS with a certificate that is trusted" if url.startswith("https:") else "plain HTTP, loopback"
+        tls = "TLS with a certificate that is trusted" if url.startswith("https:") else "plain HTTP"
         slow = took > _SLOW
         self._add_check(
             name,

@@ -5,17 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import attrs
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from scope_async.cli.durations import about, ago, read_duration
+from scope_async.cli.durations import about, ago, read_duration_within
 from scope_async.cli.env_file import EnvFile, credential_variables, export_lines
-from scope_async.cli.output import EXIT_REFUSED, AsJson, fail, print_json, run, stderr, stdout
+from scope_async.cli.output import (
+    EXIT_REFUSED,
+    AsJson,
+    OutputError,
+    fail,
+    note,
+    print_json,
+    print_table,
+    print_text,
+    printable,
+    run,
+    utc,
+)
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
 from scope_async.keys.admin import ApiKeyAdmin
@@ -26,13 +37,16 @@ app = typer.Typer(
 )
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key's public identifier, key_…")]
+Environment = StrEnum("Environment", ("development", "staging", "production"))
+Status = StrEnum("Status", ("active", "revoked", "expired"))
 WriteEnv = Annotated[
     Path | None, typer.Option(help="Write the credentials to this new file, which only you can read.")
 ]
 _DAY = 86_400
+_LONGEST_LIFE = 100 * 365 * _DAY
+_LONGEST_OVERLAP = 30 * _DAY
 _STALE_AFTER = 30 * _DAY
 _OLD_AFTER = 90 * _DAY
-_COLOURS = {"active": "green", "revoked": "dim", "expired": "dim"}
 
 
 @app.command()
@@ -40,8 +54,8 @@ def create(
     name: Annotated[str, typer.Argument(help="The service that uses the key, such as billing-service-prod.")],
     *,
     environment: Annotated[
-        str, typer.Option("--env", help="development, staging or production.")
-    ] = "production",
+        Environment, typer.Option("--env", help="Where the service runs.")
+    ] = Environment.production,
     expires_in: Annotated[
         str | None,
         typer.Option("--expires-in", help="Lifetime, such as 90d; without it, the key never expires."),
@@ -50,7 +64,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an API key and show its secret, this once."""
-    lifetime = None if expires_in is None else read_duration(expires_in)
+    lifetime = None if expires_in is None else read_duration_within(expires_in, 1, _LONGEST_LIFE)
     _make(
         lambda admin: admin.create(name, environment=environment, expires_in=lifetime),
         write_env,
@@ -67,7 +81,7 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Replace an API key; the old one stays valid for the overlap."""
-    seconds = read_duration(overlap)
+    seconds = read_duration_within(overlap, 0, _LONGEST_OVERLAP)
     _make(lambda admin: admin.rotate(key, overlap=seconds), write_env, as_json=as_json)
     if not as_json:
         remaining = (
@@ -75,16 +89,16 @@ def rotate(
             if seconds
             else "has expired"
         )
-        stderr().print(f"[dim]{escape(key)} {remaining}[/]")
+        note(f"{key} {remaining}", style="dim")
 
 
 @app.command(name="list")
 def list_keys(
     *,
-    status: Annotated[
-        str | None, typer.Option(help="Only keys with this status: active, revoked or expired.")
+    status: Annotated[Status | None, typer.Option(help="Only keys with this status.")] = None,
+    environment: Annotated[
+        Environment | None, typer.Option("--env", help="Only keys of this environment.")
     ] = None,
-    environment: Annotated[str | None, typer.Option("--env", help="Only keys of this environment.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the API keys, newest first, without secrets."""
@@ -98,9 +112,10 @@ def list_keys(
         print_json([document(key) for key in keys])
         return
     if not keys:
-        typer.echo("no API keys; the first step: scope-async keys create NAME", err=True)
+        note("no API keys; the first step: scope-async keys create NAME")
         return
-    stdout().print(_table(keys, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    print_table(_TITLES, [_row(key, now) for key in keys], ["" if key.is_active else "dim" for key in keys])
 
 
 @app.command()
@@ -129,14 +144,14 @@ def revoke(
     if as_json:
         print_json(document(revoked))
     else:
-        typer.echo(f"revoked {revoked.api_key} ({revoked.name})")
+        print_text(printable(f"revoked {revoked.api_key} ({revoked.name})"))
 
 
 def confirm(key: ApiKey) -> None:
     """Ask for the name of the key, and exit if the answer differs."""
     used = ago(key.last_used_at, datetime.now(UTC))
-    typer.echo(f"{key.api_key}: {key.environment}, last used {used}. This cannot be undone.", err=True)
-    if typer.prompt(f"Type the name of the key ({key.name})", err=True) != key.name:
+    note(f"{key.api_key}: {key.environment}, last used {used}. This cannot be undone.")
+    if typer.prompt(f"Type the name of the key ({printable(key.name)})", err=True) != key.name:
         fail("that is not its name; nothing was revoked", code=EXIT_REFUSED)
 
 
@@ -170,11 +185,15 @@ def _make(
             file.write(_variables(new))
         except ConfigurationError as error:
             fail(f"{error}; the secret of {new.api_key} is lost: revoke that key")
-    if as_json:
-        # With --write-env the secret is in that file only.
-        print_json({**document(new), **({"api_secret": None} if file is not None else {})})
-    else:
-        _show(new, None if file is None else file.path)
+    try:
+        if as_json:
+            # With --write-env the secret is in that file only.
+            print_json({**document(new), **({"api_secret": None} if file is not None else {})})
+        else:
+            _show(new, None if file is None else file.path)
+    except OutputError as error:
+        where = "its secret is lost: revoke it" if file is None else f"its credentials are in {file.path}"
+        fail(f"made API key {new.api_key} ({new.name}), but {error}; {where}", code=EXIT_REFUSED)
 
 
 def _variables(new: NewApiKey) -> dict[str, str]:
@@ -184,34 +203,32 @@ def _variables(new: NewApiKey) -> dict[str, str]:
 
 
 def _show(new: NewApiKey, path: Path | None) -> None:
-    ends = "never" if new.expires_at is None else new.expires_at.isoformat(timespec="seconds")
-    said = f"made API key {new.api_key} ({new.name}, {new.environment}, expires: {ends})"
-    stderr().print(escape(said))
+    note(f"made API key {new.api_key} ({new.name}, {new.environment}, expires: {utc(new.expires_at)})")
     if path is not None:
-        stderr().print(f"its credentials are in {escape(str(path))}, which only you can read")
+        note(f"its credentials are in {path}, which only you can read")
         return
-    stderr().print("[bold yellow]This is the only time that its secret is shown. Store it now.[/]")
-    typer.echo("\n".join(export_lines(_variables(new))))
+    note("This is the only time that its secret is shown. Store it now.", style="bold yellow")
+    print_text("\n".join(export_lines(_variables(new))))
 
 
-def _table(keys: list[ApiKey], now: datetime) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Name", overflow="fold")
-    table.add_column("API Key", no_wrap=True)
-    for title in ("Environment", "Created", "Last used", "Expires", "Status"):
-        table.add_column(title)
-    for key in keys:
-        colour = _COLOURS.get(key.status, "white")
-        expires = "never" if key.expires_at is None else key.expires_at.date().isoformat()
-        row = (key.name, key.api_key, key.environment, ago(key.created_at, now), ago(key.last_used_at, now))
-        status = f"[{colour}]{escape(key.status)}[/]{_marks(key, now)}"
-        table.add_row(*map(escape, row), expires, status, style="dim" if not key.is_active else "")
-    return table
+_TITLES = ("Name", "API Key", "Environment", "Created", "Last used", "Expires", "Status")
 
 
-def _marks(key: ApiKey, now: datetime) -> str:
+def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
+    return (
+        key.name,
+        key.api_key,
+        key.environment,
+        ago(key.created_at, now),
+        ago(key.last_used_at, now),
+        utc(key.expires_at),
+        ", ".join([key.status, *_marks(key, now)]),
+    )
+
+
+def _marks(key: ApiKey, now: datetime) -> list[str]:
     """Return `stale`, `old` or both for an active key, by the best practices for API keys."""
     age = (now - key.created_at).total_seconds()
     idle = (now - (key.last_used_at or key.created_at)).total_seconds()
     marks = [mark for mark, found in (("stale", idle > _STALE_AFTER), ("old", age > _OLD_AFTER)) if found]
-    return f" [yellow]{', '.join(marks)}[/]" if key.is_active and marks else ""
+    return marks if key.is_active else []

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import attrs
 import typer
-from rich.markup import escape
 
 from scope_async._core.frozen_json import thaw
-from scope_async.cli.output import AsJson, fail, print_json, run, stderr
+from scope_async.cli.output import AsJson, fail, note, print_fields, print_json, print_text, run
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
 from scope_async.http.messages import api_root
@@ -30,7 +30,8 @@ from scope_async.prompts.version import PromptVersion
 app = typer.Typer(help="Prompt versions: show one, render one, save some to a file.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name or id of the prompt.")]
-LabelOption = Annotated[str | None, typer.Option("--label", help="production (default) or latest.")]
+LabelName = StrEnum("LabelName", ("production", "latest"))
+LabelOption = Annotated[LabelName | None, typer.Option("--label", help="Without it: production.")]
 VersionOption = Annotated[str | None, typer.Option("--version", help="Id of a version, instead of a label.")]
 Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A variable.")]
 
@@ -48,7 +49,7 @@ def get(
         print_json(_document(found))
         return
     _print_fields(found)
-    typer.echo(found.content)
+    print_text(found.content)
 
 
 @app.command()
@@ -75,7 +76,7 @@ def render(
     if as_json:
         print_json(document)
     else:
-        typer.echo(document["text"])
+        print_text(document["text"])
 
 
 @app.command()
@@ -111,7 +112,7 @@ def pull(
     if as_json:
         print_json({name: version.version_number for name, version in found.items()})
     else:
-        typer.echo(f"{out} has {', '.join(found)}", err=True)
+        note(f"{out} has {', '.join(found)}")
 
 
 def read_variables(pairs: list[str]) -> dict[str, str]:
@@ -145,10 +146,14 @@ def _document(version: PromptVersion) -> dict[str, Any]:
 
 
 def _print_fields(version: PromptVersion) -> None:
-    console = stderr()
-    for field in _SHOWN:
-        console.print(f"[dim]{field:>15}[/]  {escape(str(getattr(version, field)))}")
-    console.print(f"[dim]{'variables':>15}[/]  {escape(', '.join(version.variables) or '-')}")
-    for field in ("updated_at", "promoted_at"):
-        moment: datetime | None = getattr(version, field)
-        console.print(f"[dim]{field:>15}[/]  {moment.isoformat() if moment else '-'}")
+    moments: dict[str, datetime | None] = {
+        field: getattr(version, field) for field in ("updated_at", "promoted_at")
+    }
+    print_fields(
+        [
+            *((field, str(getattr(version, field))) for field in _SHOWN),
+            ("variables", ", ".join(version.variables) or "-"),
+            *((field, moment.isoformat() if moment else "-") for field, moment in moments.items()),
+        ],
+        err=True,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scope_async.cli.env_file import credential_variables, export_lines
-from scope_async.cli.output import AsJson, print_json, run
+from scope_async.cli.output import AsJson, note, print_json, print_text, run
 from scope_async.config import is_loopback
-from scope_async.credentials import ApiKeyCredentials
-from scope_async.environment import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES
+from scope_async.credentials import ApiKeyCredentials, FileCredentials
+from scope_async.environment import (
+    ADMIN_TOKEN_VARIABLE,
+    LOCAL_ADMIN_TOKEN_VARIABLE,
+    LOCAL_CREDENTIALS_VARIABLE,
+    OPTION_VARIABLES,
+    Environment,
+)
 from scope_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +32,10 @@ def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free port.")] = 0,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="URL by which clients and browsers reach it, such as http://scope:8400."),
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="SQLite file to store everything in.")] = None,
     token_ttl: Annotated[float, typer.Option(help="Lifetime of tokens in seconds.")] = 3600.0,
     prompts: Annotated[Path | None, typer.Option(help="Folder of prompts: NAME.md or NAME.json.")] = None,
@@ -42,29 +52,51 @@ def serve(
     Prints the URL, the admin token and, on the first start, the first API key with its secret,
     this once. The output is a shell script that exports them; its last line says that Local
     Scope is ready. With --json it is one JSON object on one line.
+
+    SCOPE_LOCAL_ADMIN_TOKEN and SCOPE_LOCAL_CREDENTIALS, a file with the three values of the first
+    API key, make both known before the start; then neither is printed.
     """
 
-    def build() -> LocalScope:
+    async def build() -> LocalScope:
         from scope_async.local import Fault, LocalScope  # noqa: PLC0415 - an extra that other commands do not need
 
-        faults = [Fault.parse(text) for text in fault or ()]
-        local = LocalScope(path, host=host, port=port, token_ttl=token_ttl, prompts=prompts)
-        for parsed in faults:
-            local.faults.add(parsed)
+        admin_token, file = _known_beforehand()
+        local = LocalScope(
+            path,
+            host=host,
+            port=port,
+            token_ttl=token_ttl,
+            prompts=prompts,
+            public_url=public_url,
+            admin_token=admin_token,
+            credentials=None if file is None else await FileCredentials(file)(),
+        )
+        for text in fault or ():
+            local.faults.add(Fault.parse(text))
         return local
 
     run(_serve(build, host, path, as_json=as_json))
 
 
-async def _serve(build: Callable[[], LocalScope], host: str, path: Path | None, *, as_json: bool) -> None:
+def _known_beforehand() -> tuple[str | None, str | None]:
+    """Return the admin token and the path of the credentials file in the environment."""
+    environment = Environment()
+    known = environment.text(LOCAL_ADMIN_TOKEN_VARIABLE), environment.text(LOCAL_CREDENTIALS_VARIABLE)
+    environment.check()
+    return known
+
+
+async def _serve(
+    build: Callable[[], Awaitable[LocalScope]], host: str, path: Path | None, *, as_json: bool
+) -> None:
     stop_requested = _stop_signals()
-    if not is_loopback(host):
-        typer.echo(f"scope-async: plain HTTP on {host}: secrets and tokens travel in the clear", err=True)
-    async with build() as local:
+    if host and not is_loopback(host):
+        note(f"scope-async: plain HTTP on {host}: secrets and tokens travel in the clear")
+    async with await build() as local:
         if as_json:
             print_json(_ready(local))
         else:
-            typer.echo("\n".join(_script(local, path)))
+            print_text("\n".join(_script(local, path)))
         await stop_requested.wait()
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from scope_async._core.clock import SystemClock
 from scope_async.auth.exchange import HttpExchange
 from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.auth.source import TokenSource
-from scope_async.cli.output import AsJson, print_json, run, stdout
+from scope_async.cli.output import AsJson, print_fields, print_json, print_text, run
 from scope_async.config import Config
 from scope_async.credentials import EnvCredentials
 from scope_async.environment import Environment
@@ -33,16 +33,17 @@ def token(
     if as_json:
         print_json(document)
         return
-    console = stdout()
-    for name, value in document["claims"].items():
-        at = f"  [dim]{_iso(value)}[/]" if name in _INSTANTS and isinstance(value, int | float) else ""
-        console.print(f"[dim]{name:>12}[/]  {escape(str(value))}{at}")
-    console.print(f"[dim]{'dialect':>12}[/]  {document['dialect']}")
-    console.print(f"[dim]{'lifetime':>12}[/]  {document['lifetime']:g} s")
-    console.print(f"[dim]{'renewed':>12}[/]  {_renewal(document)}")
-    console.print(f"[dim]{'given up':>12}[/]  after {document['usable_for']:g} s, when no renewal succeeded")
+    print_fields(
+        [
+            *((name, _claim(name, value)) for name, value in document["claims"].items()),
+            ("dialect", document["dialect"]),
+            ("lifetime", f"{document['lifetime']:g} s"),
+            ("renewed", _renewal(document)),
+            ("given up", f"after {document['usable_for']:g} s, when no renewal succeeded"),
+        ]
+    )
     if reveal:
-        typer.echo(document["token"])
+        print_text(document["token"])
 
 
 async def _exchanged(*, reveal: bool) -> dict[str, Any]:
@@ -81,8 +82,8 @@ def _renewal(document: dict[str, Any]) -> str:
     return text
 
 
-def _iso(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError):
-        return ""
+def _claim(name: str, value: object) -> str:
+    if name in _INSTANTS and isinstance(value, int | float):
+        with suppress(ValueError, OverflowError, OSError):
+            return f"{value}  {datetime.fromtimestamp(value, UTC).isoformat(timespec='seconds')}"
+    return str(value)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from scope_async.local.api.login_throttle import LoginThrottle
 from scope_async.local.faults.spec import LOGIN, SDK_TOKEN, Fault
-from scope_async.local.identifiers import digest, is_intact
+from scope_async.local.identifiers import digest
 from scope_async.local.store.key_models import KeyRecord
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import IssuedToken, Signer
@@ -84,7 +84,7 @@ class AuthApi:
         address, now = context.request.remote or "", self._store.clock.time()
         # An unknown key and a wrong secret cost the same time and get the same answer.
         stored = _UNKNOWN_KEY if key is None else key.secret_digest
-        right = hmac.compare_digest(digest(secret), stored) & is_intact(secret)
+        right = hmac.compare_digest(digest(secret), stored)
         right &= hmac.compare_digest(digest(org_id), digest(self._store.org_id))
         known = None if key is None else api_key
         wait = self._login_throttle.check(address, api_key)

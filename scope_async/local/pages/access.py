@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-from scope_async._core.clock import Clock
-from scope_async.config import is_loopback
 from scope_async.errors import ApiError
 from scope_async.local.pages.rendering import Renderer
-from scope_async.local.pages.request import Page, PageRequest
-from scope_async.local.pages.sessions import Sessions
+from scope_async.local.pages.request import Page, PageRequest, StaleFormError
+from scope_async.local.pages.resume import KEYS, checked_address, resume_address
+from scope_async.local.pages.sessions import LIFETIME, Sessions
 from scope_async.local.web.authentication import Authenticator
 from scope_async.local.web.request import ApiProblem, Handler, RequestContext
+from scope_async.local.web.request_guard import RequestGuard
 
-KEYS = "/settings/api-keys"
 SIGN_IN = "/settings/sign-in"
-_COOKIE_PATH = "/settings"
 _REDIRECTED = "from"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -37,11 +35,20 @@ _HEADERS = {
 class PageAccess:
     """Checks the host, the session and the form token of every page request; signs in and out."""
 
-    def __init__(self, authenticator: Authenticator, clock: Clock, renderer: Renderer, host: str) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        sessions: Sessions,
+        renderer: Renderer,
+        guard: RequestGuard,
+        public_url: str | None,
+    ) -> None:
         self._authenticator = authenticator
+        self._sessions = sessions
         self._renderer = renderer
-        self._host = host
-        self._sessions = Sessions(clock)
+        self._public_url = public_url
+        self._guard = guard
+        self._cookie_path = f"{urlsplit(public_url or '').path}/settings"
 
     def public(self, page: Page) -> Handler:
         """Return a handler that serves `page` to every browser that uses a host name of this server."""
@@ -51,11 +58,9 @@ class PageAccess:
         """Return a handler that serves `page` after sign-in and redirects to the sign-in page before."""
 
         async def admit(request: PageRequest) -> web.Response:
-            if request.http.method != "GET":
-                request.require_session()
-            elif (token := request.http.query.get("token")) is not None:
-                return await self.sign_in(request, token)
-            elif not request.is_signed_in:
+            if (token := request.http.query.get("token")) is not None and request.http.method == "GET":
+                return await self.sign_in(request, token, resume_address(request))
+            if not request.is_signed_in:
                 return await self._send_to_sign_in(request)
             return await page(request)
 
@@ -69,6 +74,9 @@ class PageAccess:
                 if context.request.method == "POST":
                     await request.read_form()
                 response = await page(request)
+            except StaleFormError as stale:
+                context.code = stale.code
+                response = await self._ask_again(request, stale)
             except ApiProblem as refusal:
                 context.code = refusal.code
                 response = await self._problem(request, refusal.status, refusal.message)
@@ -85,9 +93,13 @@ class PageAccess:
 
     def _check_host(self, request: PageRequest) -> None:
         header = request.http.headers.get("Host", "")
-        if not is_own_host(header, configured=self._host, arrived_at=request.arrived_at[0]):
+        if not self._guard.is_own_host(header, arrived_at=request.arrived_at):
             # RFC 9110, 15.5.20.
             raise ApiProblem(421, "misdirected_request", "This page is not served under that host name.")
+
+    def url(self, request: PageRequest) -> str:
+        """Return the base URL for clients: the public one, or the one that this browser uses."""
+        return self._public_url or f"http://{request.http.headers['Host']}"
 
     async def show(
         self, request: PageRequest, name: str, *, status: int = 200, **context: Any
@@ -98,63 +110,103 @@ class PageAccess:
             status=status,
             form_token=request.form_token,
             signed_in=request.is_signed_in,
-            keys_path=KEYS,
+            root=request.root,
+            keys_path=request.link(KEYS),
             **context,
         )
 
-    async def _problem(self, request: PageRequest, status: int, message: str) -> web.Response:
-        return await self.show(request, "problem.html", status=status, problem=message)
+    async def _problem(
+        self, request: PageRequest, status: int, message: str, back: str | None = None
+    ) -> web.Response:
+        return await self.show(request, "problem.html", status=status, problem=message, back=back)
+
+    async def _ask_again(self, request: PageRequest, stale: StaleFormError) -> web.Response:
+        """Answer a form of an earlier session: sign in, or open the form again; what was typed is kept."""
+        is_of_keys = request.http.path.startswith(KEYS)
+        resume = resume_address(request) if is_of_keys else checked_address(request.form.get("next", KEYS))
+        if request.is_signed_in:
+            message = f"{stale.message} Nothing was changed, and what you typed is kept."
+            return await self._problem(request, stale.status, message, request.link(resume))
+        return await self.sign_in_form(request, resume, status=stale.status, lapsed=True)
 
     async def _send_to_sign_in(self, request: PageRequest) -> web.Response:
-        cross_site = request.http.headers.get("Sec-Fetch-Site") == "cross-site"
-        if cross_site and _REDIRECTED not in request.http.query:
-            # A browser withholds a SameSite=Strict cookie when the link was on another site, also
-            # from the redirect that has just set it. A page of our own may ask again.
-            return await self.show(request, "same_site_redirect.html", target=f"{KEYS}?{_REDIRECTED}=link")
-        return web.Response(status=303, headers={"Location": SIGN_IN})
+        resume = resume_address(request)
+        if request.http.method == "POST":
+            request.context.code = "signed_out"
+            return await self.sign_in_form(request, resume, status=403, lapsed=True)
+        if request.is_cross_site and _REDIRECTED not in request.http.query:
+            return await self._bounce(request, resume)
+        return redirect(request.link(_sign_in_path(resume)))
 
-    async def sign_in_form(self, request: PageRequest, *, wrong: bool = False) -> web.Response:
-        """Return the page that asks for the admin token; `wrong` adds that the last one was refused."""
-        response = await self.show(request, "sign_in.html", status=403 if wrong else 200, wrong=wrong)
+    async def _bounce(self, request: PageRequest, path: str) -> web.Response:
+        # A browser withholds a SameSite=Strict cookie when the link was on another site, also
+        # from the redirect that has just set it. A page of our own may ask again.
+        sign = "&" if "?" in path else "?"
+        target = request.link(f"{path}{sign}{_REDIRECTED}=link")
+        return await self.show(request, "same_site_redirect.html", target=target)
+
+    async def sign_in_form(
+        self,
+        request: PageRequest,
+        resume: str,
+        *,
+        status: int = 200,
+        wrong: bool = False,
+        lapsed: bool = False,
+    ) -> web.Response:
+        """Return the page that asks for the admin token and leads to `resume`.
+
+        `wrong` adds that the last token was refused, `lapsed` that a session has ended.
+        """
+        if request.is_cross_site:
+            # The browser may well have a session, which a new cookie would replace.
+            return await self._bounce(request, _sign_in_path(checked_address(resume)))
+        if request.is_signed_in and not wrong:
+            return redirect(request.link(checked_address(resume)))
+        response = await self.show(
+            request,
+            "sign_in.html",
+            status=status,
+            wrong=wrong,
+            lapsed=lapsed,
+            resume=checked_address(resume),
+        )
         if request.is_new:
-            self._set_cookie(request, response, request.session_id)
+            self._set_cookie(response, request.session_id)
         return response
 
-    async def sign_in(self, request: PageRequest, token: str) -> web.Response:
-        """Start a session for the admin token and redirect to an address without the token."""
+    async def sign_in(self, request: PageRequest, token: str, resume: str) -> web.Response:
+        """Start a session for the admin token and redirect to `resume`, without the token."""
         if not self._authenticator.is_admin_token(token):
             request.context.code = "invalid_token"
-            return await self.sign_in_form(request, wrong=True)
-        response = web.Response(status=303, headers={"Location": KEYS})
+            return await self.sign_in_form(request, resume, status=403, wrong=True)
+        response = redirect(request.link(checked_address(resume)))
         self._sessions.end(request.session_id)
-        self._set_cookie(request, response, self._sessions.begin())
+        self._set_cookie(response, self._sessions.begin())
         return response
 
     def sign_out(self, request: PageRequest) -> web.Response:
         """End the session, delete its cookie and redirect to the sign-in page."""
         self._sessions.end(request.session_id)
-        response = web.Response(status=303, headers={"Location": SIGN_IN})
-        response.del_cookie(request.cookie, path=_COOKIE_PATH)
+        response = redirect(request.link(SIGN_IN))
+        response.del_cookie(self._sessions.cookie, path=self._cookie_path)
         return response
 
-    @staticmethod
-    def _set_cookie(request: PageRequest, response: web.Response, value: str) -> None:
-        response.set_cookie(request.cookie, value, path=_COOKIE_PATH, httponly=True, samesite="Strict")
+    def _set_cookie(self, response: web.Response, value: str) -> None:
+        response.set_cookie(
+            self._sessions.cookie,
+            value,
+            path=self._cookie_path,
+            max_age=int(LIFETIME),
+            httponly=True,
+            samesite="Strict",
+        )
 
 
-_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z._-]+))(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+def _sign_in_path(resume: str) -> str:
+    return SIGN_IN if resume == KEYS else f"{SIGN_IN}?{urlencode({'next': resume})}"
 
 
-def is_own_host(header: str, *, configured: str, arrived_at: str) -> bool:
-    """Return True if this `Host` header names Local Scope.
-
-    A defence against DNS rebinding: a foreign page can make its own name resolve to this machine,
-    while the browser still sends that name. Accepted are loopback names and addresses, the
-    `configured` host and the address the connection `arrived_at`. The port is ignored: tunnels
-    change it, and rebinding works with any port.
-    """
-    match = _HOST.fullmatch(header)
-    if match is None:
-        return False
-    name = (match[1] or match[2]).lower().removesuffix(".")
-    return is_loopback(name) or name in {configured.lower(), arrived_at.lower()} - {""}
+def redirect(location: str) -> web.Response:
+    """Return a redirect that the browser follows with GET."""
+    return web.Response(status=303, headers={"Location": location})

@@ -14,9 +14,9 @@ _UNITS = (
     (365.25 * _DAY, "year"),
     (30.44 * _DAY, "month"),
     (_DAY, "day"),
-    (_HOUR, "hour"),
-    (_MINUTE, "minute"),
-    (1.0, "second"),
+    (_HOUR, "h"),
+    (_MINUTE, "min"),
+    (1.0, "s"),
 )
 _NOW = 5.0
 """Seconds on either side that count as now."""
@@ -28,11 +28,13 @@ _DAYS_UNTIL = 60 * _DAY
 
 @frozen
 class Instant:
-    """An instant, in seconds since the epoch, with its texts."""
+    """An instant, in seconds since the epoch, with its texts, from its day to `exact`."""
 
     at: float
     iso: str
     exact: str
+    minute: str
+    day: str
     words: str
 
 
@@ -47,12 +49,13 @@ def instant(at: float | None, now: float) -> Instant | None:
     if at is None:
         return None
     date = datetime.fromtimestamp(at, UTC)
-    exact = f"{date.day} {date:%B %Y, %H:%M:%S} UTC"
-    return Instant(at, iso(at), exact, relative(at - now))
+    day = f"{date.day} {date:%b %Y}"
+    exact, minute = f"{day}, {date:%H:%M:%S} UTC", f"{day}, {date:%H:%M} UTC"
+    return Instant(at, iso(at), exact, minute, day, relative(at - now))
 
 
 def relative(seconds: float) -> str:
-    """Return a distance in words: `3 minutes ago`, `in 30 days`, `just now`."""
+    """Return a distance in short words: `3 min ago`, `in 30 days`, `just now`."""
     distance = abs(seconds)
     if distance < _NOW:
         return "just now"
@@ -61,6 +64,6 @@ def relative(seconds: float) -> str:
             continue
         if distance >= _WHOLE * size:
             count = round(distance / size)
-            text = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            text = f"{count} {unit}" if count == 1 or size < _DAY else f"{count} {unit}s"
             return f"in {text}" if seconds > 0 else f"{text} ago"
     return "just now"

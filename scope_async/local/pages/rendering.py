@@ -80,6 +80,6 @@ def _read() -> _Assets:
     )
     # The address has a digest of the content, so a browser never uses the cached file of another release.
     environment.globals["static"] = {
-        name: f"{STATIC}/{name}?v={file.version}" for name, file in static.items()
+        name: f"{STATIC[1:]}/{name}?v={file.version}" for name, file in static.items()
     }
     return _Assets({name: environment.get_template(name) for name in sources}, static)

@@ -25,22 +25,34 @@ class PageRequest:
         self.form: dict[str, str] = {}
         self.view = View.from_query(context.request.query)
         self._sessions = sessions
-        sent = context.request.cookies.get(self.cookie, "")
+        sent = context.request.cookies.get(sessions.cookie, "")
         self.is_new = not sessions.is_id(sent)
         self.session_id = sessions.new_id() if self.is_new else sent
         self._session = sessions.find_session(self.session_id)
 
     @property
-    def cookie(self) -> str:
-        """The cookie's name. It has the port, because cookies ignore ports."""
-        return f"scope_local_{self.arrived_at[1]}"
+    def root(self) -> str:
+        """The way from this address up to the root of the pages, such as `../../`.
+
+        Links are relative, because a proxy may serve the pages below a path of its own.
+        """
+        return "../" * (self.http.rel_url.raw_path.count("/") - 1)
+
+    def link(self, path: str) -> str:
+        """Return the relative address of `path`, which begins with a slash."""
+        return f"{self.root}{path[1:]}"
 
     @property
-    def arrived_at(self) -> tuple[str, int]:
-        """Local address and port of the connection."""
+    def arrived_at(self) -> str:
+        """Local address of the connection."""
         transport = self.http.transport
         name = None if transport is None else transport.get_extra_info("sockname")
-        return (str(name[0]), int(name[1])) if isinstance(name, tuple) else ("", 0)
+        return str(name[0]) if isinstance(name, tuple) else ""
+
+    @property
+    def is_cross_site(self) -> bool:
+        """True if a page of another site has sent the browser here (Fetch Metadata)."""
+        return self.http.headers.get("Sec-Fetch-Site") == "cross-site"
 
     @property
     def is_signed_in(self) -> bool:
@@ -48,11 +60,7 @@ class PageRequest:
 
     @property
     def session(self) -> Session:
-        """The session of a signed-in browser; see `require_session`."""
-        return self.require_session()
-
-    def require_session(self) -> Session:
-        """Return the session.
+        """The session of a browser that is signed in.
 
         Raises:
             ApiProblem: 403, the browser is not signed in.
@@ -69,7 +77,8 @@ class PageRequest:
         """Read the form into `form` and check its token.
 
         Raises:
-            ApiProblem: 400, 413 or 415 if the body is no form; 403 if the token belongs to another browser.
+            ApiProblem: 400, 413 or 415 if the body is no form.
+            StaleFormError: its token belongs to another browser, or to the time before a restart.
         """
         if self.http.content_type != _FORM_TYPE:
             raise ApiProblem(415, "unsupported_media_type", f"Forms come as {_FORM_TYPE}.")
@@ -82,9 +91,14 @@ class PageRequest:
             raise ApiProblem(400, "invalid_form", "The form cannot be read.") from None
         self.form = dict(pairs)
         if not self._sessions.is_form_token(self.session_id, self.form.pop("form_token", "")):
-            raise ApiProblem(
-                403, "invalid_form_token", "This form is out of date. Go back, reload it, and try again."
-            )
+            raise StaleFormError
+
+
+class StaleFormError(ApiProblem):
+    """The form was not made for this session."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "invalid_form_token", "This form is out of date.")
 
 
 Page = Callable[[PageRequest], Awaitable[web.Response]]

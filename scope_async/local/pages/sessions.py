@@ -37,10 +37,14 @@ class Session:
 class Sessions:
     """Holds sessions by the digests of their ids, in memory only.
 
+    `cookie` is the name of the cookie. It has an id of the store, because cookies ignore ports:
+    two servers on one host would sign each other's browsers out.
+
     A browser that has not signed in has an id for the token of the sign-in form, and no session.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, store_id: str) -> None:
+        self.cookie = f"scope_local_{store_id}"
         self._clock = clock
         self._sessions: dict[bytes, Session] = {}
         self._form_key = secrets.token_bytes(_ID_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 from urllib.parse import urlencode
@@ -10,7 +11,7 @@ import attrs
 from attrs import frozen
 
 from scope_async.local.pages.relative_time import Instant, instant
-from scope_async.local.store.key_models import ENVIRONMENTS, STATUSES, KeyRecord, KeyStatus
+from scope_async.local.store.key_models import ENVIRONMENTS, STATUSES, KeyRecord, KeyStatus, KeyUse
 
 PAGE = 100
 """Rows on one page."""
@@ -24,6 +25,7 @@ SORTS = {
     "status": "Status",
 }
 """Orders offered where the table has no headers to click on."""
+TABS = ("active", "expired", "revoked", "all")
 _SEARCH_LIMIT = 100
 _NEWEST_FIRST = "-created"
 _PAGE_DIGITS = 6
@@ -35,13 +37,18 @@ class Row:
     """One API key as it looks at the time `now`."""
 
     record: KeyRecord
-    last_used_at: float | None
+    last_use: KeyUse | None
     now: float
     status: KeyStatus
 
     @classmethod
-    def of(cls, record: KeyRecord, *, now: float, last_used_at: float | None) -> Self:
-        return cls(record, last_used_at, now, record.status_at(now))
+    def of(cls, record: KeyRecord, *, now: float, last_use: KeyUse | None) -> Self:
+        return cls(record, last_use, now, record.status_at(now))
+
+    @property
+    def is_replaced(self) -> bool:
+        """True while the key goes on beside the one that a rotation made of it."""
+        return self.status == "active" and self.record.replaced_by is not None
 
     # Properties, because only the rows of one page need the texts.
     @property
@@ -50,7 +57,7 @@ class Row:
 
     @property
     def last_used(self) -> Instant | None:
-        return instant(self.last_used_at, self.now)
+        return instant(None if self.last_use is None else self.last_use.at, self.now)
 
     @property
     def expires(self) -> Instant | None:
@@ -70,7 +77,7 @@ _ORDERS: dict[str, Callable[[Row], str | float | None]] = {
     "name": lambda row: row.record.name.casefold(),
     "environment": lambda row: ENVIRONMENTS.index(row.record.environment),
     "created": lambda row: row.record.created_at,
-    "used": lambda row: row.last_used_at,
+    "used": lambda row: None if row.last_use is None else row.last_use.at,
     "expires": lambda row: row.record.expires_at,
     "status": lambda row: STATUSES.index(row.status),
 }
@@ -80,7 +87,7 @@ _ORDERS: dict[str, Callable[[Row], str | float | None]] = {
 class View:
     """Filter, order and page of the table, as in the query of an address."""
 
-    status: str = ""
+    status: str = TABS[0]
     environment: str = ""
     search: str = ""
     sort: str = _NEWEST_FIRST
@@ -93,26 +100,27 @@ class View:
         sort, page = query.get("sort", ""), query.get("page", "")
         usable = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
         return cls(
-            status if status in STATUSES else "",
+            status if status in TABS else TABS[0],
             environment if environment in ENVIRONMENTS else "",
-            query.get("q", "").strip()[:_SEARCH_LIMIT],
+            unicodedata.normalize("NFC", query.get("q", "")).strip()[:_SEARCH_LIMIT],
             sort if sort.removeprefix("-") in _ORDERS else _NEWEST_FIRST,
             max(1, int(page)) if usable else 1,
         )
 
     @property
     def narrows(self) -> bool:
-        """True if the view may leave keys out."""
-        return bool(self.status or self.environment or self.search)
+        """True if the view may leave keys out of its tab."""
+        return bool(self.environment or self.search)
 
-    def link(self, path: str) -> str:
-        """Return the address of `path` with this view in its query."""
+    def link(self, path: str, **more: object) -> str:
+        """Return the address of `path` with this view and `more` in its query."""
         asked = {
-            "status": self.status,
+            "status": "" if self.status == TABS[0] else self.status,
             "environment": self.environment,
             "q": self.search,
             "sort": "" if self.sort == _NEWEST_FIRST else self.sort,
             "page": "" if self.page == 1 else str(self.page),
+            **more,
         }
         query = urlencode({name: value for name, value in asked.items() if value})
         return f"{path}?{query}" if query else path
@@ -127,27 +135,33 @@ class View:
             return "none"
         return "descending" if self.sort.startswith("-") else "ascending"
 
+    def tab(self, status: str) -> View:
+        return attrs.evolve(self, status=status, page=1)
+
     def turned(self, by: int) -> View:
         return attrs.evolve(self, page=self.page + by)
 
 
 @frozen
 class Table:
-    """The rows of one page, and how many match and exist."""
+    """The rows of one page, how many match and exist, and how many of the matching are in each tab."""
 
     rows: Sequence[Row]
     matching: int
     total: int
+    counts: Mapping[str, int]
     view: View
 
     @classmethod
     def of(cls, rows: Iterable[Row], view: View) -> Self:
         every = list(rows)
-        matching = _sorted([row for row in every if _matches(row, view)], view.sort)
+        found = [row for row in every if _matches(row, view)]
+        counts = {tab: sum(tab in ("all", row.status) for row in found) for tab in TABS}
+        matching = _sorted([row for row in found if view.status in ("all", row.status)], view.sort)
         last = max(1, -(-len(matching) // PAGE))
         view = attrs.evolve(view, page=min(view.page, last))
         begin = (view.page - 1) * PAGE
-        return cls(matching[begin : begin + PAGE], len(matching), len(every), view)
+        return cls(matching[begin : begin + PAGE], len(matching), len(every), counts, view)
 
     @property
     def first(self) -> int:
@@ -157,13 +171,15 @@ class Table:
     def last(self) -> int:
         return self.first + len(self.rows) - 1
 
+    def shows(self, api_key: str) -> bool:
+        """Return True if the key is on this page of the table."""
+        return any(row.record.api_key == api_key for row in self.rows)
+
 
 def _matches(row: Row, view: View) -> bool:
     wanted = view.search.casefold()
-    return (
-        view.status in {"", row.status}
-        and view.environment in {"", row.record.environment}
-        and (wanted in row.record.name.casefold() or wanted in row.record.api_key.casefold())
+    return view.environment in {"", row.record.environment} and (
+        wanted in row.record.name.casefold() or wanted in row.record.api_key.casefold()
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -21,6 +22,7 @@ T = TypeVar("T")
 Statement = tuple[str, Sequence[Any]]
 
 _LOCK_WAIT = 0.5
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @frozen
@@ -56,6 +58,7 @@ class Database:
             if self._path is not None:
                 await asyncio.to_thread(_make_private, self._path)
                 await asyncio.to_thread(_check_owner, self._path)
+                await asyncio.to_thread(_tighten, self._path)
             connecting = aiosqlite.connect(self._path or ":memory:", timeout=_LOCK_WAIT, isolation_level=None)
             # A Local Scope that was left open must not keep the process from ending;
             # until aiosqlite 0.21 the connection is the thread.
@@ -154,6 +157,16 @@ def _make_private(path: Path) -> None:
     # is created here, because SQLite would create it with the mode of the umask.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _tighten(path: Path) -> None:
+    """Take the permissions of group and others off a store and its log."""
+    real = path.resolve()
+    for file in (real, real.with_name(f"{real.name}-wal")):
+        # A log is there after a crash only; a mounted file of another owner is used as it is.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if (mode := file.stat().st_mode) & _OTHERS:
+                file.chmod(stat.S_IMODE(mode) & ~_OTHERS)
 
 
 def _check_owner(path: Path) -> None:

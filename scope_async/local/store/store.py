@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from attrs import frozen
 
 from scope_async._core.clock import Clock
+from scope_async.credentials import ApiKeyCredentials
+from scope_async.errors import ConfigurationError
 from scope_async.local.identifiers import digest, new_identifier, new_secret
 from scope_async.local.store.audit_log import AuditLog, event_row
 from scope_async.local.store.database import Database, Statement, Transaction
@@ -46,28 +49,39 @@ class Store:
     def signing_key(self) -> bytes:
         return self._settings.signing_key
 
-    async def open(self) -> NewKey | None:
-        """Open the database; return its first API key if the database is new.
+    async def open(self, given: ApiKeyCredentials | None = None) -> NewKey | None:
+        """Open the database; return its first API key if that is `given` or the database is new.
 
         Raises:
-            ConfigurationError: the file cannot be used.
+            ConfigurationError: the file cannot be used, or was made with other credentials than `given`.
         """
         await self.database.open()
         try:
             settings = dict(await self.database.fetch_rows("SELECT name, value FROM settings"))
             if "org_id" not in settings:
-                return await self._initialize()
+                return await self._initialize(given)
             self._settings = _Settings(settings["org_id"], settings["signing_key"])
             await self.keys.load()
             await self.prompts.load()
+            return None if given is None else self._known_key(given)
         except BaseException:
             await self.database.aclose()
             raise
-        return None
 
-    async def _initialize(self) -> NewKey:
-        settings = _Settings(new_identifier("org"), secrets.token_bytes(_SIGNING_KEY_BYTES))
-        first = self.first_key()
+    def _known_key(self, given: ApiKeyCredentials) -> NewKey:
+        record = self.keys.find_key(given.api_key)
+        same = record is not None and hmac.compare_digest(record.secret_digest, digest(given.api_secret))
+        if record is None or not same or given.org_id != self.org_id:
+            raise ConfigurationError(
+                f"the store was made with other credentials than those of {given.api_key}: "
+                "give it these again, or a new path"
+            )
+        return NewKey(record, given.api_secret)
+
+    async def _initialize(self, given: ApiKeyCredentials | None) -> NewKey:
+        org_id = new_identifier("org") if given is None else given.org_id
+        settings = _Settings(org_id, secrets.token_bytes(_SIGNING_KEY_BYTES))
+        first = self.first_key() if given is None else self.first_key(given.api_secret, given.api_key)
         statements = (
             ("INSERT INTO settings VALUES ('org_id', ?)", (settings.org_id,)),
             ("INSERT INTO settings VALUES ('signing_key', ?)", (settings.signing_key,)),

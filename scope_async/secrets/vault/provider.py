@@ -223,7 +223,10 @@ def _variable(name: str) -> str | None:
 
 
 def _allows_insecure() -> bool:
-    return (Environment().text("SCOPE_ALLOW_INSECURE") or "").lower() in ("1", "true")
+    environment = Environment()
+    allowed = environment.allow_insecure()
+    environment.check()
+    return allowed
 
 
 def _checked(path: str) -> str:

@@ -102,7 +102,6 @@ def test_pull_replaces_only_a_regular_file(shell, tmp_path):
     ("arguments", "code", "words"),
     [
         (("prompt", "get", "nothing"), 1, "no production version"),
-        (("prompt", "get", "greeting", "--label", "newest"), 2, "production"),
         (("prompt", "get", "greeting", "--version", "v0"), 1, "404"),
         (("prompt", "render", "greeting", "--var", "name=A"), 2, "--var app=VALUE"),
         (("prompt", "render", "greeting", "--var", "name"), 2, "NAME=VALUE"),
@@ -181,6 +180,18 @@ def test_commands_have_help_and_data_commands_have_json(shell):
 def test_wrong_use_exits_with_2(shell):
     assert shell("prompt", "get").exit_code == 2
     assert shell("nothing").exit_code == 2
+    nowhere = {"SCOPE_API_URL": "http://127.0.0.1:1", "SCOPE_AUTH_API_URL": "http://127.0.0.1:1"}
+    for choice in (
+        ("prompt", "get", "greeting", "--label", "newest"),
+        ("keys", "create", "x", "--env", "moon"),
+        ("keys", "create", "x", "--expires-in", "0"),
+        ("keys", "create", "x", "--expires-in", "200000d"),
+        ("keys", "list", "--status", "gone"),
+        ("keys", "list", "--env", "moon"),
+        ("keys", "rotate", "key_1", "--overlap", "31d"),
+    ):
+        # Nothing listens there: exit code 2 means that nothing was sent.
+        assert shell(*choice, **nowhere).exit_code == 2, choice
     assert shell("keys", "rotate", "key_1", "--overlap", "soon").exit_code == 2
 
 

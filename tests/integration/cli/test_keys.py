@@ -67,6 +67,7 @@ def test_write_env_on_a_full_disk_names_the_lost_key(shell, tmp_path, monkeypatc
     assert result.exit_code == 2
     assert shell.json("keys", "list")[0]["api_key"] in result.stderr
     assert "revoke" in result.stderr
+    assert not (tmp_path / "lost.env").exists()
     assert "secret_" not in result.output
 
 
@@ -80,9 +81,9 @@ def test_write_env_is_read_by_file_credentials(shell, tmp_path):
 
 def test_write_env_leaves_no_file_after_a_refusal(shell, tmp_path):
     path = tmp_path / "billing.env"
-    result = shell("keys", "create", "billing", "--env", "moon", "--write-env", str(path))
+    result = shell("keys", "create", "tab\there", "--write-env", str(path))
     assert result.exit_code == 1
-    assert "environment" in result.stderr
+    assert "name" in result.stderr
     assert not path.exists()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from attrs import define, field, frozen
@@ -37,7 +38,22 @@ class SeenPage:
 
     @property
     def forms(self) -> list[Form]:
-        return _Forms.of(self.source)
+        found = _Forms.of(self.source)
+        for form in found:
+            form.action = urljoin(self.path, form.action)
+        return found
+
+    @property
+    def location(self) -> str:
+        """Where a redirect leads; the header is relative."""
+        return urljoin(self.path, self.headers["Location"])
+
+    @property
+    def links(self) -> list[str]:
+        """The addresses of the page's links and files."""
+        return [
+            urljoin(self.path, unescape(link)) for link in re.findall(r'(?:href|src)="([^"]+)"', self.source)
+        ]
 
     def form(self, action: str) -> Form:
         """Return the form that posts to `action`, whatever its query."""
@@ -68,7 +84,7 @@ class HtmlClient:
                     self.cookies.pop(name, None)
             page = SeenPage(response.status, response.headers, path, await response.text())
         if follow and page.status == 303:
-            return await self.get(page.headers["Location"].partition("#")[0])
+            return await self.get(page.location.partition("#")[0])
         return page
 
     async def get(self, path: str, **options: Any) -> SeenPage:
@@ -84,8 +100,18 @@ class HtmlClient:
         return self
 
     async def create(self, name: str = "billing-service-prod", **filled: str) -> SeenPage:
+        return await self.submit(await self.creation_form(), **{"name": name, **filled})
+
+    async def creation_form(self) -> Form:
+        """Return the form for a new key, with an environment chosen."""
         form = (await self.get(f"{KEYS}/new")).form(KEYS)
-        return await self.submit(form, **{"name": name, "environment": "production", **filled})
+        form.fields["environment"] = "production"
+        return form
+
+    async def dialog(self, api_key: str, action: str) -> Form:
+        """Return the form of the dialog `rotate` or `revoke` of a key."""
+        path = f"{KEYS}/{api_key}/{action}"
+        return (await self.get(path)).form(path)
 
 
 class _Forms(HTMLParser):
@@ -109,7 +135,9 @@ class _Forms(HTMLParser):
             self._select = name
         elif tag == "option" and ("selected" in given or self._select not in self.found[-1].fields):
             self.found[-1].fields[self._select] = value
-        elif tag == "input" and name and (given.get("type") != "radio" or "checked" in given):
+        elif (
+            tag == "input" and name and (given.get("type") not in ("radio", "checkbox") or "checked" in given)
+        ):
             self.found[-1].fields[name] = value
 
 

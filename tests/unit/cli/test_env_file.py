@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +34,37 @@ def test_export_lines_are_quoted_for_a_posix_shell():
 
 def test_env_file_is_private_and_holds_the_variables(tmp_path):
     path = tmp_path / "scope.env"
-    EnvFile(path).write(VARIABLES)
+    variables = {"SCOPE_API_KEY": "key_1", "SCOPE_API_SECRET": "it's $HOME `x` \\ end"}
+    EnvFile(path).write(variables)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert shlex.split(path.read_text()) == [f"{name}={value}" for name, value in VARIABLES.items()]
+    assert shlex.split(path.read_text()) == [f"{name}={value}" for name, value in variables.items()]
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1b", "\x85", "\u2028", "\ud800"])
+def test_env_file_refuses_a_second_line_and_leaves_no_file(tmp_path, sign):
+    path = tmp_path / "scope.env"
+    with pytest.raises(ConfigurationError, match="SCOPE_API_SECRET holds a control character") as caught:
+        EnvFile(path).write({"SCOPE_API_KEY": "key_1", "SCOPE_API_SECRET": f"hidden{sign}LD_PRELOAD=x"})
+    assert "hidden" not in str(caught.value)
+    assert not path.exists()
+
+
+def test_env_file_that_cannot_be_written_is_removed(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("scope_async.cli.env_file.os.fsync", full)
+    path = tmp_path / "scope.env"
+    with pytest.raises(ConfigurationError, match="No space left"):
+        EnvFile(path).write({"SCOPE_API_KEY": "key_1"})
+    assert not path.exists()
+
+
+def test_env_file_is_never_called_dash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="no file"):
+        EnvFile(Path("-"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_env_file_never_overwrites(tmp_path):

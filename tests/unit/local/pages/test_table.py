@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from scope_async.local.pages.table import PAGE, Row, Table, View
-from scope_async.local.store.key_models import KeyRecord
+from scope_async.local.store.key_models import KeyRecord, KeyUse
 
 NOW = 1_793_664_000.0
 DAY = 86_400
@@ -17,7 +17,7 @@ DAY = 86_400
 def row(name: str, *, environment: str = "production", used: float | None = None, **fields: Any) -> Row:
     created_at = fields.pop("created_at", NOW)
     record = KeyRecord(f"key_{name}", name, environment, b"", created_at, "local", **fields)
-    return Row.of(record, now=NOW, last_used_at=used)
+    return Row.of(record, now=NOW, last_use=None if used is None else KeyUse(used))
 
 
 ROWS = (
@@ -46,22 +46,23 @@ def names(view: View) -> list[str]:
     ],
 )
 def test_table_sorts_rows_without_a_value_last(sort, expected):
-    assert names(View(sort=sort)) == expected
+    assert names(View(status="all", sort=sort)) == expected
 
 
 @pytest.mark.parametrize(
     ("view", "expected"),
     [
         (View(status="active"), ["billing"]),
-        (View(environment="staging"), ["Search"]),
-        (View(search="sEAR"), ["Search"]),
-        (View(search="key_mail"), ["mail"]),
+        (View(status="all", environment="staging"), ["Search"]),
+        (View(status="all", search="sEAR"), ["Search"]),
+        (View(status="all", search="key_mail"), ["mail"]),
+        (View(), ["billing"]),
         (View(status="active", environment="staging"), []),
     ],
 )
 def test_table_filters(view, expected):
     assert names(view) == expected
-    assert view.narrows
+    assert view.narrows == bool(view.search or view.environment)
 
 
 def test_table_has_pages_and_ends_at_the_last_one():
@@ -74,7 +75,7 @@ def test_table_has_pages_and_ends_at_the_last_one():
 
 @pytest.mark.parametrize(
     "view",
-    [View(), View("active", "staging", "a&b=c", "-used", 3), View(sort="created"), View(page=2)],
+    [View(), View("expired", "staging", "a&b=c", "-used", 3), View(sort="created"), View(page=2)],
 )
 def test_view_is_equal_after_link_and_from_query(view):
     assert View.from_query(URL(view.link("/settings/api-keys")).query) == view
