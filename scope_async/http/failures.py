@@ -60,6 +60,9 @@ def _reason(error: Exception) -> str:
 TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
 
+UNREADABLE = "unreadable_reply"
+"""Code of an error of our own: the service's answer has a field of the wrong type, and will have it again."""
+
 
 class _Failure(Enum):
     """What a failed call says about the next one, and about the thing that was asked for."""
@@ -119,6 +122,8 @@ def _classify(error: ScopeError) -> _Failure:
     if isinstance(error, TokenRefreshError):
         return _Failure.UNAVAILABLE
     if not isinstance(error, ServerError):
+        return _Failure.DEFINITIVE
+    if error.error_code == UNREADABLE:
         return _Failure.DEFINITIVE
     status = error.http_status
     if error.error_code == TOO_LARGE or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
