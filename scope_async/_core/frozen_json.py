@@ -22,8 +22,8 @@ class FrozenDict(dict[str, Any]):
     def _refuse(self, *_: object, **__: object) -> Never:
         raise TypeError("a prompt version cannot be changed; copy.deepcopy returns a dict that can")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]  # pyright: ignore
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]  # pyright: ignore
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __copy__(self) -> dict[str, Any]:
         return dict(self)
@@ -69,6 +69,8 @@ def freeze_mapping(value: Mapping[str, Any], depth: int = 0) -> FrozenDict:
         ValidationError: as `freeze`.
     """
     check_depth(depth)
+    if _SCALARS.issuperset(map(type, value.values())):
+        return FrozenDict(value)
     depth += 1
     return FrozenDict(
         {key: item if type(item) in _SCALARS else freeze(item, depth) for key, item in value.items()}
@@ -97,8 +99,10 @@ def thaw(value: Any) -> Any:
 
 
 def to_plain_json(value: Any) -> Any:
-    """Return a frozen value as what any JSON parser reads back: NaN and infinities become null,
-    and what has no place in JSON (RFC 8259) its text."""
+    """Return a value as new dicts and lists that any JSON parser reads back (RFC 8259).
+
+    NaN and infinities become null, and what has no place in JSON becomes its text.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if type(value) in _SCALARS:

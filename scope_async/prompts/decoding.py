@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,9 @@ from scope_async.prompts.version import PromptVersion, VersionFields, freeze_fie
 
 _INSTANTS = ("created_at", "updated_at", "promoted_at")
 _NOTHING = FrozenDict()
+
+# One without an offset is odd, and made aware where odd documents are read.
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Document(msgspec.Struct, gc=False):
@@ -40,9 +43,9 @@ class _Document(msgspec.Struct, gc=False):
     prompt_type: str | None = None
     metadata: dict[str, Any] | None = None
     tags: tuple[str, ...] | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    promoted_at: datetime | None = None
+    created_at: _Instant | None = None
+    updated_at: _Instant | None = None
+    promoted_at: _Instant | None = None
     promoted_by: str | None = None
     created_by: str | None = None
 
@@ -95,7 +98,7 @@ def _typed(reply: Reply) -> _Document | None:
 
 def _convert(document: Mapping[str, Any]) -> _Document:
     """Return the document of a JSON object as `json` reads it: with lone surrogates, NaN, and any
-    ISO 8601 that Python knows.
+    ISO 8601 that Python knows; an instant without an offset is in UTC.
 
     Raises:
         ValidationError: a field is of the wrong type.
@@ -111,9 +114,10 @@ def _instant(name: str, value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return datetime.fromisoformat(value)
+        instant = datetime.fromisoformat(value)
     except ValueError:
         raise ValidationError(f"{name} is not ISO 8601: {value[:100]!r}") from None
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _missing(document: _Document) -> str:
@@ -143,9 +147,9 @@ def _version(
     fields.variables = variables_in(fields.content, fields.type) if variables is None else variables
     fields.metadata = freeze_mapping(metadata) if metadata else _NOTHING
     fields.tags = document.tags or ()
-    fields.created_at = _aware(document.created_at)
-    fields.updated_at = _aware(document.updated_at)
-    fields.promoted_at = _aware(document.promoted_at)
+    fields.created_at = document.created_at
+    fields.updated_at = document.updated_at
+    fields.promoted_at = document.promoted_at
     fields.promoted_by = document.promoted_by
     fields.created_by = document.created_by
     fields._raw = raw  # noqa: SLF001 - what a version keeps to itself
@@ -153,8 +157,3 @@ def _version(
     fields.is_stale = fields.is_fallback = False
     fields.unknown_variables = unknown_variables
     return freeze_fields(fields)
-
-
-def _aware(instant: datetime | None) -> datetime | None:
-    """Return the instant with an offset; one without is in UTC."""
-    return instant if instant is None or instant.tzinfo is not None else instant.replace(tzinfo=UTC)

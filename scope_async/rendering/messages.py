@@ -48,13 +48,14 @@ class MessageTemplate:
         Raises:
             KeyError, TypeError, RenderError: as `Template.fill`.
         """
-        message: dict[str, Any] = thaw(self.message)
+        message: Any = thaw(self.message)
         if self.content is not None:
             message["content"] = self.content.fill(texts)
         for index, template in enumerate(self.parts):
             if template is not None:
                 message["content"][index]["text"] = template.fill(texts)
-        return message
+        filled: dict[str, Any] = message
+        return filled
 
 
 def read_messages(value: object) -> tuple[Mapping[str, Any], ...] | None:
