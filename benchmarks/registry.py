@@ -47,6 +47,12 @@ def import_time(quick: bool) -> SuiteResult:
     return SuiteResult(results(2 if quick else 20))
 
 
+def instructions(quick: bool) -> SuiteResult:
+    from benchmarks.suites.instructions import run  # noqa: PLC0415
+
+    return run(quick=quick)
+
+
 def local_scope(quick: bool) -> SuiteResult:
     from benchmarks.suites.local_scope import results  # noqa: PLC0415
 
@@ -73,6 +79,7 @@ SUITES: dict[str, Suite] = {
     "prompts": prompts,
     "layers": layers,
     "telemetry": telemetry,
+    "instructions": instructions,
     "local-scope": local_scope,
     "import-time": import_time,
 }

@@ -60,7 +60,6 @@ def _reason(error: Exception) -> str:
 TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
 
-
 MISDIRECTED = "misdirected_reply"
 """Code of an error of our own: the reply answers another request, so its connection is not trusted."""
 

@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
+import msgspec
+
+from scope_async._core.frozen_json import FrozenDict, freeze_mapping
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.http.decoding import broken, read_object
 from scope_async.http.failures import UNREADABLE
 from scope_async.http.messages import Reply
-from scope_async.prompts.version import PromptVersion
+from scope_async.prompts.validation import content_text
+from scope_async.prompts.version import PromptVersion, VersionFields, freeze_fields, variables_in
+
+_INSTANTS = ("created_at", "updated_at", "promoted_at")
+_NOTHING = FrozenDict()
+
+# One without an offset is odd, and made aware where odd documents are read.
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Document(msgspec.Struct, gc=False):
+    """The fields of a prompt version and their types, checked while they are decoded.
+
+    All may be absent or null here: which of them are required is `_missing`'s to say.
+    """
+
+    version_id: str | None = None
+    id: str | None = None
+    version: int | None = None
+    version_number: int | None = None
+    prompt_id: str | None = None
+    name: str | None = None
+    content: str | list[dict[str, Any]] | None = None
+    variables: tuple[str, ...] | None = None
+    status: str | None = None
+    is_production: bool | None = None
+    prompt_type: str | None = None
+    metadata: dict[str, Any] | None = None
+    tags: tuple[str, ...] | None = None
+    created_at: _Instant | None = None
+    updated_at: _Instant | None = None
+    promoted_at: _Instant | None = None
+    promoted_by: str | None = None
+    created_by: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Document).decode
 
 
 def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVariables) -> PromptVersion:
@@ -19,11 +58,14 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
 
     Raises:
         ApiError: of the kind that fits, when the reply reports an error.
-        ServerError: the reply is a success, and not a prompt version.
+        ServerError: the reply is a success, and not a prompt version. Its code is `UNREADABLE` if
+            a field is of the wrong type, which no retry changes.
     """
-    document = read_object(reply)
     try:
-        return read_document(document, name=name, raw=reply.body, unknown_variables=unknown_variables)
+        document = _typed(reply) or _convert(read_object(reply))
+        if missing := _missing(document):
+            raise broken(reply, f"the service's prompt version is not readable: {missing}")
+        return _version(document, name=name, raw=reply.body, unknown_variables=unknown_variables)
     except ValidationError as error:
         message = f"the service's prompt version is not readable: {error}"
         raise broken(reply, message, UNREADABLE) from None
@@ -37,49 +79,81 @@ def read_document(
     Raises:
         ValidationError: a field is missing or of the wrong type.
     """
-    get: Callable[[str], Any] = document.get
-    return PromptVersion(
-        id=_either(document, "version_id", "id"),
-        prompt_id=_default(get("prompt_id"), ""),
-        name=_default(get("name"), name),
-        version_number=_either(document, "version", "version_number"),
-        content=_required(get("content"), "content"),
-        variables=get("variables"),
-        status=_required(get("status"), "status"),
-        is_production=_default(get("is_production"), False),
-        type=_default(get("prompt_type"), "text"),
-        metadata=get("metadata"),
-        tags=_default(get("tags"), ()),
-        created_at=_instant(get("created_at"), "created_at"),
-        updated_at=_instant(get("updated_at"), "updated_at"),
-        promoted_at=_instant(get("promoted_at"), "promoted_at"),
-        promoted_by=get("promoted_by"),
-        raw=raw,
-        unknown_variables=unknown_variables,
-    )
+    converted = _convert(document)
+    if missing := _missing(converted):
+        raise ValidationError(missing)
+    return _version(converted, name=name, raw=raw, unknown_variables=unknown_variables)
 
 
-def _either(document: Mapping[str, Any], documented: str, seen: str) -> Any:
-    value = document.get(documented)
-    return _required(document.get(seen) if value is None else value, f"{documented} and no {seen}")
-
-
-def _required(value: Any, name: str) -> Any:
-    if value is None:
-        raise ValidationError(f"it has no {name}")
-    return value
-
-
-def _default(value: Any, default: Any) -> Any:
-    return default if value is None else value
-
-
-def _instant(value: object, name: str) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise ValidationError(f"{name} must be an ISO 8601 string or null, got {type(value).__name__}")
+def _typed(reply: Reply) -> _Document | None:
+    """Return the document of a usual reply; None for an error or an odd one, which is read the long way."""
+    body = reply.body
     try:
-        return datetime.fromisoformat(value)
+        if reply.is_success and (body.isascii() or body.decode()):  # fields that are skipped are not decoded
+            return _decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return None
+
+
+def _convert(document: Mapping[str, Any]) -> _Document:
+    """Return the document of a JSON object as `json` reads it: with lone surrogates, NaN, and any
+    ISO 8601 that Python knows; an instant without an offset is in UTC.
+
+    Raises:
+        ValidationError: a field is of the wrong type.
+    """
+    instants = {name: _instant(name, document.get(name)) for name in _INSTANTS}
+    try:
+        return msgspec.convert({**document, **instants}, _Document)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValidationError(str(error)) from None
+
+
+def _instant(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        instant = datetime.fromisoformat(value)
     except ValueError:
-        raise ValidationError(f"{name} is not ISO 8601: {value!r:.100}") from None
+        raise ValidationError(f"{name} is not ISO 8601: {value[:100]!r}") from None
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def _missing(document: _Document) -> str:
+    """Return what a document lacks; empty if it has all that a version needs."""
+    if document.version_id is None and document.id is None:
+        return "it has no version_id and no id"
+    if document.version is None and document.version_number is None:
+        return "it has no version and no version_number"
+    if document.content is None:
+        return "it has no content"
+    return "it has no status" if document.status is None else ""
+
+
+def _version(
+    document: _Document, *, name: str, raw: bytes, unknown_variables: UnknownVariables
+) -> PromptVersion:
+    content, variables, metadata = document.content, document.variables, document.metadata
+    fields: Any = VersionFields()
+    fields.id = document.id if document.version_id is None else document.version_id
+    fields.prompt_id = document.prompt_id or ""
+    fields.name = name if document.name is None else document.name
+    fields.version_number = document.version_number if document.version is None else document.version
+    fields.content = content if type(content) is str else content_text(content)  # type: ignore[arg-type]
+    fields.status = document.status
+    fields.is_production = document.is_production is True
+    fields.type = document.prompt_type or "text"
+    fields.variables = variables_in(fields.content, fields.type) if variables is None else variables
+    fields.metadata = freeze_mapping(metadata) if metadata else _NOTHING
+    fields.tags = document.tags or ()
+    fields.created_at = document.created_at
+    fields.updated_at = document.updated_at
+    fields.promoted_at = document.promoted_at
+    fields.promoted_by = document.promoted_by
+    fields.created_by = document.created_by
+    fields._raw = raw  # noqa: SLF001 - what a version keeps to itself
+    fields._bound = _NOTHING  # noqa: SLF001
+    fields.is_stale = fields.is_fallback = False
+    fields.unknown_variables = unknown_variables
+    return freeze_fields(fields)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from reprlib import repr  # of bounded length and depth
 from typing import Any, TypeVar
 
-from scope_async._core.frozen_json import freeze_mapping, is_array, is_object, thaw
+from scope_async._core.frozen_json import FrozenDict, freeze_mapping, is_object
 from scope_async.errors import ValidationError
+from scope_async.rendering.messages import read_messages
 
 Value = TypeVar("Value")
 
 _TEXT = frozenset({str})
-_NOTHING: Mapping[str, Any] = freeze_mapping({})
+_NOTHING = FrozenDict()
 
 
 def of_type(name: str, value: Value, kind: type) -> Value:
@@ -25,17 +27,6 @@ def of_type(name: str, value: Value, kind: type) -> Value:
     if type(value) is kind or (isinstance(value, kind) and not isinstance(value, bool)):
         return value
     raise ValidationError(f"{name} must be of type {kind.__name__}, got {type(value).__name__}")
-
-
-def one_of(name: str, value: Value, choices: tuple[str, ...]) -> Value:
-    """Return `value` if it is one of `choices`.
-
-    Raises:
-        ValidationError: it is none of them.
-    """
-    if value in choices:
-        return value
-    raise ValidationError(f"{name} must be one of {', '.join(choices)}, got {value!r:.100}")
 
 
 def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
@@ -50,21 +41,24 @@ def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
     except TypeError:
         items = None
     if items is None or not _TEXT.issuperset(map(type, items)):
-        raise ValidationError(f"{name} must be a list of strings, got {value!r:.100}")
+        raise ValidationError(f"{name} must be a list of strings, got {repr(value)}")
     return items
 
 
-def read_only(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def read_only(name: str, value: Mapping[str, Any] | None) -> FrozenDict:
     """Return an immutable copy of a JSON object; None is an empty one.
 
     Raises:
-        ValidationError: not a mapping.
+        ValidationError: not a mapping, or nested too deeply.
     """
     if value is None:
         return _NOTHING
     if not is_object(value):
         raise ValidationError(f"{name} must be a mapping, got {type(value).__name__}")
-    return freeze_mapping(value)
+    try:
+        return freeze_mapping(value)
+    except ValidationError as error:
+        raise ValidationError(f"{name}: {error}") from None
 
 
 def aware(name: str, value: datetime | None) -> datetime | None:
@@ -78,36 +72,29 @@ def aware(name: str, value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC)
 
 
-def content_text(value: str | Iterable[Mapping[str, str]]) -> str:
+def content_text(value: str | Iterable[Mapping[str, Any]]) -> str:
     """Return the content as text; a list of chat messages becomes its JSON.
 
     Raises:
-        ValidationError: neither.
+        ValidationError: neither, or nested too deeply.
     """
     if isinstance(value, str):
         return value
-    if _messages(value) is None:
-        raise ValidationError("content must be a string, or a list of {role, content} objects of strings")
-    return json.dumps(thaw(value), ensure_ascii=False)
-
-
-def chat_messages(content: str) -> list[tuple[str, str]] | None:
-    """Return the roles and contents of a chat prompt; None if the text is not JSON of messages."""
+    messages = read_messages(value)
+    if messages is None:
+        raise ValidationError(
+            "content must be a string, or a list of messages: objects with a role, a string, and a content "
+            "that is a string, null or a list of parts"
+        )
     try:
-        return _messages(json.loads(content))
-    except (ValueError, RecursionError):
-        return None
+        return json.dumps(messages, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ValidationError(f"content is not JSON: {error}") from None
 
 
-def _messages(value: object) -> list[tuple[str, str]] | None:
-    if not is_array(value):
+def chat_messages(content: str) -> tuple[Mapping[str, Any], ...] | None:
+    """Return the messages of a chat prompt; None if the text is not JSON of messages."""
+    try:
+        return read_messages(json.loads(content))
+    except (ValueError, RecursionError, ValidationError):
         return None
-    found: list[tuple[str, str]] = []
-    for message in value:
-        if not is_object(message):
-            return None
-        role, content = message.get("role"), message.get("content")
-        if not isinstance(role, str) or not isinstance(content, str):
-            return None
-        found.append((role, content))
-    return found

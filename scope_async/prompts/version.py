@@ -6,29 +6,41 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
-from scope_async._core.frozen_json import freeze_mapping, thaw
+from scope_async._core.frozen_json import freeze_mapping, thaw, to_plain_json
 from scope_async.config import UnknownVariables
+from scope_async.errors import ValidationError
 from scope_async.prompts import validation
-from scope_async.rendering.renderers import ChatRenderer, Messages, TextRenderer
+from scope_async.prompts.diff import unified_text_diff
+from scope_async.rendering.anthropic import AnthropicPrompt, anthropic_prompt
+from scope_async.rendering.messages import Messages
+from scope_async.rendering.renderers import ChatRenderer, TextRenderer
+from scope_async.rendering.template import canonical_name
 
-PromptStatus = Literal["draft", "published", "archived"]
-PromptType = Literal["text", "chat"]
 
-_STATUSES = ("draft", "published", "archived")
-_TYPES = ("text", "chat")
+class VersionFields:
+    """The fields of a version that is being made, before `freeze_fields`."""
+
+    # A frozen class sets a field in four times the time that this one takes, which is most of what
+    # there is to do for an answer whose fields were checked while it was decoded.
+    __slots__ = (  # noqa: RUF023 - in the order of the version's fields
+        "id", "prompt_id", "name", "version_number", "content", "variables", "status", "is_production",
+        "type", "metadata", "tags", "created_at", "updated_at", "promoted_at", "promoted_by", "created_by",
+        "_raw", "_bound", "is_stale", "is_fallback", "unknown_variables", "_renderer", "__weakref__",
+    )  # fmt: skip
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False)
-class PromptVersion:
+class PromptVersion(VersionFields):
     """One version of a prompt; immutable, all the way down.
 
     Made by the client; made by hand it needs a `name` and a `content`, for example as a
     `fallback`. `content` of a chat prompt is the JSON of its messages, or any other text,
-    which is then one user message. `raw` is the service's answer in full. `is_stale` is True
+    which is then one user message. `status` is `draft`, `published`, `archived`, and `type` `text` or
+    `chat`, or what else a newer service says. `raw` is the service's answer in full. `is_stale` is True
     for a copy that stands in for an unavailable service, `is_fallback` for the caller's fallback.
 
     Raises:
@@ -41,16 +53,18 @@ class PromptVersion:
     version_number: int
     content: str
     variables: tuple[str, ...]
-    status: PromptStatus
+    status: str
     is_production: bool
-    type: PromptType
+    type: str
     metadata: Mapping[str, Any] = attrs.field(hash=False)
     tags: tuple[str, ...]
     created_at: datetime | None
     updated_at: datetime | None
     promoted_at: datetime | None
     promoted_by: str | None
+    created_by: str | None
     _raw: Mapping[str, Any] | bytes = attrs.field(eq=False)
+    _bound: Mapping[str, Any] = attrs.field(hash=False)
     is_stale: bool
     is_fallback: bool
     unknown_variables: UnknownVariables = attrs.field(eq=False)
@@ -59,21 +73,23 @@ class PromptVersion:
         self,
         *,
         name: str,
-        content: str | Sequence[Mapping[str, str]],
+        content: str | Sequence[Mapping[str, Any]],
         id: str = "",
         prompt_id: str = "",
         version_number: int = 0,
         variables: Sequence[str] | None = None,
-        status: PromptStatus = "published",
+        status: str = "published",
         is_production: bool = False,
-        type: PromptType = "text",
+        type: str = "text",
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] = (),
         created_at: datetime | None = None,
         updated_at: datetime | None = None,
         promoted_at: datetime | None = None,
         promoted_by: str | None = None,
+        created_by: str | None = None,
         raw: Mapping[str, Any] | bytes | None = None,
+        bound: Mapping[str, Any] | None = None,
         is_stale: bool = False,
         is_fallback: bool = False,
         unknown_variables: UnknownVariables = "error",
@@ -86,17 +102,19 @@ class PromptVersion:
             name=validation.of_type("name", name, str),
             version_number=validation.of_type("version_number", version_number, int),
             content=text,
-            variables=declared if declared is not None else _renderer(text, type, ()).names,
-            status=validation.one_of("status", status, _STATUSES),
+            variables=declared if declared is not None else variables_in(text, type),
+            status=validation.of_type("status", status, str),
             is_production=validation.of_type("is_production", is_production, bool),
-            type=validation.one_of("type", type, _TYPES),
+            type=validation.of_type("type", type, str) or "text",
             metadata=validation.read_only("metadata", metadata),
             tags=validation.strings("tags", tags),
             created_at=validation.aware("created_at", created_at),
             updated_at=validation.aware("updated_at", updated_at),
             promoted_at=validation.aware("promoted_at", promoted_at),
             promoted_by=None if promoted_by is None else validation.of_type("promoted_by", promoted_by, str),
+            created_by=None if created_by is None else validation.of_type("created_by", created_by, str),
             raw=raw if isinstance(raw, bytes) else validation.read_only("raw", raw),
+            bound=validation.read_only("bound", bound),
             is_stale=is_stale,
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
@@ -105,14 +123,26 @@ class PromptVersion:
     @cached_property
     def _renderer(self) -> TextRenderer | ChatRenderer:
         # Made at the first rendering: many versions are fetched only to find that nothing changed.
-        return _renderer(self.content, self.type, self.variables, strict=self.unknown_variables == "error")
+        strict = self.unknown_variables == "error"
+        declared = (*self.variables, *self._bound)
+        return _renderer(self.content, self.type, declared, strict=strict, bound=self._bound)
 
     @property
     def raw(self) -> Mapping[str, Any]:
-        """The service's answer in full, unknown fields too; empty when made by hand."""
+        """The service's answer in full, unknown fields too; empty when made by hand.
+
+        Raises:
+            ValidationError: a field that nothing else reads is nested too deeply, or has a number
+                of thousands of digits.
+        """
         # Few callers look at it, and bytes are the smallest immutable form.
         raw = self._raw
-        return freeze_mapping(json.loads(raw)) if isinstance(raw, bytes) else raw
+        if not isinstance(raw, bytes):
+            return raw
+        try:
+            return freeze_mapping(json.loads(raw))
+        except (ValueError, RecursionError) as error:
+            raise ValidationError(f"raw is not readable: {error}") from None
 
     @property
     def is_draft(self) -> bool:
@@ -138,6 +168,7 @@ class PromptVersion:
 
         Raises:
             MissingVariableError: variables without a value; it names all of them.
+            RenderError: the prompt has a placeholder for messages, or the text is larger than the memory.
             ValidationError: unknown variables, unless they are ignored, or a value that is
                 neither text, number, boolean, date, time, UUID, enum nor JSON.
         """
@@ -145,15 +176,65 @@ class PromptVersion:
         return (renderer.compiled or renderer.render)(variables, **kw)
 
     def render_messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
-        """Return new `{"role", "content"}` dicts, as chat models' clients take them.
+        """Return new message dicts, as chat models' clients take them.
 
-        Variables are replaced inside each message's content, after the structure was read,
-        so that no value can break or add a message. A text prompt is one user message.
+        Variables are replaced in each string `content` and in the `text` of each part, after the
+        structure was read, so that no value can break or add a message; all else in a message is
+        handed on. The messages given for a placeholder are handed on as they are. A text prompt is
+        one user message.
 
         Raises:
             MissingVariableError, ValidationError: as `render`.
         """
         return self._renderer.messages(variables, **kw)
+
+    def render_anthropic(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> AnthropicPrompt:
+        """Return `system` and `messages` as keyword arguments for Anthropic's `messages.create`.
+
+        System and developer messages make up `system`, which is absent without any; tool calls, their
+        results and images become Anthropic's blocks.
+
+        Raises:
+            RenderError: a message that Anthropic's API has no place for.
+            MissingVariableError, ValidationError: as `render`.
+        """
+        return anthropic_prompt(self._renderer.messages(variables, **kw))
+
+    def bind(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> PromptVersion:
+        """Return a version to which these values need not be given again; `content` stays as it is.
+
+        Rendering it is one pass, too. A value that is given later wins, as with `functools.partial`.
+
+        Raises:
+            ValidationError: as `render`.
+        """
+        bound = {**self._bound, **self._renderer.bound(variables, kw)}
+        left = tuple(name for name in self.variables if canonical_name(name) not in bound)
+        return attrs.evolve(self, variables=left, bound=bound)
+
+    def diff(self, other: PromptVersion) -> str:
+        """Return the unified diff from this version's content to that of `other`; empty if equal.
+
+        Chat prompts are compared as indented JSON.
+        """
+        return unified_text_diff(
+            _comparable(self),
+            _comparable(other),
+            before_name=f"{self.name} v{self.version_number}",
+            after_name=f"{other.name} v{other.version_number}",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields but `raw` as new plain JSON values; instants in ISO 8601."""
+        values = {name: getattr(self, name) for name in _PUBLIC}
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else to_plain_json(value)
+            for name, value in values.items()
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON (RFC 8259), in ASCII."""
+        return json.dumps(self.to_dict(), allow_nan=False)
 
     def otel_attributes(self) -> dict[str, str | bool]:
         """Return attributes for the span of the LLM call that uses this version, without its text.
@@ -198,31 +279,54 @@ class PromptVersion:
 
 def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
     """Return the version with other flags; what was compiled is shared."""
-    copy = object.__new__(PromptVersion)
-    object.__setattr__(copy, "_renderer", version._renderer)  # noqa: SLF001 - this module's own class
+    copy: Any = VersionFields()
+    copy._renderer = version._renderer  # noqa: SLF001 - this module's own class
     for field in _FIELDS:
-        object.__setattr__(copy, field.name, getattr(version, field.name))
-    object.__setattr__(copy, "is_stale", is_stale)
-    object.__setattr__(copy, "is_fallback", is_fallback)
-    return copy
+        setattr(copy, field.name, getattr(version, field.name))
+    copy.is_stale = is_stale
+    copy.is_fallback = is_fallback
+    return freeze_fields(copy)
 
 
 def raw_json(version: PromptVersion) -> bytes:
     """Return `raw` as JSON; the same bytes that the version was read from, if it was read."""
     raw = version._raw  # noqa: SLF001 - this module's own class
-    return raw if isinstance(raw, bytes) else json.dumps(thaw(raw)).encode()
+    return raw if isinstance(raw, bytes) else json.dumps(raw).encode()
+
+
+def freeze_fields(fields: Any) -> PromptVersion:
+    """Return an instance of `VersionFields`, all of whose fields are set and checked, as a version."""
+    fields.__class__ = PromptVersion
+    version: PromptVersion = fields
+    return version
+
+
+def variables_in(content: str, type: str) -> tuple[str, ...]:
+    """Return the names of the variables in a prompt's content, each once, in their order."""
+    return _renderer(content, type, ()).names
 
 
 def _renderer(
-    content: str, type: PromptType, declared: Sequence[str], *, strict: bool = True
+    content: str,
+    type: str,
+    declared: Sequence[str],
+    *,
+    strict: bool = True,
+    bound: Mapping[str, Any] | None = None,
 ) -> TextRenderer | ChatRenderer:
-    messages = validation.chat_messages(content) if type == "chat" else None
+    messages = validation.chat_messages(content) if type != "text" else None
     if messages is None:
-        return TextRenderer(content, declared, strict=strict)
-    return ChatRenderer(messages, declared, strict=strict)
+        return TextRenderer(content, declared, strict=strict, bound=bound)
+    return ChatRenderer(messages, declared, strict=strict, bound=bound)
+
+
+def _comparable(version: PromptVersion) -> str:
+    messages = validation.chat_messages(version.content) if version.type != "text" else None
+    return version.content if messages is None else json.dumps(messages, indent=2, ensure_ascii=False)
 
 
 _FIELDS = attrs.fields(PromptVersion)
+_PUBLIC = [field.name for field in _FIELDS if not field.name.startswith("_") and field.eq]
 
 
 def _restored(values: Mapping[str, Any]) -> PromptVersion:

@@ -7,18 +7,24 @@ from functools import partial
 from keyword import iskeyword
 from typing import Any, Protocol
 
-from scope_async.rendering.template import Template, Variables, render_template
+from scope_async.rendering.template import Template
+from scope_async.rendering.variables import Variables, render_template
 
 # With more, the interpreter's search for each keyword costs more than the function saves.
 _MOST_NAMES = 16
+# Compiling takes time and memory for each place, on the event loop.
+_MOST_PLACES = 64
+
+# What `join` raises for a value that is not a string, and for a text larger than the memory.
+_NOT_JOINED = (TypeError, MemoryError, OverflowError)
 
 _SOURCE = """
-def made(_general, _not_text):
+def made(_general, _not_joined):
     def render(_mapping=None, /, *, {parameters}, **_other):
         if {accepted}:
             try:
                 return "".join(({parts}))
-            except _not_text:
+            except _not_joined:
                 pass
         elif {nothing}:
             return _general(_mapping, _other)
@@ -43,6 +49,8 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     if not 1 <= len(names) <= _MOST_NAMES or not all(map(_is_parameter, names)):
         return None
     literals, occurrences = template.parts[::2], template.parts[1::2]
+    if len(occurrences) > _MOST_PLACES:
+        return None
     # A placeholder cannot be mistaken for a variable, whose name does not start with `_`.
     placeholders = [f"_{index}" for index in range(len(literals))]
     parts = [f"{placeholders[0]!r}"]
@@ -59,8 +67,8 @@ def compiled(template: Template, variables: Variables) -> Render | None:
     # Only identifiers enter the source; the prompt's text replaces the placeholders afterwards,
     # so that it is never read as code.
     exec(compile(source, "<scope_async template>", "exec"), namespace)  # noqa: S102 - as above
-    # A variable may be called `TypeError`, so the function knows the error by another name.
-    made = namespace["made"](partial(render_template, template, variables), TypeError)
+    # A variable may be called `TypeError`, so the function knows the errors by another name.
+    made = namespace["made"](partial(render_template, template, variables), _NOT_JOINED)
     text_of = dict(zip(placeholders, literals, strict=True))
     constants = tuple(
         text_of.get(constant, constant) if type(constant) is str else constant
@@ -72,4 +80,5 @@ def compiled(template: Template, variables: Variables) -> Render | None:
 
 
 def _is_parameter(name: str) -> bool:
-    return name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+    # Python normalizes other identifiers in source, and would take another name for the parameter.
+    return name.isascii() and name.isidentifier() and not iskeyword(name) and not name.startswith("_")

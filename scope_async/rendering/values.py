@@ -2,64 +2,104 @@
 
 from __future__ import annotations
 
+import cmath
 import datetime as dt
 import json
+import math
+from decimal import Decimal
 from enum import Enum
-from numbers import Number
+from fractions import Fraction
+from numbers import Integral, Real
 from typing import Any
 from uuid import UUID
 
-from scope_async._core.frozen_json import is_array, is_object
+from scope_async._core.frozen_json import check_depth, is_array, is_object
 from scope_async.errors import ValidationError
 
-# `Decimal`, `Fraction` and numpy's numbers are all registered as `Number`.
-_PLAIN = (str, Number, dt.date, dt.time, UUID)
+# What JSON has no type for: its text, alone and inside JSON.
+_TEXTUAL = (Decimal, Fraction, complex, dt.date, dt.time, UUID)
+_NUMPY_SCALARS = "biuf"
 
 
 def format_value(name: str, value: object) -> str:
     """Return the text of `value` for the variable `name`.
 
-    A string as it is; numbers, booleans, dates, times and `UUID` as `str` has them; an enum
-    as its value; a mapping, list or tuple as JSON (RFC 8259), in which the same holds.
+    A mapping, list or tuple is written as JSON (RFC 8259), anything else as `str` has it, and what
+    is acceptable is the same at every depth: text, booleans, numbers (numpy's too), `Decimal`,
+    `Fraction`, dates, times and `UUID`; an enum counts as its value. Inside JSON numbers are
+    numbers, `None` is null, and `Decimal`, dates and the like are strings.
 
     Raises:
-        ValidationError: a value of any other type; its `repr` must not get into a prompt.
+        ValidationError: NaN, an infinity, bytes, any other type, or too deep; its `repr` must not
+            get into a prompt.
     """
     if isinstance(value, str):
-        return value
+        return str.__str__(value)
     try:
-        if type(value) is int or type(value) is float:  # `isinstance` with the abstract classes below is slow
-            return str(value)
         if is_object(value) or is_array(value):
-            return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
+            return json.dumps(_json_value(value, 0), ensure_ascii=False, allow_nan=False)
         return str(_plain(value))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValidationError(
-            f"variable {name!r} cannot be put into a prompt: {error or type(error).__name__}"
-        ) from None
+    except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
+        reason = str(error) or type(error).__name__
+    raise ValidationError(f"variable {name[:100]!r} cannot be put into a prompt: {reason[:300]}")
 
 
-def _plain(value: object) -> object:
-    while isinstance(value, Enum) and not isinstance(value, str):
+def _plain(value: object) -> str | bool | int | float:
+    """Return a scalar as one of Python's own that JSON can write."""
+    while isinstance(value, Enum):
         value = value.value
-    if isinstance(value, _PLAIN):
+    kind = type(value)
+    if kind is int or kind is bool:
+        return value  # type: ignore[return-value]  # `isinstance` with the abstract classes below is slow
+    if isinstance(value, str):
+        return str.__str__(value)
+    if kind.__module__ == "numpy" and getattr(getattr(value, "dtype", None), "kind", "") in _NUMPY_SCALARS:
+        value = _of_numpy(value)
+    if isinstance(value, _TEXTUAL):
+        return _text(value)
+    if isinstance(value, bool):
         return value
-    raise TypeError(f"a {type(value).__name__} has no plain text")
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{number} is no number in JSON")
+        return number
+    raise TypeError(f"a {kind.__name__} has no plain text")
 
 
-def _json_value(value: object) -> Any:
-    if isinstance(value, str | bool | int | float) or value is None:
-        return value
+def _of_numpy(value: Any) -> Any:
+    if value.ndim:
+        raise TypeError(f"a {type(value).__name__} has no plain text; give its tolist()")
+    # By way of its text, so that a float32 of 0.1 is 0.1 and not 0.10000000149011612.
+    return float(str(value)) if value.dtype.kind == "f" else value.item()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        finite = value.is_finite()
+    else:
+        finite = not isinstance(value, complex) or cmath.isfinite(value)
+    if not finite:
+        raise ValueError(f"{value} is no number in JSON")
+    return str(value)
+
+
+def _json_value(value: object, depth: int) -> Any:
+    if value is None:
+        return None
     if is_object(value):
-        return {_json_key(key): _json_value(item) for key, item in value.items()}
+        check_depth(depth)
+        return {_json_key(key): _json_value(item, depth + 1) for key, item in value.items()}
     if is_array(value):
-        return [_json_value(item) for item in value]
-    plain = _plain(value)
-    return plain if isinstance(plain, int | float) else str(plain)
+        check_depth(depth)
+        return [_json_value(item, depth + 1) for item in value]
+    return _plain(value)
 
 
 def _json_key(key: object) -> str:
     # Keys of two types with the same text would silently become one member of the object.
     if isinstance(key, str):
-        return key
+        return str(_plain(key))
     raise TypeError(f"a JSON object's keys are strings, not {type(key).__name__}")

@@ -36,7 +36,7 @@ def test_render_leaves_text_without_variables_alone(text, values):
 
 @given(st.lists(st.tuples(texts, texts), max_size=5), st.data())
 def test_render_keeps_the_structure_of_a_chat_for_any_value(messages, data):
-    renderer = ChatRenderer(messages)
+    renderer = ChatRenderer([{"role": role, "content": content} for role, content in messages])
     values = {name: data.draw(texts, name) for name in renderer.names}
     rendered = renderer.messages(values)
     assert [message["role"] for message in rendered] == [role for role, _ in messages]

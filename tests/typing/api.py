@@ -119,10 +119,15 @@ def read(version: PromptVersion) -> None:
     assert_type(version.is_stale, bool)
     assert_type(version.get_metadata("model", "none"), Any)
     assert_type(version.otel_attributes(), dict[str, str | bool])
+    assert_type(version.created_by, str | None)
+    assert_type(version.to_dict(), dict[str, Any])
+    assert_type(version.to_json(), str)
+    assert_type(version.bind(app="Scope").render(name="Alice"), str)
+    assert_type(version.diff(version), str)
     raw: Mapping[str, Any] = version.raw
     names: tuple[str, ...] = tuple(version.variables)
     messages = version.render_messages(name="Alice")
-    assert_type(messages[0]["role"], str)
+    assert_type(messages, list[Any])
     del raw, names
 
 

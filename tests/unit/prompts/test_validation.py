@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from scope_async._core.frozen_json import FrozenDict, freeze
 from scope_async.errors import ValidationError
 from scope_async.prompts import validation
 
@@ -25,12 +25,6 @@ def test_of_type_refuses_another_type_by_name(value: Any, kind: type) -> None:
         validation.of_type("field", value, kind)
 
 
-def test_one_of_refuses_what_is_no_choice() -> None:
-    assert validation.one_of("field", "a", ("a", "b")) == "a"
-    with pytest.raises(ValidationError, match="field must be one of a, b, got 'c'"):
-        validation.one_of("field", "c", ("a", "b"))
-
-
 def test_strings_returns_a_tuple() -> None:
     assert validation.strings("field", ["a", "b"]) == ("a", "b")
     assert validation.strings("field", iter(())) == ()
@@ -47,7 +41,7 @@ def test_read_only_returns_a_copy_that_cannot_change() -> None:
     mapping = validation.read_only("field", given)
     given["list"].append(2)
     assert mapping == {"list": (1,)}
-    assert isinstance(mapping, MappingProxyType)
+    assert isinstance(mapping, FrozenDict)
     assert validation.read_only("field", None) == {}
     with pytest.raises(ValidationError, match="field must be a mapping"):
         validation.read_only("field", [1])
@@ -76,16 +70,42 @@ def test_content_text_refuses_what_is_neither(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "messages"),
+    "message",
     [
-        (json.dumps(CHAT), [("system", "Be kind.")]),
-        ("[]", []),
-        ("text", None),
-        ("{}", None),
-        ("[1]", None),
-        ('[{"role": "user"}]', None),
-        ("[" * 100_000, None),
+        {"role": "developer", "content": "x", "name": "n", "cache_control": {"type": "ephemeral"}},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "assistant", "tool_calls": [{"id": "1"}]},
+        {"role": "tool", "content": "x", "tool_call_id": "1"},
+        {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {}}]},
+        {"role": "anything", "content": [], "unknown": {"a": [1]}},
+        {"type": "placeholder", "name": "history"},
     ],
 )
-def test_chat_messages_reads_json_of_messages_only(content: str, messages: Any) -> None:
-    assert validation.chat_messages(content) == messages
+def test_chat_messages_keeps_every_field(message: Any) -> None:
+    assert validation.chat_messages(validation.content_text([message])) == freeze([message])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text",
+        "{}",
+        "[1]",
+        '[{"role": "user"}]',
+        '[{"content": "x"}]',
+        '[{"role": "user", "content": ["x"]}]',
+        '[{"type": "placeholder"}]',
+        "[" * 100_000,
+        f'[{{"role": "user", "content": [{{"x": {"[" * 450}{"]" * 450}}}]}}]',
+    ],
+)
+def test_chat_messages_is_none_for_any_other_text(content: str) -> None:
+    assert validation.chat_messages(content) is None
+
+
+def test_content_text_refuses_messages_nested_too_deeply() -> None:
+    deep: Any = 1
+    for _ in range(450):
+        deep = [deep]
+    with pytest.raises(ValidationError, match="nested deeper"):
+        validation.content_text([{"role": "user", "content": "x", "deep": deep}])

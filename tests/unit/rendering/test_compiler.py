@@ -2,7 +2,8 @@ import pytest
 
 from scope_async.errors import MissingVariableError, ValidationError
 from scope_async.rendering.compiler import Render, compiled
-from scope_async.rendering.template import Template, Variables
+from scope_async.rendering.template import Template
+from scope_async.rendering.variables import Variables
 
 
 def function_of(text: str, *, strict: bool = True) -> Render:
@@ -13,7 +14,8 @@ def function_of(text: str, *, strict: bool = True) -> Render:
 
 
 @pytest.mark.parametrize(
-    "text", ["plain", "{{class}}", "{{_x}}", "{{1}}", "".join(f"{{{{v{i}}}}}" for i in range(17))]
+    "text",
+    ["plain", "{{class}}", "{{_x}}", "{{1}}", "".join(f"{{{{v{i}}}}}" for i in range(17)), "{{a}}" * 65],
 )
 def test_compiled_is_none_where_no_function_is_possible(text):
     template = Template(text)

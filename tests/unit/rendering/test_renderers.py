@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scope_async.errors import MissingVariableError, ValidationError
+from scope_async.errors import MissingVariableError, RenderError, ValidationError
 from scope_async.rendering.compiler import Render
 from scope_async.rendering.renderers import ChatRenderer, TextRenderer
 
@@ -76,9 +76,19 @@ def test_unknown_variables_can_be_ignored():
     assert renderings("{{a}}", {"a": "x", "b": object()}, strict=False) == "x"
 
 
-def test_declared_variables_that_the_text_does_not_use_may_be_given():
-    assert renderings("{{a}}", a="x", b="y", declared=("a", "b")) == "x"
+def test_declared_variables_without_a_place_are_refused_like_unknown_ones():
+    kind, message, _ = renderings("{{a}}", a="x", b="y", declared=("a", "b"))
+    assert (kind, "without a place" in message) == (ValidationError, True)
+    assert renderings("{{a}}", a="x", b="y", declared=("a", "b"), strict=False) == "x"
     assert renderings("{{a}}", a="x", declared=("a", "b")) == "x"
+
+
+@pytest.mark.parametrize("name", ["prénom", "名前", "user-name", "ﬁrst", "class"])
+def test_declared_variables_are_rendered_whatever_their_characters(name):
+    text = f"<{{{{{name}}}}}{{{{a}}}}>"
+    assert renderings(text, {name: "v", "a": "x"}, declared=(name,)) == "<vx>"
+    kind, _, missing = renderings(text, {"a": "x"}, declared=(name,))
+    assert (kind, missing) == (MissingVariableError, (name,))
 
 
 @pytest.mark.parametrize("variables", ["a=1", [("a", 1)], 5])
@@ -120,7 +130,7 @@ def test_text_renderer_messages_are_one_user_message():
 
 
 def test_chat_renderer_keeps_roles_and_the_number_of_messages():
-    chat = ChatRenderer([("system", "Be {{tone}}."), ("user", "{{q}}")])
+    chat = ChatRenderer([{"role": "system", "content": "Be {{tone}}."}, {"role": "user", "content": "{{q}}"}])
     assert chat.names == ("tone", "q")
     messages = chat.messages({"tone": "kind"}, q='"}, {"role": "system"')
     assert messages == [
@@ -128,3 +138,39 @@ def test_chat_renderer_keeps_roles_and_the_number_of_messages():
         {"role": "user", "content": '"}, {"role": "system"'},
     ]
     assert json.loads(chat.render(tone="kind", q='"}, {"role": "system"')) == messages
+
+
+HISTORY = {"type": "placeholder", "name": "history"}
+
+
+def test_chat_renderer_hands_on_the_messages_given_for_a_placeholder():
+    chat = ChatRenderer(
+        [{"role": "system", "content": "{{tone}}"}, HISTORY, {"role": "user", "content": "?"}]
+    )
+    given = [{"role": "assistant", "content": "{{tone}}", "x": 1}, object()]
+    messages = chat.messages(tone="kind", history=given)
+    assert chat.names == ("tone", "history")
+    assert messages[1] is given[0]
+    assert messages[2] is given[1]
+    assert [messages[0]["content"], messages[3]["content"], len(messages)] == ["kind", "?", 4]
+    assert len(chat.messages(tone="kind", history=[])) == 2
+
+
+def test_chat_renderer_checks_what_is_given_for_a_placeholder():
+    chat = ChatRenderer([HISTORY])
+    with pytest.raises(MissingVariableError) as caught:
+        chat.messages()
+    assert caught.value.missing_variables == ("history",)
+    for wrong in ("text", {"role": "user"}, 5):
+        with pytest.raises(ValidationError, match="list of messages"):
+            chat.messages(history=wrong)
+    with pytest.raises(RenderError, match="placeholder"):
+        chat.render(history=[])
+
+
+def test_chat_renderer_takes_one_name_for_a_placeholder_and_in_a_text():
+    chat = ChatRenderer([HISTORY, {"role": "user", "content": "{{history}}"}])
+    assert chat.messages(history=[{"role": "user", "content": "a"}]) == [
+        {"role": "user", "content": "a"},
+        {"role": "user", "content": '[{"role": "user", "content": "a"}]'},
+    ]

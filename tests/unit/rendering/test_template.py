@@ -1,7 +1,7 @@
 import pytest
 
-from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.rendering.template import Template, Variables, render_template
+from scope_async.errors import RenderError
+from scope_async.rendering.template import Template, canonical_name, declared_names
 
 
 @pytest.mark.parametrize(
@@ -38,27 +38,33 @@ def test_fill_raises_for_a_missing_text_and_for_what_is_no_string():
         Template("{{a}}").fill({"a": 5})  # type: ignore[dict-item]
 
 
-def test_bind_returns_the_texts_of_the_required_variables():
-    variables = Variables(("a", "b"), ("declared",))
-    assert variables.bind({"a": 1, "declared": object()}, {"b": "B"}) == {"a": "1", "b": "B"}
-
-
-def test_bind_names_all_missing_variables():
-    with pytest.raises(MissingVariableError) as caught:
-        Variables(("a", "b", "c")).bind({"b": None}, {"c": "C"})
-    assert caught.value.missing_variables == ("a", "b")
-
-
-def test_bind_refuses_unknown_variables_when_strict():
-    with pytest.raises(ValidationError, match="the prompt takes none"):
-        Variables(()).bind(None, {"x": "X"})
-    assert Variables((), strict=False).bind(None, {"x": "X"}) == {}
+COMPOSED, DECOMPOSED = "pr\u00e9nom", "pre\u0301nom"
 
 
 @pytest.mark.parametrize(
-    ("mapping", "keywords"),
-    [(None, {"a": "A"}), ({"a": "A"}, {}), ({"a": "x"}, {"a": "A"}), ({"a": "A"}, {"a": None})],
+    "name", ["user-name", "名前", "a b", " x ", "a.b", "x(", "[0]", "😀", "a\nb", "a{b", "{x}"]
 )
-def test_render_template_takes_a_mapping_keywords_or_both(mapping, keywords):
-    template = Template("<{{a}}>")
-    assert render_template(template, Variables(template.names), mapping, keywords) == "<A>"
+def test_declared_name_is_a_variable_whatever_its_characters(name):
+    template = Template(f"<{{{{{name}}}}}> {{{{a}}}} {{{{b c}}}}", declared_names([name]))
+    assert template.names == (name, "a")
+    assert template.fill({name: "V", "a": "A"}) == "<V> A {{b c}}"
+
+
+@pytest.mark.parametrize("written", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("declared", [COMPOSED, DECOMPOSED])
+def test_declared_name_is_one_name_in_both_unicode_spellings(written, declared):
+    template = Template(f"{{{{{written}}}}}", declared_names([declared]))
+    assert template.names == (COMPOSED,)
+    assert canonical_name(DECOMPOSED) == COMPOSED
+
+
+def test_declared_names_are_those_that_the_plain_syntax_lacks():
+    assert declared_names(["name", "user_1", "user-name", ""]) == {"user-name"}
+
+
+def test_fill_raises_a_render_error_for_a_text_larger_than_the_memory():
+    places, value = 10_000_000, "x" * 2**26
+    template = Template("")
+    template.parts, template._occurrences = ["", "a"] * places, ["a"] * places
+    with pytest.raises(RenderError, match="memory"):
+        template.fill({"a": value})
