@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import attrs
-from aiohttp.hdrs import IF_NONE_MATCH
+from aiohttp.hdrs import AUTHORIZATION, IF_NONE_MATCH
 
-from scope_async.http.messages import Request
+from scope_async.http.messages import Reply, Request
 from scope_async.http.token_provider import TokenProvider
 from scope_async.prompts.version import PromptVersion
 
@@ -32,6 +32,17 @@ class Validator:
 def is_entity_tag(value: object) -> bool:
     """Return True if `value` can be sent back in `If-None-Match`."""
     return isinstance(value, str) and _ENTITY_TAG.fullmatch(value) is not None
+
+
+def validator_of(reply: Reply, etag: str, token: Any) -> Validator | None:
+    """Return what makes the next request conditional; None if the reply's `ETag` cannot.
+
+    `token` is the current one: if the request was sent with an earlier one, nothing says whether
+    that was for the same API key.
+    """
+    if token is None or token.authorization != reply.sent.get(AUTHORIZATION):
+        return None
+    return Validator(etag, token.api_key) if is_entity_tag(etag) else None
 
 
 class KnownVersion(Protocol):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp.hdrs import AUTHORIZATION, ETAG, IF_NONE_MATCH
+from aiohttp.hdrs import ETAG, IF_NONE_MATCH
 from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
@@ -21,8 +21,7 @@ from scope_async.prompts.conditional import (
     ConditionalTokens,
     FetchedVersion,
     KnownVersion,
-    Validator,
-    is_entity_tag,
+    validator_of,
 )
 from scope_async.prompts.decoding import read_prompt_version
 from scope_async.prompts.reference import PromptRef
@@ -78,7 +77,7 @@ class PromptEndpoint:
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(reply, known, tokens)
             etag = reply.headers.get(ETAG)
-            validator = None if etag is None else self._validator_of(reply, etag)
+            validator = None if etag is None else validator_of(reply, etag, self._token_provider.peek())
             if known is not None and reply.status == HTTPStatus.OK and raw_json(known.version) == reply.body:
                 return FetchedVersion(_current(known.version), validator)
             if reply.status == HTTPStatus.NOT_FOUND and ref.is_production:
@@ -95,15 +94,6 @@ class PromptEndpoint:
             max_retries=max_retries,
             on_attempt_failed=on_attempt_failed,
         )
-
-    def _validator_of(self, reply: Reply, etag: str) -> Validator | None:
-        """Return what makes the next request conditional; None if the reply's `ETag` cannot."""
-        if not is_entity_tag(etag):
-            return None
-        token = self._token_provider.peek()
-        if token is None or token.authorization != reply.sent.get(AUTHORIZATION):
-            return None  # renewed meanwhile, perhaps for another API key
-        return Validator(etag, token.api_key)
 
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.

@@ -112,8 +112,8 @@ class PromptRig:
         )
         self.api = PromptService(
             config,
-            transport=self.transport,  # type: ignore[arg-type]
-            token_provider=self.tokens,  # type: ignore[arg-type]
+            transport=self.transport,
+            token_provider=self.tokens,
             background=self.background,
             clock=self.clock,
             emit=None,

@@ -211,6 +211,16 @@ async def test_fetch_refuses_a_304_without_a_condition() -> None:
     assert (caught.value.http_status, caught.value.error_code) == (304, MISDIRECTED)
 
 
+@pytest.mark.parametrize("validator", [None, Validator('"1"', "key_2")])
+async def test_fetch_refuses_a_304_for_a_copy_whose_validator_was_not_sent(
+    validator: Validator | None,
+) -> None:
+    version = (await endpoint_of(FakeTransport()).fetch(REF)).version
+    transport = ScriptedTransport((304, {}, b""), (200, {}, document("p", 2)))
+    fetched = await endpoint_of(transport).fetch(REF, known=FetchedVersion(version, validator))
+    assert (fetched.version.version_number, transport.conditions) == (2, [None, None])
+
+
 async def test_fetch_asks_without_a_condition_after_a_304_for_another_version() -> None:
     transport = ScriptedTransport(
         (200, {"ETag": '"1"'}, document("p", 1)),
