@@ -27,7 +27,6 @@ except ImportError:  # anyio's own plugin is enough
     _asyncio_fixture = None
 
 _MARKER = "scope"
-_LOOP_SCOPES = ("function", "class", "module", "package", "session")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -144,11 +143,25 @@ async def _connect(
         yield client
 
 
-# The same generator for each event loop that a test may run on, because the client lives on one.
+def _asyncio_client(loop_scope: str) -> Any:
+    """Return a fixture that opens the client on the event loop of this scope."""
+
+    # A function of its own, because pytest-asyncio notes the scope on the function.
+    async def connect(
+        request: pytest.FixtureRequest, local_scope: ThreadedLocalScope
+    ) -> AsyncIterator[ScopeClient]:
+        async for client in _connect(request, local_scope):
+            yield client
+
+    return _asyncio_fixture(connect, name=f"_scope_client_asyncio_{loop_scope}", loop_scope=loop_scope)
+
+
 if _asyncio_fixture is not None:
-    for _scope in _LOOP_SCOPES:
-        _name = f"_scope_client_asyncio_{_scope}"
-        globals()[_name] = _asyncio_fixture(_connect, name=_name, loop_scope=_scope)
+    _in_function = _asyncio_client("function")
+    _in_class = _asyncio_client("class")
+    _in_module = _asyncio_client("module")
+    _in_package = _asyncio_client("package")
+    _in_session = _asyncio_client("session")
 
 
 @pytest.fixture
