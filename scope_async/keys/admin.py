@@ -76,7 +76,10 @@ class ApiKeyAdmin:
         environment = Environment()
         base_url = options.pop("base_url", None) or environment.required(OPTION_VARIABLES["base_url"])
         admin_token = environment.required(ADMIN_TOKEN_VARIABLE)
+        insecure = environment.flag(OPTION_VARIABLES["allow_insecure"])
         environment.check()
+        if insecure is not None:
+            options = {"allow_insecure": insecure, **options}
         return cls(base_url, admin_token, **options)
 
     async def start(self) -> None:
@@ -204,6 +207,7 @@ class ApiKeyAdmin:
             url=URL(url, encoded=True),
             headers=headers,
             body=None if body is None else json.dumps(body).encode(),
+            idempotent=True,
         )
 
     async def _make(self, operation: str, url: str, fields: Mapping[str, Any]) -> NewApiKey:

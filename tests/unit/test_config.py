@@ -34,6 +34,7 @@ DEFAULTS = {
     "snapshot_path": None,
     "cache_max_bytes": 67108864,
     "stale_timeout": 2,
+    "ssl": None,
 }
 
 

@@ -161,7 +161,7 @@ async def test_file_that_hangs_can_be_cancelled(tmp_path) -> None:
         pipe.write_text(LINES)
 
 
-@pytest.mark.parametrize("path", ["absent", "", "a\0b"])
+@pytest.mark.parametrize("path", ["absent", "a\0b"])
 async def test_file_that_cannot_be_read_is_named(tmp_path, path) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         await FileCredentials(f"{tmp_path}/{path}")()
@@ -209,12 +209,14 @@ async def test_chain_that_is_empty_says_so() -> None:
         await ChainCredentials()()
 
 
-async def test_chain_raises_an_error_that_is_not_about_configuration() -> None:
+async def test_chain_goes_on_after_any_error_and_keeps_its_message_without_secrets() -> None:
     async def broken() -> ApiKeyCredentials:
-        raise RuntimeError("a mistake in the user's code")
+        raise RuntimeError("no route to\nhttp://joe:hunter2@vault.example")
 
-    with pytest.raises(RuntimeError, match="mistake"):
-        await ChainCredentials(broken, StaticCredentials(CREDENTIALS))()
+    assert await ChainCredentials(broken, StaticCredentials(CREDENTIALS))() == CREDENTIALS
+    with pytest.raises(MissingApiKeyError, match="broken: RuntimeError: no route to http://") as caught:
+        await ChainCredentials(broken)()
+    assert "hunter2" not in everything_shown(caught.value)
 
 
 def test_as_provider_accepts_functions_and_objects() -> None:
