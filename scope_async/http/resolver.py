@@ -59,7 +59,7 @@ class ThreadResolver(AbstractResolver):
         if found is not None and found.process == process and not found.future.done():
             if now - found.started < self._timeout:
                 return found
-            self._hanging.append(found)
+            self._hanging.append(self._running.pop(key))
         self._hanging = [one for one in self._hanging if one.process == process and not one.future.done()]
         if len(self._hanging) >= MOST_HANGING:
             raise OSError(f"name resolution hangs: {MOST_HANGING} look-ups have no answer")
