@@ -9,7 +9,9 @@ from scope_async.errors import ConfigurationError
 # https://github.com/theskumar/python-dotenv/blob/main/src/dotenv/parser.py: names, quotes, escapes and
 # comments as there. What that reader skips with a warning is an error here: it may be the secret's line.
 _BLANK = re.compile(r"(?:\s|#[^\r\n]*(?:\r\n|\n|\r|$))*")
-_NAME = re.compile(r"(?:export[^\S\r\n]+)?(?:'(?P<quoted>[^']+)'|(?P<plain>(?!')[^=\#\s]+))[^\S\r\n]*=[^\S\r\n]*")
+_NAME = re.compile(
+    r"(?:export[^\S\r\n]+)?(?:'(?P<quoted>[^']+)'|(?P<plain>(?!')[^=\#\s]+))[^\S\r\n]*=[^\S\r\n]*"
+)
 _SINGLE = re.compile(r"'((?:\\'|[^'])*)'")
 _DOUBLE = re.compile(r'"((?:\\"|[^"])*)"')
 _UNQUOTED = re.compile(r"[^\r\n]*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
 from inspect import getattr_static, isawaitable, iscoroutinefunction, isfunction, ismethod, unwrap
 from pathlib import Path
@@ -18,6 +19,9 @@ from scope_async.credentials.folder import read_folder
 from scope_async.credentials.value_file import read_text, reason
 from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError, MissingApiKeyError
+
+
+_RETURNS_AWAITABLE = re.compile(r"\b(Awaitable|Coroutine|Future|Task)\b")
 
 
 @runtime_checkable
@@ -66,15 +70,20 @@ def as_provider(credentials: ApiKeyCredentials | CredentialProvider) -> Credenti
 def _is_plain_function(provider: object) -> bool:
     """Return True if calling `provider` cannot give what can be awaited, as far as can be known.
 
-    What is written in C, and what wraps an async function, is known at its first call alone.
+    What is written in C, and what wraps an async function or is annotated as one, is known at its
+    first call alone.
     """
     while isinstance(provider, partial):
         provider = provider.func
     if not isfunction(provider) and not ismethod(provider):
+        if iscoroutinefunction(provider):  # as some objects say that they are
+            return False
         provider = getattr_static(type(provider), "__call__", None)
         while isinstance(provider, partial | staticmethod | classmethod):
             provider = provider.func if isinstance(provider, partial) else provider.__func__
     if not isfunction(provider) and not ismethod(provider):
+        return False
+    if _RETURNS_AWAITABLE.search(str(provider.__annotations__.get("return", ""))):
         return False
     return not (iscoroutinefunction(provider) or iscoroutinefunction(unwrap(provider)))
 

@@ -5,7 +5,7 @@ from scope_async._core.tracebacks import drop_frames
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
     try:
-        raise error from cause
+        raise error from cause  # noqa: TRY301 - a raised error is what is wanted
     except Exception as caught:  # noqa: BLE001 - whatever was given
         return caught
 
