@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import ip_address
 from ssl import SSLContext
@@ -40,7 +41,14 @@ def _named(name: str) -> str:
 
 
 def _without_slash(value: Any) -> Any:
-    return value.strip().rstrip("/") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    value = value.strip().rstrip("/")
+    if not value.isascii():
+        # An international name is sent in its ASCII form (RFC 5890), a path in percent-encoding.
+        with suppress(ValueError):
+            value = str(URL(value))
+    return value
 
 
 def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) -> None:
@@ -75,7 +83,7 @@ def _host_of(url: str) -> str:
     """
     for encoded in (False, True):
         parts = URL(url, encoded=encoded)
-        if not parts.raw_host or parts.port is None:
+        if not parts.host or parts.port is None:
             raise ValueError("no host")
     return parts.raw_host or ""
 

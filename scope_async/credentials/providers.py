@@ -20,7 +20,6 @@ from scope_async.credentials.value_file import read_text, reason
 from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
-
 _RETURNS_AWAITABLE = re.compile(r"\b(Awaitable|Coroutine|Future|Task)\b")
 
 

@@ -35,15 +35,11 @@ class NoProxyEntry:
         `example.com` and `.example.com` are that name and all under it, as curl has them; `*.example.com`
         is those under it.
         """
-        try:
-            return cls(network=ip_network(text.strip("[]"), strict=False))
-        except ValueError:
-            pass
         host, port = text, None
-        if found := re.fullmatch(r"(\[.+\]|[^:]+):(\d{1,5})", text):
+        if found := re.fullmatch(r"(\[.+\](?:/\d+)?|[^:]+):(\d{1,5})", text):
             host, port = found[1], int(found[2])
         try:
-            return cls(network=ip_network(host.strip("[]"), strict=False), port=port)
+            return cls(network=ip_network(re.sub(r"[\[\]]", "", host), strict=False), port=port)
         except ValueError:
             name = host.lower().rstrip(".")
         return cls(name, port=port) if name.strip("*.") or name == "*" else None
