@@ -68,7 +68,9 @@ def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) ->
         raise ConfigurationError(f"{_named(name)} is not a URL") from None
     # urlsplit drops some of these, and a URL's other readers do not: two ideas of the host.
     if not acceptable or _NOT_IN_URLS.search(value):
-        raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {value!r}")
+        # What stands before an @ may be a password all the same.
+        shown = value.rpartition("@")[2]
+        raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {shown!r}")
     if parts.query or parts.fragment:
         # Not shown: a link that signs its reader in carries a token there.
         shown = value.partition("#")[0].partition("?")[0]

@@ -112,7 +112,7 @@ class Transport:
         attempt, resent = 0, False
         while True:
             # The frames of `read` have the reply among their locals, with a token or a secret in it.
-            failure.__traceback__ = None
+            drop_frames(failure, until=sys.exception())
             if not resent and request.is_idempotent and failure.error_code == CONNECTION_CUT:
                 resent = True
                 self._resend(request, failure, on_attempt_failed)

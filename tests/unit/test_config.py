@@ -262,7 +262,7 @@ def test_any_url_is_accepted_or_a_configuration_error(text) -> None:
 
 def test_international_name_is_kept_in_its_ascii_form() -> None:
     config = Config(base_url="https://prénom.example/é/", auth_api_url="https://scope.example")
-    assert config.base_url == "https://xn--prnom-bsa.example/%C3%A9"
+    assert config.base_url == "https://xn--prnom-csa.example/%C3%A9"
 
 
 def test_http_to_an_address_with_something_behind_it_names_the_option() -> None:
