@@ -113,7 +113,7 @@ class Transport:
         while True:
             # The frames of `read` have the reply among their locals, with a token or a secret in it.
             drop_frames(failure, until=sys.exception())
-            if not resent and request.is_idempotent and failure.error_code == CONNECTION_CUT:
+            if not resent and failure.error_code == CONNECTION_CUT and _may_be_resent(request):
                 resent = True
                 self._resend(request, failure, on_attempt_failed)
             elif attempt == retries or not is_transient(failure):
@@ -275,3 +275,12 @@ class Transport:
 async def _observe(observed: ObservedCall, call: Coroutine[Any, Any, Result]) -> Result:
     with observed:
         return await call
+
+
+def _may_be_resent(request: Request) -> bool:
+    """Return True if the request, whose connection was cut, may go out again at once.
+
+    aiohttp has done that once already for what is idempotent by its method; the connection that it
+    took then may have been another one that the server was closing.
+    """
+    return request.idempotent or (request.is_idempotent and reused.get())
