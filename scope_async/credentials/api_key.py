@@ -24,7 +24,7 @@ def _present(_: object, field: attrs.Attribute[str], value: object) -> None:
 def _one_line(_: object, field: attrs.Attribute[str], value: str) -> None:
     if not value.isprintable():
         raise ConfigurationError(
-            f"{field.name} holds a newline or another character that does not print: was more copied than it?"
+            f"{field.name} must be one printable line: was something else copied with it?"
         )
 
 

@@ -25,7 +25,7 @@ from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.connector import reused
 from scope_async.http.decoding import read_error
-from scope_async.http.failures import CONNECTION_CUT, is_transient, map_exception, retry_delay
+from scope_async.http.failures import CONNECTION_CUT, MISDIRECTED, is_transient, map_exception, retry_delay
 from scope_async.http.instrumentation import ObservedCall, RequestInstrumentation
 from scope_async.http.messages import Reply, Request, default_headers
 from scope_async.http.session import BoundSession, SessionProvider, send
@@ -120,6 +120,8 @@ class Transport:
                 raise failure
             else:
                 attempt += 1
+                if failure.error_code == MISDIRECTED:
+                    self._sessions.current().close_idle()
                 await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:

@@ -172,6 +172,7 @@ def test_scope_async_commands_and_options_exist() -> None:
 
 def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
+    known |= {*CREDENTIAL_FILE_VARIABLES.values()}
     known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
     known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
     for path in DOCUMENTS:

@@ -8,7 +8,7 @@ import html
 import json
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -76,7 +76,7 @@ def everything_shown(error: BaseException) -> str:
     return "\n".join(parts)
 
 
-def assert_hidden(error: ScopeError, *secrets: str, log: str = "", events: list[Event] = ()) -> None:
+def assert_hidden(error: ScopeError, *secrets: str, log: str = "", events: Sequence[Event] = ()) -> None:
     shown = everything_shown(error) + log + repr(events)
     for secret in secrets:
         for spelling in spellings(secret):

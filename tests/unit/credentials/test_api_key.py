@@ -104,7 +104,7 @@ def test_from_env_refuses_a_file_beside_the_variable_and_names_both(tmp_path, fi
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"\xff", "UTF-8"),
-        (b"hunter2\nhunter3", "does not print"),
+        (b"hunter2\nhunter3", "one printable line"),
         (b"x" * 100_000, "larger than"),
     ],
 )

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
+from typing import Any
 from unittest.mock import AsyncMock
 
 import anyio
@@ -315,7 +316,6 @@ def decorated(load):
         decorated(plain),
         generator,
     ],
-    ids=repr,
 )
 @pytest.mark.parametrize("build", [as_provider, ChainCredentials])
 def test_provider_that_is_a_plain_function_is_a_type_error_when_it_is_given(provider, build) -> None:
@@ -343,7 +343,6 @@ def test_client_is_not_built_with_a_plain_function() -> None:
         annotated,
         AsyncMock(return_value=CREDENTIALS),
     ],
-    ids=repr,
 )
 async def test_provider_that_is_async_is_accepted(provider) -> None:
     assert await as_provider(provider)() == CREDENTIALS
@@ -351,7 +350,7 @@ async def test_provider_that_is_async_is_accepted(provider) -> None:
 
 
 async def test_provider_of_which_nothing_can_be_known_is_looked_at_when_it_is_called() -> None:
-    unknown = operator.attrgetter("credentials")  # written in C
+    unknown: Any = operator.attrgetter("credentials")  # written in C
     assert as_provider(unknown) is unknown
     built = operator.methodcaller("copy")
     with pytest.raises(MissingApiKeyError, match="methodcaller: TypeError"):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from scope_async.errors import ConflictError, NotFoundError, ValidationError
+from scope_async.errors import NotFoundError, ValidationError
 from scope_async.local import LocalScope
 from tests.integration.local.raw_client import Answer, RawClient
 
