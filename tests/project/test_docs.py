@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
-from scope_async.environment import ADMIN_TOKEN_VARIABLE, CREDENTIAL_VARIABLES, LOG_VARIABLE, OPTION_VARIABLES
+from scope_async.environment import (
+    ADMIN_TOKEN_VARIABLE,
+    CREDENTIAL_FILE_VARIABLES,
+    CREDENTIAL_VARIABLES,
+    LOG_VARIABLE,
+    OPTION_VARIABLES,
+)
 from scope_async.local import LocalScope
 
 ROOT = Path(__file__).parents[2]
