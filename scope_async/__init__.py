@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the same names as below, in the form that type checkers rea
     from scope_async.config import Config as Config
     from scope_async.credentials import ApiKeyCredentials as ApiKeyCredentials
     from scope_async.credentials import ChainCredentials as ChainCredentials
+    from scope_async.credentials import ClientCredentials as ClientCredentials
     from scope_async.credentials import CredentialProvider as CredentialProvider
     from scope_async.credentials import EnvCredentials as EnvCredentials
     from scope_async.credentials import FileCredentials as FileCredentials
@@ -54,7 +55,8 @@ else:
         "client": "ScopeClient",
         "config": "Config",
         "credentials": (
-            "ApiKeyCredentials ChainCredentials CredentialProvider EnvCredentials FileCredentials"
+            "ApiKeyCredentials ChainCredentials ClientCredentials CredentialProvider EnvCredentials "
+            "FileCredentials"
         ),
         "errors": (
             "ApiError AuthenticationError AuthorizationError ClientClosedError "

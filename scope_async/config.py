@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import ip_address
+from ssl import SSLContext
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import attrs
+from yarl import URL
 
 from scope_async.environment import OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError
@@ -37,7 +41,14 @@ def _named(name: str) -> str:
 
 
 def _without_slash(value: Any) -> Any:
-    return value.strip().rstrip("/") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    value = value.strip().rstrip("/")
+    if not value.isascii():
+        # An international name is sent in its ASCII form (RFC 5890), a path in percent-encoding.
+        with suppress(ValueError):
+            value = str(URL(value))
+    return value
 
 
 def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) -> None:
@@ -51,19 +62,37 @@ def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) ->
             raise ConfigurationError(f"{_named(name)} must not carry a user name or a password")
         # Reading the port checks it.
         acceptable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        # The reader that counts: aiohttp connects to what this one takes for the host.
+        acceptable = acceptable and _host_of(value) == _host_of(f"{value}/path")
     except ValueError:
         raise ConfigurationError(f"{_named(name)} is not a URL") from None
     # urlsplit drops some of these, and a URL's other readers do not: two ideas of the host.
     if not acceptable or _NOT_IN_URLS.search(value):
-        raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {value!r}")
+        # What stands before an @ may be a password all the same.
+        shown = value.rpartition("@")[2]
+        raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {shown!r}")
     if parts.query or parts.fragment:
         # Not shown: a link that signs its reader in carries a token there.
         shown = value.partition("#")[0].partition("?")[0]
         raise ConfigurationError(f"{_named(name)} must not have a query or a fragment; without: {shown!r}")
 
 
+def _host_of(url: str) -> str:
+    """Return the host that aiohttp connects to.
+
+    Raises:
+        ValueError: it has no host that can be connected to.
+    """
+    for encoded in (False, True):
+        parts = URL(url, encoded=encoded)
+        if not parts.host or parts.port is None:
+            raise ValueError("no host")
+    return parts.raw_host or ""
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # An integer that no float holds fails where it is first computed with.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _check(wanted: str, accept: Callable[[Any], bool]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
@@ -82,6 +111,15 @@ _not_negative = _check(
 )
 _count = _check("a whole number, 0 or more", lambda value: type(value) is int and value >= 0)
 _at_least_one = _check("a whole number, 1 or more", lambda value: type(value) is int and value >= 1)
+
+
+def _ssl_context(_: object, __: object, value: SSLContext | None) -> None:
+    given: object = value
+    if given is not None and not isinstance(given, SSLContext):
+        # Its class alone: it may be a dictionary with the password of a private key.
+        raise ConfigurationError(f"ssl must be an ssl.SSLContext or None, got {type(given).__name__}")
+
+
 _flag = _check("True or False", lambda value: isinstance(value, bool))
 
 
@@ -139,6 +177,7 @@ class Config:
     token_refresh_buffer: float = attrs.field(default=60.0, validator=_not_negative)
     max_connections: int = attrs.field(default=100, validator=_at_least_one)
     telemetry_enabled: bool = attrs.field(default=True, validator=_flag)
+    ssl: SSLContext | None = attrs.field(default=None, validator=_ssl_context)
 
     def __attrs_post_init__(self) -> None:
         for name in ("base_url", "auth_api_url"):

@@ -13,19 +13,29 @@ CREDENTIAL_VARIABLES = {
     "api_key": ("SCOPE_API_KEY", "SCOPE_CLIENT_ID"),
     "api_secret": ("SCOPE_API_SECRET", "SCOPE_CLIENT_SECRET"),
 }
+CREDENTIAL_FILE_VARIABLES = {field: f"{names[0]}_FILE" for field, names in CREDENTIAL_VARIABLES.items()}
 OPTION_VARIABLES = {
     "base_url": "SCOPE_API_URL",
     "auth_api_url": "SCOPE_AUTH_API_URL",
     "environment": "SCOPE_ENVIRONMENT",
     "token_refresh_buffer": "SCOPE_TOKEN_REFRESH_BUFFER",
+    "allow_insecure": "SCOPE_ALLOW_INSECURE",
+}
+_FLAGS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
 }
 LOG_VARIABLE = "SCOPE_LOG"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
-ALLOW_INSECURE_VARIABLE = "SCOPE_ALLOW_INSECURE"
 LOCAL_ADMIN_TOKEN_VARIABLE = "SCOPE_LOCAL_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
 LOCAL_CREDENTIALS_VARIABLE = "SCOPE_LOCAL_CREDENTIALS"
-_FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 class Environment:
@@ -68,12 +78,14 @@ class Environment:
             self._problems.append(f"{name} must be a number of seconds, got {value!r}")
             return None
 
-    def allow_insecure(self) -> bool:
-        """Return True if plain `http://` to other machines is allowed."""
-        value = (self.text(ALLOW_INSECURE_VARIABLE) or "0").lower()
-        if value not in _FLAGS:
-            self._problems.append(f"{ALLOW_INSECURE_VARIABLE} must be 1 or 0, got {value!r}")
-        return _FLAGS.get(value, False)
+    def flag(self, name: str) -> bool | None:
+        """Return the switch in a variable; None when it is missing, or wrong, which is noted."""
+        value = self.text(name)
+        if value is None:
+            return None
+        if value.lower() not in _FLAGS:
+            self._problems.append(f"{name} must be 1 or true, 0 or false, got {value!r}")
+        return _FLAGS.get(value.lower())
 
     def log_level(self) -> str | None:
         """Return the level in `SCOPE_LOG`, in small letters; None when it is not set."""
@@ -84,11 +96,27 @@ class Environment:
         return None if value is None else value.lower()
 
     def credentials(self) -> dict[str, str]:
-        """Return organization ID, API key and API secret; note which are missing."""
+        """Return organization ID, API key and API secret; note which are missing.
+
+        A value that is in a file, see `credential_files`, is an empty string.
+        """
         known = len(self._missing)
-        values = {field: self.required(*names) for field, names in CREDENTIAL_VARIABLES.items()}
+        values = {}
+        for field, names in CREDENTIAL_VARIABLES.items():
+            file = CREDENTIAL_FILE_VARIABLES[field]
+            if self.text(file) is None:
+                values[field] = self.required(*names)
+                continue
+            values[field] = ""
+            if beside := [name for name in names if self.text(name) is not None]:
+                self._problems.append(f"{' and '.join([*beside, file])} are both set; unset one of them")
         self._credentials_missing = len(self._missing) > known
         return values
+
+    def credential_files(self) -> dict[str, tuple[str, str]]:
+        """Return variable and path for each credential that is in a file of its own."""
+        paths = {field: (name, self.text(name)) for field, name in CREDENTIAL_FILE_VARIABLES.items()}
+        return {field: (name, path) for field, (name, path) in paths.items() if path is not None}
 
     def options(self, explicit: Iterable[str] = ()) -> dict[str, Any]:
         """Return `Config`'s options that are set here, leaving out the `explicit` ones."""
@@ -97,15 +125,36 @@ class Environment:
         for option, variable in wanted.items():
             if option == "token_refresh_buffer":
                 value: str | float | None = self.number(variable)
+            elif option == "allow_insecure":
+                value = self.flag(variable)
             elif option == "environment":
                 value = self.text(variable)
             else:
                 value = self.required(variable)
             if value not in (None, ""):
                 found[option] = value
-        if "allow_insecure" not in set(explicit) and self.allow_insecure():
-            found["allow_insecure"] = True
         return found
+
+    def proxies(self) -> dict[str, tuple[str, str]]:
+        """Return variable and value of the proxy for `http` and for `https`, as curl and Go read them.
+
+        The name in small letters counts first, an empty one is not set. `HTTP_PROXY` is ignored where
+        `REQUEST_METHOD` says that this is a CGI program: there it is a header of the request
+        (https://httpoxy.org).
+        """
+        found = {}
+        for scheme in ("http", "https"):
+            names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
+            if self._variables.get("REQUEST_METHOD"):
+                names = [name for name in names if name != "HTTP_PROXY"]
+            set_ones = [(name, value) for name in names if (value := self._variables.get(name, "").strip())]
+            if set_ones:
+                found[scheme] = set_ones[0]
+        return found
+
+    def no_proxy(self) -> str:
+        """Return the list of hosts that are connected to directly."""
+        return self._variables.get("no_proxy", "").strip() or self._variables.get("NO_PROXY", "")
 
     def check(self) -> None:
         """Raise one error that names everything found missing or wrong so far.

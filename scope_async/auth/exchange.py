@@ -129,6 +129,8 @@ class HttpExchange:
             url=self._urls[name],
             headers=headers,
             body=json.dumps(body).encode(),
+            idempotent=True,
+            secrets=(credentials.api_secret,),
         )
 
 
@@ -179,21 +181,8 @@ def _is_seconds(value: Any) -> TypeGuard[float]:
         return False
 
 
-def _redact_secret(secret: str, text: str) -> str:
-    """Return `text` without the secret, as it is and as JSON has it, whole or cut off at the end."""
-    for written in {secret, json.dumps(secret)[1:-1]}:
-        text = text.replace(written, "[api secret]")
-        begun = next((n for n in range(len(written) - 1, 3, -1) if text.endswith(written[:n])), 0)
-        text = text[: len(text) - begun]
-    return text
-
-
 def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
-    """Return the error to raise: of the right class, and without secrets.
-
-    A reply that claims success may hold a token, and one that reports an error may repeat
-    the secret that it was sent.
-    """
+    """Return the error to raise: of the right class, and without the body of a success, which has a token."""
     status, message = error.http_status, error.message
     kind: type[ApiError] = type(error)
     if status in _REFUSED:
@@ -202,15 +191,8 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     elif status in _NOT_HERE:
         message = f"there is no token exchange at auth_api_url: {message}"
 
-    def redact(text: str | None) -> str | None:
-        return _redact_secret(credentials.api_secret, text) if text is not None else None
-
     claims_success = (
         isinstance(error, ServerError) and status is not None and status < HTTPStatus.MULTIPLE_CHOICES
     )
-    return error.replace(
-        kind,
-        message=redact(message) or "",
-        error_code=redact(error.error_code),
-        http_body=None if claims_success else redact(error.http_body),
-    )
+    http_body = None if claims_success else error.http_body
+    return error.replace(kind, message=message, http_body=http_body)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, overload
 
+from scope_async._core.redaction import scrub
 from scope_async.errors import (
     ApiError,
     AuthenticationError,
@@ -19,7 +21,14 @@ from scope_async.errors import (
     RateLimitError,
     ServerError,
 )
+from scope_async.http.failures import GATEWAY, GATEWAY_STATUSES
 from scope_async.http.messages import Reply
+
+_BODY = 16_000
+"""Bytes of a body that an error looks at."""
+
+_GIVEN = re.compile(r'"[\w-]*(?:secret|token|password)[\w-]*"\s*:\s*"((?:[^"\\]|\\.)+)"', re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 _ERRORS: Mapping[int, type[ApiError]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
@@ -67,23 +76,28 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
 def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     """Return the error for a reply that is not what the contract says."""
     return ServerError(
-        _redact(reply, message.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass"),
+        _line(reply, message),
         http_status=reply.status,
-        error_code=code,
-        request_id=reply.request_id,
-        http_body=_text(reply),
+        error_code=_line(reply, code),
+        request_id=_request_id(reply),
+        http_body=_body(reply),
     )
 
 
 def read_error(reply: Reply) -> ApiError:
-    """Return the error that a reply without success reports, in any spelling."""
+    """Return the error that a reply without success reports, in any spelling.
+
+    A 403 or 404 that is no JSON object has the code `GATEWAY`: it says nothing about what was asked for.
+    """
     status = reply.status
     try:
-        data = json.loads(_redact(reply, reply.body))
+        data = json.loads(reply.body)
     except (ValueError, RecursionError):
         data = None
     code, message = _error_code_and_message(data)
-    if message is None:
+    if status in GATEWAY_STATUSES and not isinstance(data, dict):
+        code, message = GATEWAY, _gateway_message(reply)
+    elif message is None:
         message = (
             "the service answered with a redirect, which is not followed"
             if 300 <= status < 400  # noqa: PLR2004 - RFC 9110 section 15.4
@@ -93,13 +107,19 @@ def read_error(reply: Reply) -> ApiError:
     if kind is None:
         kind = ApiError if 400 <= status < 500 else ServerError  # noqa: PLR2004 - RFC 9110 section 15.5
     return kind(
-        message,
+        _line(reply, message),
         http_status=status,
-        error_code=code,
-        request_id=reply.request_id,
-        http_body=_text(reply),
+        error_code=_line(reply, code),
+        request_id=_request_id(reply),
+        http_body=_body(reply),
         retry_after=read_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date")),
     )
+
+
+def _gateway_message(reply: Reply) -> str:
+    said = " ".join(_MARKUP.sub(" ", reply.body[:4000].decode("utf-8", "replace")).split())[:200]
+    what = f"a gateway or proxy, and not the service, answered with status {reply.status}"
+    return f"{what}: {said}" if said else what
 
 
 def read_retry_after(value: str | None, date: str | None = None) -> float | None:
@@ -133,25 +153,45 @@ def _error_code_and_message(data: object) -> tuple[str | None, str | None]:
         if isinstance(inner, dict):
             data = inner
         elif isinstance(inner, str) and inner:
-            return _printable(data.get("code")), inner
-        return _printable(data.get("code")), _printable(data.get("message"))
+            return _text(data.get("code")), inner
+        return _text(data.get("code")), _text(data.get("message"))
     return None, None
 
 
-def _printable(value: object) -> str | None:
-    """Return a non-empty string as one line that is safe in a log and on a terminal; else None."""
-    if not isinstance(value, str) or not value:
-        return None
-    return "".join(sign if sign.isprintable() else " " for sign in value[:500])
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
 
 
-def _text(reply: Reply) -> str:
-    return _redact(reply, reply.body)[:8000].decode("utf-8", "replace")
+@overload
+def _line(reply: Reply, text: str, *, limit: int = ...) -> str: ...
 
 
-def _redact(reply: Reply, text: bytes) -> bytes:
-    """Return `text` without the tokens that the request was sent with."""
+@overload
+def _line(reply: Reply, text: str | None, *, limit: int = ...) -> str | None: ...
+
+
+def _line(reply: Reply, text: str | None, *, limit: int = 500) -> str | None:
+    """Return `text` as one printable line without the secrets that its reply may repeat.
+
+    Every text of an error comes through here, decoded: an escaped echo is no other text.
+    """
+    return None if text is None else scrub(text, _secrets(reply), limit=limit)
+
+
+def _request_id(reply: Reply) -> str | None:
+    return _line(reply, reply.request_id, limit=200)
+
+
+def _body(reply: Reply) -> str:
+    return _line(reply, reply.body[:_BODY].decode("utf-8", "replace"), limit=2000)
+
+
+def _secrets(reply: Reply) -> dict[str, str]:
+    """Return what the request was sent with, and what a successful reply gives, each with its label."""
+    secrets = dict.fromkeys(reply.secrets, "[api secret]")
     for authorization in (reply.sent.get("Authorization", ""), *reply.rejected):
-        if token := authorization.rpartition(" ")[2].encode():
-            text = text.replace(token, b"[token]")
-    return text
+        secrets[authorization.rpartition(" ")[2]] = "[token]"
+    if reply.is_success:
+        for value in _GIVEN.findall(reply.body[:_BODY].decode("utf-8", "replace")):
+            secrets[value] = "[secret]"
+    return secrets

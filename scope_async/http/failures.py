@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Mapping
 from enum import Enum, auto
+from http import HTTPStatus
 
 import aiohttp
-from aiohttp import ConnectionTimeoutError
 
 from scope_async._core.backoff import full_jitter
+from scope_async._core.redaction import scrub
 from scope_async.config import Config
 from scope_async.errors import (
     ApiError,
@@ -22,24 +24,34 @@ from scope_async.errors import (
     TokenRefreshError,
 )
 
+GATEWAY_STATUSES = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
-def drop_frames(error: BaseException | None, *, until: BaseException | None) -> None:
-    """Drop the traceback frames of `error` and of its causes and contexts.
+_RESET = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ESHUTDOWN})
 
-    The frames of aiohttp have the request's headers and body among their locals, where collectors
-    of tracebacks look. `until` is the exception that the caller was handling already; it is kept.
+OPEN_TIMEOUT = "open_timeout"
+"""Code of a `TimeoutError` of our own: no connection stood in time, and another attempt may have one."""
+
+CONNECTION_CUT = "connection_cut"
+"""Code of an error of our own: the connection ended, or was spoilt, before any of the reply."""
+
+GATEWAY = "gateway"
+"""Code of an error of our own: a 403 or 404 that is no JSON object comes from a gateway (contract 1.4)."""
+
+TOO_LARGE = "reply_too_large"
+"""Code of an error of our own: the next reply would be as large, so it is not asked for."""
+
+
+def map_exception(error: Exception, config: Config, *, reused: bool = False) -> ScopeError:
+    """Return the package's error for anything that aiohttp or the network raised.
+
+    It says what happened and holds nothing of `error`, which has the request's headers, and the
+    proxy's password, within reach. `reused` says that the connection had served a request before.
     """
-    while error is not None and error is not until and error.__traceback__ is not None:
-        error.__traceback__ = None
-        drop_frames(error.__cause__, until=until)
-        error = error.__context__
-
-
-def map_exception(error: Exception, config: Config) -> ScopeError:
-    """Return the package's error for anything that aiohttp or the network raised."""
     # A subclass of both TimeoutError and ClientError, so it is looked at first.
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return TimeoutError(f"no connection within open_timeout = {config.open_timeout:g} s")
+        return TimeoutError(
+            f"no connection within open_timeout = {config.open_timeout:g} s", error_code=OPEN_TIMEOUT
+        )
     if isinstance(error, asyncio.TimeoutError):
         return TimeoutError(f"no answer within {config.timeout:g} s")
     if isinstance(error, aiohttp.ClientHttpProxyError):
@@ -47,18 +59,30 @@ def map_exception(error: Exception, config: Config) -> ScopeError:
     if isinstance(error, aiohttp.ClientPayloadError):
         return ConnectionError(f"the connection broke in the middle of the reply: {_reason(error)}")
     if isinstance(error, aiohttp.ClientConnectionError | OSError | ssl.SSLError):
-        return ConnectionError(f"cannot reach the service: {_reason(error)}")
+        code = CONNECTION_CUT if _is_cut(error) else None
+        return ConnectionError(f"cannot reach the service: {_reason(error)}", error_code=code)
     if isinstance(error, aiohttp.InvalidURL):
         return ServerError("the request's URL is not acceptable to aiohttp")
-    return ServerError(f"the reply is not HTTP as the contract says: {type(error).__name__}")
+    # On a connection that was used before, this may be the rest of what belongs to no request.
+    code = CONNECTION_CUT if reused and isinstance(error, aiohttp.ClientResponseError) else None
+    what = f"the reply is not HTTP as the contract says: {type(error).__name__}"
+    return ServerError(what, error_code=code)
+
+
+def _is_cut(error: Exception) -> bool:
+    """Return True if an open connection ended before any byte of the reply."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)  # else it is the part of the reply that came
+    return isinstance(error, ConnectionResetError | BrokenPipeError) or (
+        isinstance(error, aiohttp.ClientOSError) and error.errno in _RESET
+    )
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return scrub(str(error)).strip() or type(error).__name__
 
-
-TOO_LARGE = "reply_too_large"
-"""Code of an error of our own: the next reply would be as large, so it is not asked for."""
 
 MISDIRECTED = "misdirected_reply"
 """Code of an error of our own: the reply answers another request, so its connection is not trusted."""
@@ -99,10 +123,10 @@ _BY_STATUS: Mapping[int, _Failure] = {
 def is_transient(error: ScopeError) -> bool:
     """Return True if the failure is transient, so that the call may be retried.
 
-    Connection errors, `open_timeout`, 429, 5xx that the same request can outlive, and replies that
-    are broken although they claim success. `timeout` is that of all attempts together, so it is
-    final whatever the clocks say is left of it. A token that could not be had is the token
-    source's to retry: until it has one, every call would get the same answer.
+    Connection errors, `open_timeout`, 429, 5xx that the same request can outlive, a 403 or 404 of a
+    gateway, and replies that are broken although they claim success. `timeout` is that of all
+    attempts together, so it is final whatever the clocks say is left of it. A token that could not be
+    had is the token source's to retry: until it has one, every call would get the same answer.
     """
     return _classify(error) is _Failure.TRANSIENT
 
@@ -111,19 +135,20 @@ def is_unavailable(error: ScopeError) -> bool:
     """Return True if the service could not answer, so that a stale copy may be served (RFC 5861).
 
     All that is transient, and besides: a timeout, no token for such a reason, a redirect, a reply
-    that is too large, and the 5xx that a retry does not help. A 4xx is the service's answer.
+    that is too large, and the 5xx that a retry does not help. A 4xx of the service is its answer.
     """
     return _classify(error) is not _Failure.DEFINITIVE
 
 
 def _classify(error: ScopeError) -> _Failure:
     if isinstance(error, TimeoutError):
-        connecting = isinstance(error.__cause__, ConnectionTimeoutError)
-        return _Failure.TRANSIENT if connecting else _Failure.UNAVAILABLE
+        return _Failure.TRANSIENT if error.error_code == OPEN_TIMEOUT else _Failure.UNAVAILABLE
     if isinstance(error, ConnectionError | RateLimitError):
         return _Failure.TRANSIENT
     if isinstance(error, TokenRefreshError):
         return _Failure.UNAVAILABLE
+    if error.error_code == GATEWAY and error.http_status in GATEWAY_STATUSES:
+        return _Failure.TRANSIENT
     if not isinstance(error, ServerError):
         return _Failure.DEFINITIVE
     if error.error_code == MISDIRECTED:

@@ -18,6 +18,7 @@ USER_AGENT = f"scope-async/{__version__}"
 # RFC 6750 section 2.1, and anything else that is safe in a header.
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _REQUEST_ID = istr("X-Request-ID")
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
@@ -31,6 +32,8 @@ class Request:
 
     For the hooks: `template` is the URL's path without what varies, `prompt` the name that is
     asked for, `attempts` how often it has been sent, the current time included.
+    `secrets` are those in the body, which a reply may repeat; `idempotent` is True for a POST that may
+    be sent twice without harm.
     """
 
     operation: str
@@ -41,10 +44,17 @@ class Request:
     template: str = ""
     prompt: str | None = None
     attempts: int = 1
+    idempotent: bool = False
+    secrets: Sequence[str] = attrs.field(default=(), repr=False)
 
     @property
     def request_id(self) -> str:
         return self.headers["X-Request-ID"]
+
+    @property
+    def is_idempotent(self) -> bool:
+        """True if sending it twice does what sending it once does (RFC 9110 section 9.2.2)."""
+        return self.idempotent or self.method in _IDEMPOTENT
 
 
 @attrs.define(kw_only=True)
@@ -52,7 +62,7 @@ class Reply:
     """What came back; header names are case-insensitive. Its `repr` shows no body.
 
     `sent` are the headers of its request and `rejected` the `Authorization` of those before it
-    that got a 401: a page for developers may repeat any of these tokens.
+    that got a 401: a page for developers may repeat any of these tokens, and the request's `secrets`.
     """
 
     status: int
@@ -60,6 +70,7 @@ class Reply:
     body: bytes = attrs.field(repr=False)
     sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     rejected: Sequence[str] = attrs.field(default=(), repr=False)
+    secrets: Sequence[str] = attrs.field(default=(), repr=False)
 
     @property
     def request_id(self) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
+from ssl import SSLContext
 from typing import Any
 
 import aiohttp
@@ -14,11 +15,14 @@ from aiohttp import ClientRequest, ClientResponse, ClientTimeout
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 
+from scope_async._core.redaction import scrub
 from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ServerError
+from scope_async.http.connector import GuardedConnector
 from scope_async.http.failures import TOO_LARGE
 from scope_async.http.messages import Reply, Request, merge_headers
 from scope_async.http.proxies import Proxies
+from scope_async.http.resolver import ThreadResolver
 
 
 @attrs.frozen
@@ -38,7 +42,13 @@ class BoundSession:
     semaphore: FifoSemaphore
     proxies: Proxies | None
     headers: Mapping[str, str]
+    ssl: SSLContext | None
     is_given: bool
+
+    def close_idle(self) -> None:
+        """Close the connections that serve no request now, if the session is our own."""
+        if isinstance(self.session.connector, GuardedConnector):
+            self.session.connector.close_idle()
 
     def is_current(self) -> bool:
         """Return True if it belongs to this process and to the running event loop."""
@@ -53,9 +63,17 @@ class SessionProvider:
     """
 
     def __init__(
-        self, *, limit: int, session: aiohttp.ClientSession | None, headers: Mapping[str, str]
+        self,
+        *,
+        limit: int,
+        session: aiohttp.ClientSession | None,
+        headers: Mapping[str, str],
+        ssl: SSLContext | None = None,
+        open_timeout: float = 10.0,
     ) -> None:
         self._limit = limit
+        self._ssl = ssl
+        self._open_timeout = open_timeout
         self._headers = headers
         self._given = session
         self._bound: BoundSession | None = None
@@ -88,7 +106,11 @@ class SessionProvider:
         if session is None:
             proxies = Proxies() or None
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._limit),
+                connector=GuardedConnector(
+                    limit=self._limit,
+                    ssl=self._ssl or True,
+                    resolver=ThreadResolver(timeout=self._open_timeout),
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
             )
@@ -99,6 +121,7 @@ class SessionProvider:
             FifoSemaphore(self._limit),
             proxies,
             self._headers,
+            self._ssl,
             is_given=self._given is not None,
         )
         return self._bound
@@ -150,7 +173,13 @@ async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> 
     except BaseException:
         response.close()
         raise
-    return Reply(status=response.status, headers=response.headers, body=body, sent=request.headers)
+    return Reply(
+        status=response.status,
+        headers=response.headers,
+        body=body,
+        sent=request.headers,
+        secrets=request.secrets,
+    )
 
 
 async def _send_over_given(bound: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
@@ -166,6 +195,7 @@ async def _send_over_given(bound: BoundSession, request: Request, limits: Client
         auto_decompress=True,
         raise_for_status=False,
         timeout=limits,
+        ssl=bound.ssl or True,
     )
 
 
@@ -202,7 +232,7 @@ async def _read_capped(response: ClientResponse) -> bytes:
                 f"the reply is larger than {MAX_REPLY_BYTES} bytes",
                 error_code=TOO_LARGE,
                 http_status=response.status,
-                request_id=response.headers.get("X-Request-ID"),
+                request_id=scrub(response.headers.get("X-Request-ID", ""), limit=200) or None,
             )
         chunks.append(chunk)
     return b"".join(chunks)

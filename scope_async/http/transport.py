@@ -20,10 +20,12 @@ from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._core.clock import Clock
 from scope_async._core.semaphore import FifoSemaphore
+from scope_async._core.tracebacks import drop_frames
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
+from scope_async.http.connector import reused
 from scope_async.http.decoding import read_error
-from scope_async.http.failures import drop_frames, is_transient, map_exception, retry_delay
+from scope_async.http.failures import CONNECTION_CUT, MISDIRECTED, is_transient, map_exception, retry_delay
 from scope_async.http.instrumentation import ObservedCall, RequestInstrumentation
 from scope_async.http.messages import Reply, Request, default_headers
 from scope_async.http.session import BoundSession, SessionProvider, send
@@ -56,7 +58,13 @@ class Transport:
         self._instrumentation = (
             None if emit is None else RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
         )
-        self._sessions = SessionProvider(limit=max_connections, session=session, headers=headers)
+        self._sessions = SessionProvider(
+            limit=max_connections,
+            session=session,
+            headers=headers,
+            ssl=config.ssl,
+            open_timeout=config.open_timeout,
+        )
         self._retry_waits: set[anyio.CancelScope] = set()
         self._rng = rng
         self._timeout = self._limits(config.timeout)
@@ -98,21 +106,44 @@ class Transport:
         try:
             return read(await self._attempt(request, self._timeout, token_provider))
         except ScopeError as error:
-            retries = self._config.max_retries if max_retries is None else max_retries
-            if retries == 0 or not is_transient(error):
-                raise
             failure = error
+        retries = self._config.max_retries if max_retries is None else max_retries
         deadline = started + self._config.timeout
-        for attempt in range(1, retries + 1):
-            await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
+        attempt, resent = 0, False
+        while True:
+            # The frames of `read` have the reply among their locals, with a token or a secret in it.
+            drop_frames(failure, until=sys.exception())
+            if not resent and failure.error_code == CONNECTION_CUT and _may_be_resent(request):
+                resent = True
+                self._resend(request, failure, on_attempt_failed)
+            elif attempt == retries or not is_transient(failure):
+                raise failure
+            else:
+                attempt += 1
+                if failure.error_code == MISDIRECTED:
+                    self._sessions.current().close_idle()
+                await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
                 return read(await self._attempt(request, self._limits(remaining), token_provider))
             except ScopeError as error:
-                if attempt == retries or not is_transient(error):
-                    raise
                 failure = error
-        raise AssertionError("the loop returns or raises")  # pragma: no cover
+
+    def _resend(
+        self,
+        request: Request,
+        failure: ScopeError,
+        on_attempt_failed: Callable[[ScopeError], None] | None,
+    ) -> None:
+        """Let the request go out again at once, on a new connection (RFC 9112 section 9.3.1)."""
+        if self._sessions.closed:
+            raise failure
+        self._sessions.current().close_idle()
+        if self._instrumentation is not None:
+            self._instrumentation.retried(request, failure, 0.0)
+        if on_attempt_failed is not None:
+            on_attempt_failed(failure)
+        request.attempts += 1
 
     async def _delay_retry(
         self,
@@ -173,13 +204,17 @@ class Transport:
         except asyncio.CancelledError as error:
             drop_frames(error, until=handled)
             raise
-        except Exception as error:
-            drop_frames(error, until=handled)
-            if self._sessions.closed:
-                raise ClientClosedError("the client was closed during the call") from error
-            raise map_exception(error, self._config) from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, an error of our own takes its place
+            failure = self._failure_for(error)
         finally:
             session.semaphore.release()
+        # Out here, so that nothing of aiohttp is its context: that has headers and proxies within reach.
+        raise failure
+
+    def _failure_for(self, error: Exception) -> ScopeError:
+        if self._sessions.closed:
+            return ClientClosedError("the client was closed during the call")
+        return map_exception(error, self._config, reused=reused.get())
 
     async def _replay(
         self,
@@ -210,11 +245,14 @@ class Transport:
         return await replay_while_unauthorized(reply, token, replacement=replacement, send=send_with)
 
     async def _acquire(self, semaphore: FifoSemaphore, deadline: float) -> None:
+        failure: ScopeError | None = None
         try:
             async with asyncio.timeout_at(deadline):
                 await semaphore.acquire()
-        except builtins.TimeoutError as error:
-            raise TimeoutError(f"no free connection within {self._config.timeout:g} s") from error
+        except builtins.TimeoutError:
+            failure = TimeoutError(f"no free connection within {self._config.timeout:g} s")
+        if failure is not None:
+            raise failure
         if self._sessions.closed:
             semaphore.release()
             raise ClientClosedError("the client was closed while the call waited for a connection")
@@ -239,3 +277,12 @@ class Transport:
 async def _observe(observed: ObservedCall, call: Coroutine[Any, Any, Result]) -> Result:
     with observed:
         return await call
+
+
+def _may_be_resent(request: Request) -> bool:
+    """Return True if the request, whose connection was cut, may go out again at once.
+
+    aiohttp has done that once already for what is idempotent by its method; the connection that it
+    took then may have been another one that the server was closing.
+    """
+    return request.idempotent or (request.is_idempotent and reused.get())

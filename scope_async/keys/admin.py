@@ -74,10 +74,12 @@ class ApiKeyAdmin:
             ConfigurationError: a variable is missing (all that is missing is named) or wrong.
         """
         environment = Environment()
-        options.setdefault("allow_insecure", environment.allow_insecure())
         base_url = options.pop("base_url", None) or environment.required(OPTION_VARIABLES["base_url"])
         admin_token = environment.required(ADMIN_TOKEN_VARIABLE)
+        insecure = environment.flag(OPTION_VARIABLES["allow_insecure"])
         environment.check()
+        if insecure is not None:
+            options = {"allow_insecure": insecure, **options}
         return cls(base_url, admin_token, **options)
 
     async def start(self) -> None:
@@ -211,6 +213,7 @@ class ApiKeyAdmin:
             url=URL(url, encoded=True),
             headers=headers,
             body=None if body is None else json.dumps(body).encode(),
+            idempotent=True,
         )
 
     async def _make(self, operation: str, url: str, fields: Mapping[str, Any]) -> NewApiKey:

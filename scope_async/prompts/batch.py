@@ -8,6 +8,7 @@ from contextlib import suppress
 import anyio
 
 from scope_async.errors import ApiError, ClientClosedError, NotFoundError, ScopeError, ValidationError
+from scope_async.http.failures import is_unavailable
 from scope_async.prompts.version import PromptVersion
 
 MAX_CONCURRENCY = 10
@@ -55,7 +56,11 @@ def combine_errors(failures: dict[str, ScopeError]) -> ScopeError:
         (failure,) = failures.values()
         if isinstance(failure, NotFoundError | ValidationError | ClientClosedError):
             return failure
-    missing = {name: error for name, error in failures.items() if isinstance(error, NotFoundError)}
+    missing = {
+        name: error
+        for name, error in failures.items()
+        if isinstance(error, NotFoundError) and not is_unavailable(error)
+    }
     others = {name: error for name, error in failures.items() if name not in missing}
     first = next(iter((others or missing).values()))
     sentences = [f"not found: {_listed(missing)}"] if missing else []

@@ -12,8 +12,8 @@ from yarl import URL
 
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
-from scope_async.http.decoding import broken, read_error
-from scope_async.http.failures import MISDIRECTED
+from scope_async.http.decoding import broken, read_error, read_object
+from scope_async.http.failures import GATEWAY, MISDIRECTED
 from scope_async.http.messages import Reply, Request, api_root, request_headers
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
@@ -46,6 +46,7 @@ class PromptEndpoint:
         self._transport = transport
         self._token_provider = token_provider
         self._emit = emit
+        self._base_url = config.base_url
         self._root = api_root(config.base_url, config.api_version)
         self._root_path = URL(self._root, encoded=True).raw_path
         self._url = lru_cache(config.cache_max_entries)(self._url_of)
@@ -81,7 +82,8 @@ class PromptEndpoint:
             if known is not None and reply.status == HTTPStatus.OK and raw_json(known.version) == reply.body:
                 return FetchedVersion(_current(known.version), validator)
             if reply.status == HTTPStatus.NOT_FOUND and ref.is_production:
-                raise _no_production(ref.name, read_error(reply))
+                error = read_error(reply)
+                raise error if error.error_code == GATEWAY else _no_production(ref.name, error)
             version = read_prompt_version(reply, name=ref.name, unknown_variables=self._unknown_variables)
             if version.name != ref.name or ref.is_by_id:
                 _check_answer(ref, version, reply)
@@ -101,11 +103,22 @@ class PromptEndpoint:
         The service has no call for this, so it is asked for a prompt that need not exist.
 
         Raises:
+            NotFoundError, AuthorizationError: a gateway answered; names `base_url`.
             ScopeError: the reply was neither a success nor a 404.
         """
-        await self._transport.call(
-            self._request("prompts.ping", _PING), _read_ping, token_provider=self._token_provider
+        request = self._request("prompts.ping", _PING)
+        try:
+            await self._transport.call(request, _read_ping, token_provider=self._token_provider)
+        except ApiError as error:
+            if error.error_code != GATEWAY:
+                raise
+            failure = error
+        else:
+            return
+        message = (
+            f"the Scope API is not at base_url = {self._base_url} (is its path right?): {failure.message}"
         )
+        raise failure.replace(message=message)
 
     def _request(self, operation: str, ref: PromptRef, request_id: str | None = None) -> Request:
         return Request(
@@ -178,8 +191,12 @@ def _check_answer(ref: PromptRef, version: PromptVersion, reply: Reply) -> None:
 
 
 def _read_ping(reply: Reply) -> None:
-    if reply.status != HTTPStatus.NOT_FOUND and not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110
-        raise read_error(reply)
+    if reply.is_success:
+        read_object(reply)
+        return
+    error = read_error(reply)
+    if reply.status != HTTPStatus.NOT_FOUND or error.error_code == GATEWAY:
+        raise error
 
 
 def _no_production(name: str, error: ApiError) -> NoProductionVersionError:

@@ -9,7 +9,9 @@ from typing import TypeVar
 from uuid import uuid4
 
 from scope_async._core.clock import Clock, SystemClock
+from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials.document import parse_object, read_credentials
 from scope_async.errors import ConfigurationError, ConflictError, ScopeError, TimeoutError
 from scope_async.secrets.aws_api import (
     CURRENT,
@@ -19,16 +21,9 @@ from scope_async.secrets.aws_api import (
     SecretsManagerApi,
     SecretVersion,
 )
-from scope_async.secrets.document import (
-    check_storable,
-    format_object,
-    parse_object,
-    read_credentials,
-    replace_credentials,
-)
+from scope_async.secrets.document import format_object, replace_credentials
 from scope_async.secrets.failures import named, require_extra
 from scope_async.secrets.memory import Answer, AnswerMemory
-from scope_async.secrets.threads import SharedThread, run_in_thread
 
 Result = TypeVar("Result")
 
@@ -110,7 +105,6 @@ class AwsSecretsManagerCredentials:
             ConfigurationError: the secret cannot be written, or a value cannot be; nothing was written.
             ConnectionError, TimeoutError, ServerError, RateLimitError: no certain answer.
         """
-        check_storable(credentials)
         failure = await self._within(run_in_thread(lambda: self._write(credentials)))
         if failure is not None:
             raise named(failure, self._name)

@@ -12,15 +12,9 @@ from pathlib import Path
 import attrs
 
 from scope_async.credentials import ApiKeyCredentials, parse_credentials
+from scope_async.credentials.document import SPELLINGS, parse_object, read_credentials
 from scope_async.errors import ConfigurationError, ConflictError
-from scope_async.secrets.document import (
-    SPELLINGS,
-    check_storable,
-    format_object,
-    parse_object,
-    read_credentials,
-    replace_credentials,
-)
+from scope_async.secrets.document import format_object, replace_credentials
 
 try:
     import fcntl
@@ -51,7 +45,6 @@ def write_file(path: str, credentials: ApiKeyCredentials) -> None:
         ConflictError: another writer was faster; nothing was written.
         ConfigurationError: it cannot be read or written, or the values cannot be; nothing was written.
     """
-    check_storable(credentials)
     failure: ConfigurationError | ConflictError
     try:
         _replace(Path(os.path.realpath(path)), credentials)

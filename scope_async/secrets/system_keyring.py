@@ -8,18 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from scope_async._core.clock import Clock, SystemClock
+from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials.document import parse_object, read_credentials
 from scope_async.errors import ConfigurationError, ConflictError, ScopeError, TimeoutError
-from scope_async.secrets.document import (
-    check_storable,
-    format_object,
-    parse_object,
-    read_credentials,
-    replace_credentials,
-)
+from scope_async.secrets.document import format_object, replace_credentials
 from scope_async.secrets.failures import import_extra, named, require_extra
 from scope_async.secrets.memory import Answer, AnswerMemory
-from scope_async.secrets.threads import SharedThread, run_in_thread
 
 ENTRY = "credentials"
 """The user name of the entry; `keyring set SERVICE credentials` makes it by hand."""
@@ -87,7 +82,6 @@ class KeyringCredentials:
             ConfigurationError: the entry or the values cannot be written; nothing was written.
             TimeoutError: no answer within `timeout`; it may have been written.
         """
-        check_storable(credentials)
         failure = await self._within(lambda: run_in_thread(lambda: self._write(credentials)))
         if failure is not None:
             raise named(failure, self._name)

@@ -16,7 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
-from scope_async.environment import ADMIN_TOKEN_VARIABLE, CREDENTIAL_VARIABLES, LOG_VARIABLE, OPTION_VARIABLES
+from scope_async.environment import (
+    ADMIN_TOKEN_VARIABLE,
+    CREDENTIAL_FILE_VARIABLES,
+    CREDENTIAL_VARIABLES,
+    LOG_VARIABLE,
+    OPTION_VARIABLES,
+)
 from scope_async.local import LocalScope
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +178,7 @@ def test_scope_async_commands_and_options_exist() -> None:
 
 def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
+    known |= {*CREDENTIAL_FILE_VARIABLES.values()}
     known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
     known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
     for path in DOCUMENTS:

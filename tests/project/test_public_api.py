@@ -18,6 +18,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 NAMES = {
     *("ScopeClient", "Config"),
     *("ApiKeyCredentials", "CredentialProvider", "EnvCredentials", "FileCredentials", "ChainCredentials"),
+    "ClientCredentials",
     *("TokenSource", "AccessToken", "TokenStatus", "BearerAuth"),
     "PromptVersion",
     *("ScopeError", "ConfigurationError", "MissingApiKeyError", "ApiError", "AuthenticationError"),

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import ssl
+from contextlib import suppress
+from functools import partial
+
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
+from scope_async import ApiKeyAdmin, ApiKeyCredentials, ScopeClient, TokenSource
 from scope_async.config import Config, is_loopback
 from scope_async.environment import OPTION_VARIABLES
 from scope_async.errors import ConfigurationError
 
+CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")
 URLS = {"base_url": "https://scope.example", "auth_api_url": "https://auth.example"}
 VARIABLES = {"SCOPE_API_URL": "https://scope.example", "SCOPE_AUTH_API_URL": "https://auth.example"}
 
@@ -34,6 +43,7 @@ DEFAULTS = {
     "snapshot_path": None,
     "cache_max_bytes": 67108864,
     "stale_timeout": 2,
+    "ssl": None,
 }
 
 
@@ -189,3 +199,128 @@ def test_resolve_replaces_options_of_a_config() -> None:
 
 def test_option_variables_belong_to_options() -> None:
     assert set(OPTION_VARIABLES) <= {field.name for field in attrs.fields(Config)}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1]evil.com",
+        "http://[::1",
+        "http://::1]",
+        "http://[::1]:x",
+        "https://[1.2.3.4]",
+        "https://[v1.x]",
+        "https://[fe80::1%25eth0]evil",
+        "https://scope.example:99999",
+        "https://scope.example:-1",
+        "https://scope.example:\u0661",
+        "https://a..b\udc80",
+        "https://\udc80.example",
+        "https://" + "a" * 70 + ".example",
+        "https://xn--\u00e9.example",
+        "https://exam\u2100ple",
+        "https://.",
+        "https://@",
+        "https://[]",
+        "https://:443",
+        b"https://scope.example",
+        7,
+        None,
+        ["https://scope.example"],
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("name", ["base_url", "auth_api_url"])
+def test_url_that_cannot_be_used_is_a_configuration_error_of_every_constructor(name, url) -> None:
+    options = {"base_url": "https://scope.example", "auth_api_url": "https://scope.example", name: url}
+    try:
+        config = Config(**options)
+    except ConfigurationError:
+        pass
+    else:
+        # Where Python's reader and aiohttp's find nothing wrong, it names a host.
+        assert URL(getattr(config, name)).host
+    for build in (partial(ScopeClient, CREDENTIALS), partial(TokenSource, CREDENTIALS)):
+        try:
+            build(**options)
+        except ConfigurationError:
+            continue
+    if name == "base_url":
+        with suppress(ConfigurationError):
+            ApiKeyAdmin(url, "token")
+
+
+@given(st.text(max_size=20))
+def test_any_url_is_accepted_or_a_configuration_error(text) -> None:
+    for url in (text, f"https://{text}", f"http://[{text}]", f"https://a{text}.example:{text}"):
+        try:
+            config = Config(base_url=url, auth_api_url=url, allow_insecure=True)
+        except ConfigurationError:
+            continue
+        assert URL(config.base_url + "/x", encoded=True).host
+
+
+def test_international_name_is_kept_in_its_ascii_form() -> None:
+    config = Config(base_url="https://prénom.example/é/", auth_api_url="https://scope.example")
+    assert config.base_url == "https://xn--prnom-csa.example/%C3%A9"
+
+
+def test_http_to_an_address_with_something_behind_it_names_the_option() -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        Config(base_url="http://[::1]evil.com", auth_api_url="http://localhost:1")
+
+
+@pytest.mark.parametrize(
+    "name", ["timeout", "open_timeout", "cache_ttl", "token_refresh_buffer", "retry_max_delay"]
+)
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), "5", None, True, 1j])
+def test_number_that_cannot_be_computed_with_is_a_configuration_error(name, value) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Config(**URLS, **{name: value})
+
+
+@pytest.mark.parametrize("value", [{"password": "hunter2"}, True, False, "ca.pem", ssl.SSLContext, 7])
+def test_ssl_is_a_context_or_none_and_nothing_given_instead_is_shown(value) -> None:
+    with pytest.raises(ConfigurationError, match=r"ssl must be an ssl\.SSLContext or None") as caught:
+        Config(**URLS, ssl=value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_ssl_is_kept_as_it_is() -> None:
+    context = ssl.create_default_context()
+    config = Config(**URLS, ssl=context)
+    assert attrs.evolve(config, timeout=1).ssl is context
+    assert "password" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1", True), ("true", True), (" TRUE ", True), ("0", False), ("false", False)]
+)
+def test_allow_insecure_is_read_from_the_environment(value, expected) -> None:
+    environ = VARIABLES | {"SCOPE_ALLOW_INSECURE": value}
+    assert Config.from_env(environ=environ).allow_insecure is expected
+    assert Config.from_env(environ=environ, allow_insecure=False).allow_insecure is False
+
+
+def test_allow_insecure_that_is_no_switch_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="SCOPE_ALLOW_INSECURE must be 1 or true"):
+        Config.from_env(environ=VARIABLES | {"SCOPE_ALLOW_INSECURE": "maybe"})
+
+
+def test_allow_insecure_of_the_environment_counts_for_client_and_admin_client(monkeypatch) -> None:
+    plain = "http://scope.example"
+    for name, value in {
+        "SCOPE_API_URL": plain,
+        "SCOPE_AUTH_API_URL": plain,
+        "SCOPE_ORG_ID": "org_1",
+        "SCOPE_API_KEY": "key_1",
+        "SCOPE_API_SECRET": "secret_1",
+        "SCOPE_ADMIN_TOKEN": "admin",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for build in (ScopeClient.from_env, ApiKeyAdmin.from_env, partial(ScopeClient, CREDENTIALS)):
+        monkeypatch.setenv("SCOPE_ALLOW_INSECURE", "0")
+        with pytest.raises(ConfigurationError, match="in the clear"):
+            build()
+        monkeypatch.setenv("SCOPE_ALLOW_INSECURE", "1")
+        assert build().config.allow_insecure is True

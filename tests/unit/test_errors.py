@@ -71,6 +71,24 @@ def test_errors_say_their_message(kind) -> None:
     assert str(kind("what happened")) == "what happened"
 
 
+@pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
+def test_errors_can_be_made_with_nothing_and_have_the_facts_a_handler_asks_for(kind) -> None:
+    error = kind()
+    assert error.message
+    assert error.message == str(error)
+    assert (error.http_status, error.error_code, error.request_id) == (None, None, None)
+    told = kind("told", http_status=418, error_code="c", request_id="r")
+    assert (told.message, told.http_status, told.error_code, told.request_id) == ("told", 418, "c", "r")
+
+
+def test_errors_take_the_facts_of_their_own() -> None:
+    missing = errors.MissingVariableError(missing_variables=["name", "app"])
+    assert missing.missing_variables == ("name", "app")
+    assert "name, app" in str(missing)
+    assert errors.MissingVariableError().missing_variables == ()
+    assert RateLimitError(retry_after=5).retry_after == 5
+
+
 def test_api_error_ends_with_status_code_and_request_id() -> None:
     error = errors.NotFoundError(
         "no such prompt", http_status=404, error_code="prompt_not_found", request_id="r-1"

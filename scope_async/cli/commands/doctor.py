@@ -17,7 +17,7 @@ from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, print_styled, printable, run
 from scope_async.client import ScopeClient
 from scope_async.config import Config
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials import ApiKeyCredentials, EnvCredentials
 from scope_async.environment import Environment
 from scope_async.errors import (
     AuthorizationError,
@@ -27,6 +27,7 @@ from scope_async.errors import (
     ScopeError,
     TimeoutError,
 )
+from scope_async.http.failures import GATEWAY
 from scope_async.http.messages import Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
@@ -81,7 +82,7 @@ class Checkup:
 
     async def run(self) -> None:
         """Fill `checks`. An error of the package becomes a failed check."""
-        configured = self._configuration()
+        configured = await self._configuration()
         if configured is None:
             return
         config, credentials = configured
@@ -102,13 +103,13 @@ class Checkup:
     def _add_check(self, name: str, outcome: Outcome, detail: str, advice: str = "") -> None:
         self.checks.append(Check(name, outcome, detail, advice))
 
-    def _configuration(self) -> tuple[Config, ApiKeyCredentials] | None:
+    async def _configuration(self) -> tuple[Config, ApiKeyCredentials] | None:
         environment = Environment()
-        values = environment.credentials()
+        environment.credentials()
         options = environment.options()
         try:
             environment.check()
-            config, credentials = Config(**options), ApiKeyCredentials(**values)
+            config, credentials = Config(**options), await EnvCredentials()()
         except ConfigurationError as error:
             self.misconfigured = True
             advice = "export what is missing, correct what is wrong; the README says what each variable is"
@@ -188,12 +189,13 @@ class Checkup:
                 started = time.monotonic()
                 await scope.ping()
                 took = (time.monotonic() - started) * 1000
-        except AuthorizationError as error:
-            self._add_check(
-                "token", "failed", str(error), "the key may not read prompts: ask an administrator"
-            )
         except ScopeError as error:
-            advice = "do SCOPE_API_URL and SCOPE_AUTH_API_URL belong to the same Scope?"
+            if error.error_code == GATEWAY:
+                advice = f"is the path in SCOPE_API_URL = {config.base_url} right? A gateway answers there"
+            elif isinstance(error, AuthorizationError):
+                advice = "the key may not read prompts: ask an administrator"
+            else:
+                advice = "do SCOPE_API_URL and SCOPE_AUTH_API_URL belong to the same Scope?"
             self._add_check("token", "failed", str(error), advice)
         else:
             self._add_check("token", "ok", f"the Scope API accepts it ({took:.0f} ms with the exchange)")

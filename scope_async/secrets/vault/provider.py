@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from scope_async._core.clock import Clock, SystemClock
+from scope_async._core.threads import run_in_thread
 from scope_async.credentials import ApiKeyCredentials
-from scope_async.environment import Environment
+from scope_async.credentials.document import read_credentials
+from scope_async.environment import OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
 from scope_async.http.messages import TOKEN
-from scope_async.secrets.document import check_storable, read_credentials, replace_credentials
+from scope_async.secrets.document import replace_credentials
 from scope_async.secrets.failures import named
 from scope_async.secrets.memory import Answer, AnswerMemory
-from scope_async.secrets.threads import run_in_thread
 from scope_async.secrets.vault.api import VaultAddress, VaultApi
 from scope_async.secrets.vault.auth import VaultAuth
 from scope_async.secrets.vault.kv import (
@@ -134,7 +135,6 @@ class VaultCredentials:
             ConnectionError, TimeoutError, ServerError, RateLimitError: no certain answer; read the
                 secret before trying again.
         """
-        check_storable(credentials)
 
         async def write(api: VaultApi, token: str) -> None:
             place = await self._find(api, token)
@@ -224,9 +224,9 @@ def _variable(name: str) -> str | None:
 
 def _allows_insecure() -> bool:
     environment = Environment()
-    allowed = environment.allow_insecure()
+    allowed = environment.flag(OPTION_VARIABLES["allow_insecure"])
     environment.check()
-    return allowed
+    return bool(allowed)
 
 
 def _checked(path: str) -> str:

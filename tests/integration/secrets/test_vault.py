@@ -281,7 +281,7 @@ async def test_store_without_permission_says_so(openbao) -> None:
     assert openbao.get("readonly")["data"] == VALUES
 
 
-@pytest.mark.parametrize("secret", ["two\nlines", "tab\there", " blank", "nul\x00"])
+@pytest.mark.parametrize("secret", ["two\nlines", "tab\there", "nul\x00"])
 async def test_store_refuses_what_is_not_one_line_before_it_is_sent(vault_stub, secret) -> None:
     provider = VaultCredentials("secret/scope", address=vault_stub.url, auth="t")
     with pytest.raises(ConfigurationError, match="api_secret must be one printable line"):

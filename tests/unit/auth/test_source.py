@@ -334,13 +334,12 @@ async def test_provider_that_never_returns_differs_from_one_whose_own_call_timed
                 await tokens.get()
 
 
-async def test_provider_that_is_not_async_is_a_configuration_error() -> None:
+async def test_provider_that_is_not_async_is_refused_when_the_source_is_built() -> None:
     def plain() -> ApiKeyCredentials:
         return CREDENTIALS
 
-    async with source(FakeAuth(), credentials=plain) as tokens:
-        with pytest.raises(TokenRefreshError, match=r"must be an async function .* ApiKeyCredentials"):
-            await tokens.get()
+    with pytest.raises(TypeError, match="plain is a plain function"):
+        TokenSource(plain, base_url="http://localhost:1", auth_api_url="http://localhost:1")
 
 
 async def test_renewal_that_succeeds_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

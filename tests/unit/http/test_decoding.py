@@ -64,18 +64,18 @@ def test_read_error_chooses_the_class_by_status(status, kind) -> None:
         ({"error": {"code": "c", "message": "m"}}, "c", "m"),
         ({"error": "m"}, None, "m"),
         ({"error": "m", "code": "c"}, "c", "m"),
-        ({"error": {}}, None, "the service answered with status 404"),
-        ({"code": 7, "message": ["m"]}, None, "the service answered with status 404"),
-        ([], None, "the service answered with status 404"),
-        (None, None, "the service answered with status 404"),
-        (b"<html>Not here</html>", None, "the service answered with status 404"),
-        (b"\xff\xfe\x00", None, "the service answered with status 404"),
-        (b"", None, "the service answered with status 404"),
-        (b"[" * 100_000, None, "the service answered with status 404"),
+        ({"error": {}}, None, "the service answered with status 418"),
+        ({"code": 7, "message": ["m"]}, None, "the service answered with status 418"),
+        ([], None, "the service answered with status 418"),
+        (None, None, "the service answered with status 418"),
+        (b"<html>Not here</html>", None, "the service answered with status 418"),
+        (b"\xff\xfe\x00", None, "the service answered with status 418"),
+        (b"", None, "the service answered with status 418"),
+        (b"[" * 100_000, None, "the service answered with status 418"),
     ],
 )
 def test_read_error_reads_every_spelling(body, code, message) -> None:
-    error = read_error(reply(404, body))
+    error = read_error(reply(418, body))
     assert (error.error_code, error.message) == (code, message)
 
 

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import builtins
-
-import aiohttp
 import pytest
 
 from scope_async.errors import (
@@ -21,18 +18,13 @@ from scope_async.errors import (
     TokenRefreshError,
     ValidationError,
 )
-from scope_async.http.failures import is_transient, is_unavailable, retry_delay
-
-
-def timeout(*, by: Exception) -> TimeoutError:
-    error = TimeoutError(f"late: {type(by).__name__}")
-    error.__cause__ = by
-    return error
-
+from scope_async.http.failures import GATEWAY, OPEN_TIMEOUT, is_transient, is_unavailable, retry_delay
 
 TRANSIENT = [
     ConnectionError("cut"),
-    timeout(by=aiohttp.ConnectionTimeoutError()),
+    TimeoutError("no connection in time", error_code=OPEN_TIMEOUT),
+    NotFoundError("a gateway's page", http_status=404, error_code=GATEWAY),
+    AuthorizationError("a firewall's page", http_status=403, error_code=GATEWAY),
     RateLimitError("slow down", http_status=429),
     RateLimitError("slow down"),
     # 529 and 599 are in no registry: RFC 9110 section 15 has a client treat them as 500.
@@ -41,7 +33,7 @@ TRANSIENT = [
     ServerError("broken"),
 ]
 UNAVAILABLE = [
-    timeout(by=builtins.TimeoutError()),
+    TimeoutError("late"),
     TokenRefreshError("no token yet", http_status=503),
     ServerError("redirect", http_status=302),
     ServerError("huge", http_status=200, error_code="reply_too_large"),

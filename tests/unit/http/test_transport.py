@@ -115,7 +115,9 @@ async def test_broken_success_is_retried(transport, service, body) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 409, 422, 501])
 async def test_definitive_status_is_not_retried(transport, service, instant_clock, status) -> None:
-    service.get(ADDRESS, status=status, repeat=True, headers={"Location": "https://elsewhere.example"})
+    service.get(
+        ADDRESS, status=status, repeat=True, payload={}, headers={"Location": "https://elsewhere.example"}
+    )
     with pytest.raises(ApiError) as caught:
         await transport.call(request(), read_json)
     assert caught.value.http_status == status
@@ -142,7 +144,7 @@ async def test_last_failure_is_raised(transport, service, instant_clock) -> None
 
 async def test_definitive_failure_ends_the_retries(transport, service) -> None:
     service.get(ADDRESS, status=503)
-    service.get(ADDRESS, status=404)
+    service.get(ADDRESS, status=404, payload={})
     with pytest.raises(NotFoundError):
         await transport.call(request(), read_json)
 
@@ -484,10 +486,7 @@ async def test_error_has_no_frame_that_holds_the_request(transport) -> None:
             await direct.call(sent, read_json, max_retries=0)
     finally:
         await direct.aclose()
-    error: BaseException | None = caught.value.__cause__
-    while error is not None:
-        assert error.__traceback__ is None
-        error = error.__cause__ or error.__context__
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 async def test_timeout_covers_the_wait_for_a_connection(service) -> None:

@@ -3,14 +3,9 @@ from __future__ import annotations
 import pytest
 
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials.document import parse_object, read_credentials
 from scope_async.errors import ConfigurationError, MissingApiKeyError
-from scope_async.secrets.document import (
-    check_storable,
-    format_object,
-    parse_object,
-    read_credentials,
-    replace_credentials,
-)
+from scope_async.secrets.document import format_object, replace_credentials
 
 FIRST = ApiKeyCredentials("org_1", "key_1", "secret_1")
 SECOND = ApiKeyCredentials("org_2", "key_2", "secret_2")
@@ -97,15 +92,3 @@ def test_format_object_keeps_one_line_or_several() -> None:
 
 def test_format_object_returns_an_error_for_what_is_not_json() -> None:
     assert isinstance(format_object({"a": float("inf")}, like=""), ConfigurationError)
-
-
-@pytest.mark.parametrize(
-    "secret", ["a\nb", "a\rb", "a\tb", "a\x00b", "a\x1bb", "a\x85b", "a\u2028b", " a", "a "]
-)
-def test_check_storable_refuses_what_would_not_come_back(secret) -> None:
-    with pytest.raises(ConfigurationError, match=r"^api_secret must be one printable line"):
-        check_storable(ApiKeyCredentials("org_1", "key_1", secret))
-
-
-def test_check_storable_takes_what_is_printable() -> None:
-    check_storable(ApiKeyCredentials("org_1", "key_1", "s3cr#t \"with\" 'quotes' and é"))

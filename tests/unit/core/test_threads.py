@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 
-from scope_async.secrets.threads import SharedThread, run_in_thread
+from scope_async._core.threads import SharedThread, run_in_thread
 
 
 async def test_run_in_thread_needs_no_shared_pool() -> None:
@@ -57,3 +59,15 @@ async def test_shared_thread_runs_once_for_all_who_wait() -> None:
     assert await shared() == 2
     with pytest.raises(asyncio.CancelledError):
         await waiting[0]
+
+
+async def test_shared_thread_starts_anew_in_a_forked_child(monkeypatch) -> None:
+    release = threading.Event()
+    shared = SharedThread(lambda: release.wait(20) and threading.get_ident())
+    parents = asyncio.create_task(shared())
+    await asyncio.sleep(0)
+    monkeypatch.setattr(os, "getpid", Mock(return_value=os.getpid() + 1))
+    childs = asyncio.create_task(shared())
+    await asyncio.sleep(0)
+    release.set()
+    assert await parents != await childs

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials import folder as module
+from scope_async.credentials.folder import read_folder
 from scope_async.errors import ConfigurationError, MissingApiKeyError
-from scope_async.secrets import folder as module
-from scope_async.secrets.folder import read_folder
 
 NAMES = ("org_id", "api_key", "api_secret")
 

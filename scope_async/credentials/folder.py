@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials.api_key import ApiKeyCredentials
+from scope_async.credentials.document import SPELLINGS, read_credentials
+from scope_async.credentials.value_file import read_text, reason
 from scope_async.errors import ConfigurationError
-from scope_async.secrets.document import SPELLINGS, read_credentials
 
 _NAMES = frozenset(name for names in SPELLINGS.values() for name in names)
-_LARGEST = 64 * 1024
 _ATTEMPTS = 3
 
 
@@ -34,9 +34,8 @@ def read_folder(path: str) -> ApiKeyCredentials | ConfigurationError:
                 return found
     except UnicodeDecodeError:
         return ConfigurationError(f"a file in the credentials folder {path} is not UTF-8")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        return ConfigurationError(f"cannot read the credentials folder {path}: {reason}")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or a file too large
+        return ConfigurationError(f"cannot read the credentials folder {path}: {reason(error)}")
     return ConfigurationError(f"the credentials folder {path} changes while it is read")
 
 
@@ -49,8 +48,7 @@ def _read_files(generation: str) -> dict[str, str]:
     values = {}
     for name in _NAMES.intersection(os.listdir(generation)):  # noqa: PTH208 - names are enough
         try:
-            with Path(generation, name).open(encoding="utf-8") as file:
-                values[name] = file.read(_LARGEST).removeprefix("\ufeff")
+            values[name] = read_text(str(Path(generation, name)))
         except FileNotFoundError:  # removed with its generation, which the caller notices
             continue
     return values

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from scope_async.http.failures import drop_frames
+from scope_async._core.tracebacks import drop_frames
 
 Result = TypeVar("Result")
 
@@ -24,7 +24,7 @@ async def run_in_thread(function: Callable[[], Result]) -> Result:
     Cancelling the caller leaves the thread to itself. The frames of what it raises are let go:
     the locals of a secret manager's client hold secrets.
     """
-    return await asyncio.wrap_future(_start(function))
+    return await asyncio.wrap_future(start_thread(function))
 
 
 class SharedThread(Generic[Result]):
@@ -42,11 +42,12 @@ class SharedThread(Generic[Result]):
     async def __call__(self) -> Result:
         running = self._running
         if running is None or running.done() or self._process != os.getpid():
-            self._running, self._process = running, _ = _start(self._function), os.getpid()
+            self._running, self._process = running, _ = start_thread(self._function), os.getpid()
         return await asyncio.wrap_future(running)
 
 
-def _start(function: Callable[[], Result]) -> Future[Result]:
+def start_thread(function: Callable[[], Result]) -> Future[Result]:
+    """Run `function` in a new daemon thread and return its future, which cannot be cancelled."""
     future: Future[Result] = Future()
     future.set_running_or_notify_cancel()  # from here on no caller's cancellation ends it
 
@@ -54,10 +55,10 @@ def _start(function: Callable[[], Result]) -> Future[Result]:
         try:
             result = function()
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
-            drop_frames(error, until=None)
+            drop_frames(error)
             future.set_exception(error)
         else:
             future.set_result(result)
 
-    threading.Thread(target=run, name="scope-async-secrets", daemon=True).start()
+    threading.Thread(target=run, name="scope-async", daemon=True).start()
     return future

@@ -1,0 +1,213 @@
+"""Where credentials come from: what can be asked for them before every exchange."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from inspect import getattr_static, isawaitable, iscoroutinefunction, isfunction, ismethod, unwrap
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from scope_async._core.redaction import scrub
+from scope_async._core.threads import SharedThread
+from scope_async.credentials.api_key import ApiKeyCredentials
+from scope_async.credentials.document import parse_document, read_credentials
+from scope_async.credentials.folder import read_folder
+from scope_async.credentials.value_file import read_text, reason
+from scope_async.environment import Environment
+from scope_async.errors import ConfigurationError, MissingApiKeyError
+
+_RETURNS_AWAITABLE = re.compile(r"\b(Awaitable|Coroutine|Future|Task)\b")
+
+
+@runtime_checkable
+class CredentialProvider(Protocol):
+    """Anything that returns credentials when it is awaited; calling it again is the reload.
+
+    Called once before every exchange, and again at once when the auth API refused what
+    it returned. Never called twice at the same time by one client.
+    """
+
+    async def __call__(self) -> ApiKeyCredentials: ...
+
+
+@attrs.frozen
+class StaticCredentials:
+    """Credentials that never change."""
+
+    credentials: ApiKeyCredentials
+
+    async def __call__(self) -> ApiKeyCredentials:
+        return self.credentials
+
+
+def as_provider(credentials: ApiKeyCredentials | CredentialProvider) -> CredentialProvider:
+    """Return what is asked before every exchange.
+
+    Raises:
+        TypeError: not credentials and nothing that can be called for some, or a plain function.
+    """
+    if isinstance(credentials, ApiKeyCredentials):
+        return StaticCredentials(credentials)
+    given: object = credentials
+    if isinstance(given, type):
+        raise TypeError(f"credentials is the class {given.__name__}; an instance was expected")
+    if not callable(given):
+        # Its class alone: the value may be a pair of key and secret.
+        raise TypeError(
+            "credentials must be ApiKeyCredentials or an async function that returns some, "
+            f"got {type(given).__name__}"
+        )
+    if _is_plain_function(given):
+        raise TypeError(f"the credential provider {_name_of(given)} is a plain function; make it `async def`")
+    return credentials
+
+
+def _is_plain_function(provider: object) -> bool:
+    """Return True if calling `provider` cannot give what can be awaited, as far as can be known.
+
+    What is written in C, and what wraps an async function or is annotated as one, is known at its
+    first call alone.
+    """
+    while isinstance(provider, partial):
+        provider = provider.func
+    if not isfunction(provider) and not ismethod(provider):
+        if iscoroutinefunction(provider):  # as some objects say that they are
+            return False
+        provider = getattr_static(type(provider), "__call__", None)
+        while isinstance(provider, partial | staticmethod | classmethod):
+            provider = provider.func if isinstance(provider, partial) else provider.__func__
+    if not isfunction(provider) and not ismethod(provider):
+        return False
+    if _RETURNS_AWAITABLE.search(str(provider.__annotations__.get("return", ""))):
+        return False
+    return not (iscoroutinefunction(provider) or iscoroutinefunction(unwrap(provider)))
+
+
+def _name_of(provider: object) -> str:
+    """Return the name of a function, or the class of an object."""
+    while isinstance(provider, partial):
+        provider = provider.func
+    return getattr(provider, "__name__", type(provider).__name__)
+
+
+@attrs.frozen
+class EnvCredentials:
+    """Credentials from the environment, read anew at every exchange.
+
+    The files that `SCOPE_…_FILE` variables name are read in a daemon thread of their own.
+    """
+
+    _read: SharedThread[ApiKeyCredentials | ConfigurationError] = attrs.field(
+        init=False, repr=False, eq=False, factory=lambda: SharedThread(_read_environment)
+    )
+
+    async def __call__(self) -> ApiKeyCredentials:
+        if Environment().credential_files():
+            return _own(await self._read())
+        return ApiKeyCredentials.from_env()
+
+
+def _read_environment() -> ApiKeyCredentials | ConfigurationError:
+    try:
+        return ApiKeyCredentials.from_env()
+    except ConfigurationError as error:
+        return error
+
+
+@attrs.frozen
+class FileCredentials:
+    """Credentials from a file or a folder, read anew at every exchange.
+
+    The file is a JSON object or lines of `KEY=value` (as Vault agents write it; quotes, comments and
+    escapes as python-dotenv reads them), with the keys `org_id`, `api_key`, `api_secret` or the
+    environment's names for them. A folder has a file of such a name per value, as Kubernetes mounts
+    it; all are read of one generation. Replace a file atomically (write beside it, then rename): a
+    half-written one is an error. Read in a daemon thread of its own: a file system that hangs holds
+    that one thread, not the exchange, which has its own time limit, and not the end of the process.
+
+    Raises (when called):
+        MissingApiKeyError: a key is missing; all such are named.
+        ConfigurationError: the file cannot be read or is not in one of the two forms.
+    """
+
+    path: str | os.PathLike[str]
+    _read: SharedThread[ApiKeyCredentials | ConfigurationError] = attrs.field(
+        init=False, repr=False, eq=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_read", SharedThread(partial(_read_path, os.fspath(self.path))))
+
+    async def __call__(self) -> ApiKeyCredentials:
+        return _own(await self._read())
+
+
+def _own(found: ApiKeyCredentials | ConfigurationError) -> ApiKeyCredentials:
+    """Return the credentials; or raise an error of the caller's own, for one may be shared by many."""
+    if isinstance(found, ConfigurationError):
+        raise type(found)(str(found))
+    return found
+
+
+def _read_path(path: str) -> ApiKeyCredentials | ConfigurationError:
+    """Return the credentials in a file or a folder, or the error to raise. Blocks.
+
+    Not raised here and caused by nothing: what collects tracebacks with their locals would
+    find the file's text in the frames, and the decoders' errors carry it as well.
+    """
+    try:
+        if Path(path).is_dir():
+            return read_folder(path)
+        document = parse_document(read_text(path))
+    except UnicodeDecodeError:
+        return ConfigurationError(f"the credentials file {path} is not UTF-8")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or too large
+        return ConfigurationError(f"cannot read the credentials file {path}: {reason(error)}")
+    found = document if isinstance(document, ConfigurationError) else read_credentials(document)
+    if isinstance(found, ConfigurationError):
+        return type(found)(f"credentials file {path}: {found}")
+    return found
+
+
+@attrs.frozen(init=False)
+class ChainCredentials:
+    """The credentials of the first provider that has some, asked in the order given.
+
+    A provider that fails, in whatever way, is passed over.
+
+    Raises:
+        TypeError: one of them is no provider.
+
+    Raises (when called):
+        MissingApiKeyError: no provider had any; each one's reason is named.
+        ConfigurationError: one of them returned nothing that can be awaited.
+    """
+
+    providers: tuple[CredentialProvider, ...]
+
+    def __init__(self, *providers: CredentialProvider) -> None:
+        object.__setattr__(self, "providers", tuple(map(as_provider, providers)))
+
+    async def __call__(self) -> ApiKeyCredentials:
+        reasons = []
+        for provider in self.providers:
+            try:
+                answer: object = provider()
+                if isawaitable(answer):
+                    found: ApiKeyCredentials = await answer
+                    return found
+            except ConfigurationError as error:
+                reasons.append(f"{_name_of(provider)}: {error}")
+            except Exception as error:  # noqa: BLE001 - a provider may raise anything
+                reasons.append(f"{_name_of(provider)}: {type(error).__name__}: {scrub(str(error))}")
+            else:
+                # A mistake in the program, and not a source that has no credentials today.
+                raise ConfigurationError(
+                    f"the credential provider {_name_of(provider)} must be async; calling it returned "
+                    f"{type(answer).__name__}, which cannot be awaited"
+                )
+        raise MissingApiKeyError(f"no provider has credentials: {'; '.join(reasons) or 'none was given'}")

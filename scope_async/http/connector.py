@@ -1,0 +1,107 @@
+"""Connections that are never used after something arrived on them that no request asked for.
+
+aiohttp reads what arrives on an idle connection, keeps it, and takes it for the reply to the next
+request (https://github.com/aio-libs/aiohttp/issues/13656).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+from weakref import WeakSet
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+reused: ContextVar[bool] = ContextVar("reused", default=False)
+"""True if the connection that this task was given last had served a request before."""
+
+
+class ConnectionGuard(asyncio.Protocol):
+    """Stands between a connection and aiohttp: while no request is under way, any byte closes it."""
+
+    def __init__(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self._transport = transport
+        self.idle = False
+        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
+        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def data_received(self, data: bytes) -> None:
+        if self.idle:
+            self.abort()
+        else:
+            self._protocol.data_received(data)
+
+    def release(self) -> None:
+        """Note that the request is over."""
+        self.idle = True
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+    def is_clean(self) -> bool:
+        """Return True if nothing has arrived that the last request did not ask for.
+
+        Neither what aiohttp has kept, nor what the event loop has not read yet.
+        """
+        return not self._protocol.should_close and not _is_readable(self._transport)
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """Opens connections, and reuses those on which nothing arrived while they were idle."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._guards: WeakSet[ConnectionGuard] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: Sequence[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
+        """Return a connection from the pool, or a new one."""
+        while True:
+            connection = await super().connect(req, traces, timeout)  # type: ignore[arg-type]
+            protocol, transport = connection.protocol, connection.transport
+            if protocol is None or transport is None:
+                return connection  # it was lost already; sending says so
+            guard = transport.get_protocol()
+            is_reused = isinstance(guard, ConnectionGuard)
+            if not isinstance(guard, ConnectionGuard):
+                guard = ConnectionGuard(protocol, transport)
+                transport.set_protocol(guard)
+                self._guards.add(guard)
+            elif not guard.is_clean():
+                connection.close()
+                continue
+            guard.idle = False
+            connection.add_callback(guard.release)
+            reused.set(is_reused)
+            return connection
+
+    def close_idle(self) -> None:
+        """Close the connections that serve no request now."""
+        for guard in tuple(self._guards):
+            if guard.idle:
+                guard.abort()
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Return True if the socket has data, or its end, that has not been read."""
+    socket = transport.get_extra_info("socket")
+    if socket is None:
+        return False
+    if not hasattr(select, "poll"):  # pragma: no cover - Windows
+        return bool(select.select([socket], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
