@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from attrs import field, frozen
@@ -42,12 +42,7 @@ class StoredVersion:
     @property
     def variables(self) -> list[str]:
         """Names of the template's variables, by first appearance."""
-        texts = (
-            [self.content]
-            if isinstance(self.content, str)
-            else [m["content"] for m in self.content if isinstance(m.get("content"), str)]
-        )
-        return list(dict.fromkeys(name for text in texts for name in _VARIABLE.findall(text)))
+        return list(dict.fromkeys(_variables(self.content)))
 
     def document(self, *, is_production: bool) -> dict[str, Any]:
         """Return the body of contract 1.3, in both spellings and without a bare `type`."""
@@ -161,5 +156,28 @@ def _check_content(content: Any, prompt_type: str) -> None:
     if prompt_type != "chat":
         raise ValidationError("content: a string; a list of messages needs prompt_type='chat'")
     for message in content:
-        if not isinstance(message.get("role"), str) or "content" not in message:
-            raise ValidationError(f"content: every message has a role and a content, got {message!r}")
+        has_content = "content" in message or "tool_calls" in message
+        if _is_placeholder(message) or (isinstance(message.get("role"), str) and has_content):
+            continue
+        raise ValidationError(f"content: every message has a role and a content, got {message!r:.200}")
+
+
+def _variables(content: str | list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the names in the texts of a prompt, and those of its placeholders."""
+    if isinstance(content, str):
+        yield from _VARIABLE.findall(content)
+        return
+    for message in content:
+        if _is_placeholder(message):
+            yield message["name"]
+            continue
+        inside = message.get("content")
+        parts = inside if isinstance(inside, list) else [{"text": inside}]
+        for part in parts:
+            text = part.get("text") if isinstance(part, dict) else None
+            if isinstance(text, str):
+                yield from _VARIABLE.findall(text)
+
+
+def _is_placeholder(message: Mapping[str, Any]) -> bool:
+    return message.get("type") == "placeholder" and isinstance(message.get("name"), str)
