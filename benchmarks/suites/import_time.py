@@ -16,7 +16,7 @@ import tempfile
 
 from benchmarks.harness.result import Result, Spread
 
-DEPENDENCIES = "import aiohttp, anyio, attrs, jwt"
+DEPENDENCIES = "import aiohttp, anyio, attrs, jwt, msgspec"
 PACKAGE = f"{DEPENDENCIES}; import scope_async"
 CLIENT = f"{DEPENDENCIES}; from scope_async import ScopeClient"
 KINDS = [DEPENDENCIES, PACKAGE, CLIENT]

@@ -173,7 +173,7 @@ class PromptVersion(VersionFields):
                 neither text, number, boolean, date, time, UUID, enum nor JSON.
         """
         renderer = self._renderer
-        return (renderer.compiled or renderer.render)(variables, **kw)
+        return (renderer.compiled or renderer.render)(variables, kw)
 
     def render_messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
         """Return new message dicts, as chat models' clients take them.

@@ -43,13 +43,13 @@ class TextRenderer:
         """The text's variables, each once."""
         return self._template.names
 
-    def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
-        """Return the text with its variables replaced.
+    def render(self, mapping: Mapping[str, Any] | None, keywords: dict[str, Any], /) -> str:
+        """Return the text with its variables replaced; a keyword wins over the mapping.
 
         Raises:
             MissingVariableError, ValidationError: as `Variables.bind`.
         """
-        text = render_template(self._template, self._variables, variables, kw)
+        text = render_template(self._template, self._variables, mapping, keywords)
         self._renders += 1
         if self._renders == _COMPILED_AFTER:
             self.compiled = compiled(self._template, self._variables)
@@ -57,7 +57,7 @@ class TextRenderer:
 
     def messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
         """Return the rendered text as one user message."""
-        return [{"role": "user", "content": self.render(variables, **kw)}]
+        return [{"role": "user", "content": self.render(variables, kw)}]
 
     def bound(self, variables: Mapping[str, Any] | None, kw: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values to bind, by name, as their texts.
@@ -107,7 +107,7 @@ class ChatRenderer:
             literals=lambda: (literal for text in texts for literal in text.parts[::2]),
         )
 
-    def render(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> str:
+    def render(self, mapping: Mapping[str, Any] | None, keywords: dict[str, Any], /) -> str:
         """Return the rendered messages as JSON, valid whatever the values are.
 
         Raises:
@@ -120,7 +120,7 @@ class ChatRenderer:
                     f"the prompt has a placeholder for the messages {template.name[:100]!r}, which no text "
                     "can stand for; use render_messages"
                 )
-        return json.dumps(self.messages(variables, **kw), ensure_ascii=False)
+        return json.dumps(self.messages(mapping, **keywords), ensure_ascii=False)
 
     def messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
         """Return new messages with their texts rendered; those given for a placeholder as they are.

@@ -8,10 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import attrs
 import typer
 
-from scope_async._core.frozen_json import thaw
 from scope_async.cli.output import AsJson, fail, note, print_fields, print_json, print_text, run
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
@@ -36,7 +34,6 @@ VersionOption = Annotated[str | None, typer.Option("--version", help="Id of a ve
 Variables = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="A variable.")]
 
 _SHOWN = ("name", "id", "prompt_id", "version_number", "status", "is_production", "type")
-_NOT_SHOWN = ("raw", "unknown_variables")
 
 
 @app.command()
@@ -46,7 +43,7 @@ def get(
     """Show a prompt version: its fields on stderr, its content on stdout."""
     found = run(_fetch(name, label, version))
     if as_json:
-        print_json(_document(found))
+        print_json(found.to_dict())
         return
     _print_fields(found)
     print_text(found.content)
@@ -131,18 +128,6 @@ def read_variables(pairs: list[str]) -> dict[str, str]:
 async def _fetch(name: str, label: str | None, version: str | None) -> PromptVersion:
     async with ScopeClient.from_env() as scope:
         return await scope.get_prompt_version(name, label=cast(Label | None, label), version=version)
-
-
-def _document(version: PromptVersion) -> dict[str, Any]:
-    """Return the fields of the version for JSON output, without the raw reply that repeats them."""
-    fields = {field.name: getattr(version, field.name) for field in attrs.fields(PromptVersion)}
-    shown = {
-        name: value for name, value in fields.items() if not name.startswith("_") and name not in _NOT_SHOWN
-    }
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else thaw(value)
-        for name, value in shown.items()
-    }
 
 
 def _print_fields(version: PromptVersion) -> None:

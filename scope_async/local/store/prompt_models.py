@@ -243,7 +243,9 @@ def _check_content(content: Any, prompt_type: str) -> None:
     if prompt_type != "chat":
         raise ValidationError("content: a string; a list of messages needs prompt_type='chat'")
     for message in content:
-        if message.get("type") == "placeholder" and isinstance(message.get("name"), str):
+        has_content = "content" in message or "tool_calls" in message
+        if (message.get("type") == "placeholder" and isinstance(message.get("name"), str)) or (
+            isinstance(message.get("role"), str) and has_content
+        ):
             continue
-        if not isinstance(message.get("role"), str) or "content" not in message:
-            raise ValidationError(f"content: every message has a role and a content, got {message!r}")
+        raise ValidationError(f"content: every message has a role and a content, got {message!r:.200}")

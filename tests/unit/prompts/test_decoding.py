@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scope_async.errors import NotFoundError, ServerError, ValidationError
+from scope_async.errors import NotFoundError, ScopeError, ServerError, ValidationError
+from scope_async.http.failures import UNREADABLE, is_transient, is_unavailable
 from scope_async.http.messages import Reply
 from scope_async.prompts.decoding import read_document, read_prompt_version
 
@@ -72,10 +73,20 @@ def test_an_optional_field_that_is_absent_or_null_has_a_default():
 
 
 @pytest.mark.parametrize("field", ["version_id", "version", "content", "status"])
-def test_a_missing_field_is_a_server_error(field):
+def test_a_missing_field_is_a_broken_reply_that_is_asked_for_again(field):
     with pytest.raises(ServerError, match=field) as caught:
         read(without=(field,))
     assert (caught.value.http_status, caught.value.request_id) == (200, "req-1")
+    assert is_transient(caught.value)
+
+
+@pytest.mark.parametrize("status", ["draft", "live", "", "RETIRED"])
+@pytest.mark.parametrize("prompt_type", ["text", "image", "", None])
+def test_an_unknown_status_or_type_is_kept(status, prompt_type):
+    version = read(status=status, prompt_type=prompt_type)
+    assert (version.status, version.type) == (status, prompt_type or "text")
+    assert version.render(name="A") == "Hello, A!"
+    assert not version.is_published
 
 
 @pytest.mark.parametrize(
@@ -100,9 +111,13 @@ def test_a_missing_field_is_a_server_error(field):
         ("promoted_by", 5),
     ],
 )
-def test_a_field_of_the_wrong_type_is_a_server_error_that_names_it(field, value):
-    with pytest.raises(ServerError, match=field.removeprefix("prompt_").removesuffix("_id")):
+def test_a_field_of_the_wrong_type_is_said_at_once_and_named(field, value):
+    with pytest.raises(ServerError, match=field) as caught:
         read(**{field: value})
+    if (field, value) != ("content", None):
+        assert caught.value.error_code == UNREADABLE
+        assert not is_transient(caught.value)
+        assert not is_unavailable(caught.value)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error": "x"}', b"\xff", b"[" * 100_000])
@@ -124,3 +139,76 @@ def test_read_document_raises_a_validation_error_without_a_reply():
 def test_read_document_keeps_the_bytes_as_raw():
     version = read_document(DOCUMENT, name="asked", raw=b'{"colour": "red"}', unknown_variables="error")
     assert version.raw == {"colour": "red"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"content": "\ud800 {{name}}"},
+        {"metadata": {"nan": float("nan"), "inf": [float("inf")]}},
+        {"colour": "\udfff", "created_at": "2024-05-01T10:00:00"},
+        {
+            "created_at": "2024-05-01",
+            "updated_at": "20240501T100000Z",
+            "promoted_at": "2024-05-01 10:00:00.123456789Z",
+        },
+    ],
+)
+def test_what_json_reads_and_msgspec_does_not_is_read_all_the_same(changes):
+    version = read(**changes)
+    assert version.content == changes.get("content", DOCUMENT["content"])
+    assert version.created_at is not None
+    assert version.created_at.tzinfo is not None
+    assert json.loads(version.to_json())["name"] == "greeting"
+    assert version.raw["name"] == "greeting"
+
+
+def test_a_typed_document_and_an_odd_one_give_the_same_version():
+    typed = read()
+    odd = read(odd="\ud800")
+    assert typed == odd
+    assert hash(typed) == hash(odd)
+    assert type(typed) is type(odd)
+
+
+def test_a_byte_order_mark_is_tolerated():
+    assert read(b"\xef\xbb\xbf" + json.dumps(DOCUMENT).encode()) == read()
+
+
+def deep(depth, inner="1"):
+    return '{"a":[' * depth + inner + "]}" * depth
+
+
+@pytest.mark.parametrize("depth", [3, 60, 65, 225, 450, 2_000, 100_000])
+@pytest.mark.parametrize("field", ["metadata", "unknown", "content", "tags"])
+def test_a_document_of_any_depth_gives_a_version_or_a_scope_error(depth, field):
+    value = f'[{{"role": "user", "content": [{deep(depth)}]}}]' if field == "content" else deep(depth)
+    body = json.dumps({**DOCUMENT, "prompt_type": "chat", field: "@"}).replace('"@"', value).encode()
+    try:
+        version = read(body, unknown_variables="ignore")
+        _ = version.metadata, version.raw, version.render(name="A"), version.render_messages(name="A")
+        json.loads(version.to_json())
+    except ScopeError:
+        assert depth > 3 or field == "tags"
+    else:
+        assert depth < 65
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "-" + "9" * 5000, "1e999", "1e-999"])
+@pytest.mark.parametrize("field", ["metadata", "unknown", "version"])
+def test_a_number_of_any_size_gives_a_version_or_a_scope_error(number, field):
+    value = f'{{"n": {number}}}' if field != "version" else number
+    body = json.dumps({**DOCUMENT, field: "@"}).replace('"@"', value).encode()
+    try:
+        version = read(body)
+        _ = version.raw, version.render(name="A"), version.otel_attributes(), repr(version)
+        json.loads(version.to_json())
+    except ScopeError:
+        pass
+
+
+@pytest.mark.parametrize("body", [b'{"x": "\xff"}', b'{"x": "\\uZZZZ"}', b'{"x": "\\q"}', b'{"x": 01}'])
+def test_an_unknown_field_that_is_no_json_is_a_broken_reply(body):
+    with pytest.raises(ServerError) as caught:
+        read(json.dumps(DOCUMENT).encode()[:-1] + b", " + body[1:])
+    assert is_transient(caught.value)

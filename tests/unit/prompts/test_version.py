@@ -3,13 +3,14 @@ import inspect
 import json
 import pickle
 import pydoc
+from typing import Any
 from unittest.mock import create_autospec
 
 import attrs
 import pytest
 
-from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.prompts.version import PromptVersion, raw_json, with_flags
+from scope_async.errors import MissingVariableError, RenderError, ValidationError
+from scope_async.prompts.version import PromptVersion, VersionFields, raw_json, with_flags
 
 FIELDS = {
     "id": "ver_1",
@@ -199,3 +200,162 @@ def test_with_flags_changes_the_flags_alone():
     assert (stale.is_stale, stale.is_fallback) == (True, False)
     assert (fallback.is_stale, fallback.is_fallback) == (False, True)
     assert with_flags(stale) == version
+
+
+RICH: list[dict[str, Any]] = [
+    {"role": "developer", "content": "Be {{tone}}.", "name": "dev", "cache_control": {"type": "ephemeral"}},
+    {"type": "placeholder", "name": "history"},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "{{question}}", "cache_control": {"type": "ephemeral"}},
+            {"type": "image_url", "image_url": {"url": "{{tone}}", "detail": "low"}},
+            {"type": "new", "text": None, "data": [{"a": 1}]},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c", "function": {"arguments": "{{tone}}"}}],
+    },
+    {"role": "tool", "content": "{{tone}}", "tool_call_id": "c"},
+]
+
+
+@pytest.mark.parametrize("content", [RICH, json.dumps(RICH)])
+def test_render_messages_keeps_every_field_and_renders_every_text(content):
+    version = made(content=content, type="chat", variables=None)
+    history = [{"role": "user", "content": "{{tone}}"}]
+    messages = version.render_messages(tone="kind", question="why", history=history)
+    assert version.variables == ("tone", "history", "question")
+    assert messages[0] == {**RICH[0], "content": "Be kind."}
+    assert messages[1] is history[0]
+    assert messages[2]["content"] == [{**RICH[2]["content"][0], "text": "why"}, *RICH[2]["content"][1:]]
+    assert messages[3:] == [RICH[3], {**RICH[4], "content": "kind"}]
+    assert json.loads(json.dumps(messages)) == messages
+    messages[3]["tool_calls"][0]["id"] = "changed"
+    assert version.render_messages(tone="", question="", history=[])[2]["tool_calls"][0]["id"] == "c"
+    with pytest.raises(RenderError, match="history"):
+        version.render(tone="kind", question="why", history=history)
+    with pytest.raises(MissingVariableError) as caught:
+        version.render_messages()
+    assert caught.value.missing_variables == ("tone", "history", "question")
+
+
+def test_render_anthropic_renders_before_it_takes_apart():
+    version = made(content=[*CHAT, {"type": "placeholder", "name": "history"}], type="chat", variables=None)
+    tool = {"role": "tool", "tool_call_id": "c", "content": "r"}
+    assert version.render_anthropic(tone="kind", question="why", history=[tool]) == {
+        "system": "Be kind.",
+        "messages": [
+            {"role": "user", "content": "why"},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "r"}]},
+        ],
+    }
+    assert made().render_anthropic(name="A") == {"messages": [{"role": "user", "content": "Hello, A!"}]}
+
+
+@pytest.mark.parametrize(
+    "content", ["{{a}} {{b}} {{user-name}}", [{"role": "user", "content": "{{a}} {{b}} {{user-name}}"}]]
+)
+def test_bind_fills_some_variables_and_is_one_pass(content):
+    version = made(
+        content=content,
+        type="text" if isinstance(content, str) else "chat",
+        variables=["a", "b", "user-name"],
+    )
+    bound = version.bind({"user-name": 5}, a="{{b}}")
+    assert (bound.variables, bound.content, bound.id) == (("b",), version.content, version.id)
+    assert "{{b}} B 5" in bound.render(b="B")
+    assert "A B 5" in bound.render(b="B", a="A")
+    assert "{{b}} B 5" in bound.bind(b="B").render()
+    assert version.variables == ("a", "b", "user-name")
+    with pytest.raises(MissingVariableError) as caught:
+        bound.render()
+    assert caught.value.missing_variables == ("b",)
+    for copied in (pickle.loads(pickle.dumps(bound)), with_flags(bound), attrs.evolve(bound)):
+        assert copied == bound
+        assert copied.render(b="B") == bound.render(b="B")
+    assert bound != version
+    assert version.bind() == version
+    with pytest.raises(ValidationError, match="unknown variables: 'c'"):
+        version.bind(c=1)
+    with pytest.raises(ValidationError, match="'a'"):
+        version.bind(a=b"bytes")
+
+
+def test_bind_takes_the_messages_of_a_placeholder():
+    history = [{"role": "user", "content": "x"}]
+    version = made(content=[{"type": "placeholder", "name": "history"}], type="chat", variables=None)
+    bound = version.bind(history=history)
+    history.clear()
+    assert (bound.variables, bound.render_messages()) == ((), [{"role": "user", "content": "x"}])
+    assert pickle.loads(pickle.dumps(bound)).render_messages() == bound.render_messages()
+    with pytest.raises(ValidationError, match="list of messages"):
+        version.bind(history="x")
+
+
+def test_diff_shows_what_changed_in_the_content():
+    changed = attrs.evolve(made(), content="Bye, {{name}}!", version_number=4)
+    assert made().diff(changed).splitlines() == [
+        "--- greeting v3",
+        "+++ greeting v4",
+        "@@ -1 +1 @@",
+        "-Hello, {{name}}!",
+        "\\ No newline at end of file",
+        "+Bye, {{name}}!",
+        "\\ No newline at end of file",
+    ]
+    assert made().diff(made()) == ""
+
+
+def test_diff_of_chat_prompts_is_by_line():
+    other = [CHAT[0], {"role": "user", "content": "new"}]
+    lines = made(content=CHAT, type="chat").diff(made(content=other, type="chat")).splitlines()
+    assert [line for line in lines if line[0] in "+-"][2:] == [
+        '-    "content": "{{question}}"',
+        '+    "content": "new"',
+    ]
+
+
+def test_metadata_and_raw_are_json_and_copy_to_plain_values():
+    version = made()
+    for mapping in (version.metadata, version.raw):
+        plain = json.loads(json.dumps(mapping))
+        copied = copy.deepcopy(mapping)
+        assert copied == plain
+        assert type(copied) is dict
+        copied["x"] = 1
+        assert pickle.loads(pickle.dumps(mapping)) == mapping
+
+
+def test_to_dict_has_plain_json_values():
+    version = made(metadata={"a": (1, float("nan"))}, created_by="ann", type="chat", content=CHAT)
+    document = version.to_dict()
+    assert json.loads(version.to_json()) == document == json.loads(json.dumps(document, allow_nan=False))
+    assert document["metadata"] == {"a": [1, None]}
+    assert (document["id"], document["version_number"], document["created_by"]) == ("ver_1", 3, "ann")
+    assert (document["tags"], document["created_at"]) == (["greeting"], None)
+    assert "raw" not in document
+
+
+def test_version_fields_are_those_of_a_version():
+    names = {field.name for field in attrs.fields(PromptVersion)}
+    assert set(VersionFields.__slots__) == names | {"_renderer", "__weakref__"}
+
+
+def test_rendering_a_hundred_thousand_places_does_not_compile_them():
+    version = made(content="{{name}} " * 100_000)
+    for _ in range(3):
+        assert version.render(name="x") == "x " * 100_000
+    assert version._renderer.compiled is None
+
+
+def test_version_refuses_metadata_nested_too_deeply():
+    deep = {}
+    for _ in range(450):
+        deep = {"a": deep}
+    with pytest.raises(ValidationError, match="metadata: objects and lists are nested deeper"):
+        made(metadata=deep)
+    with pytest.raises(ValidationError, match="'name'"):
+        made().render(name=deep)

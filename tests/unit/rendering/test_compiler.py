@@ -1,21 +1,23 @@
+from collections.abc import Callable
+
 import pytest
 
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.rendering.compiler import Render, compiled
+from scope_async.rendering.compiler import compiled
 from scope_async.rendering.template import Template
 from scope_async.rendering.variables import Variables
 
 
-def function_of(text: str, *, strict: bool = True) -> Render:
+def function_of(text: str, *, strict: bool = True) -> Callable[..., str]:
     template = Template(text)
     render = compiled(template, Variables(template.names, strict=strict))
     assert render is not None
-    return render
+    return lambda mapping=None, /, **keywords: render(mapping, keywords)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["plain", "{{class}}", "{{_x}}", "{{1}}", "".join(f"{{{{v{i}}}}}" for i in range(17)), "{{a}}" * 65],
+    ["plain", "", "{ {a}}", "{{a}}" * 129, "".join(f"{{{{v{i}}}}}" for i in range(129))],
 )
 def test_compiled_is_none_where_no_function_is_possible(text):
     template = Template(text)
@@ -25,6 +27,14 @@ def test_compiled_is_none_where_no_function_is_possible(text):
 def test_compiled_takes_keywords_or_a_mapping():
     render = function_of("{{a}}-{{b}}-{{a}}")
     assert render(a="1", b="2") == render({"a": "1", "b": "2"}) == render({"a": "1"}, b="2") == "1-2-1"
+
+
+@pytest.mark.parametrize("name", ["class", "_x", "_1", "1", "prénom", "a-b", "x'] + exit() + ['"])
+def test_compiled_takes_any_name(name):
+    template = Template(f"<{{{{{name}}}}}>", [name])
+    render = compiled(template, Variables(template.names))
+    assert render is not None
+    assert render(None, {name: "v"}) == render({name: "v"}, {}) == "<v>"
 
 
 def test_compiled_converts_values_that_are_no_strings():
