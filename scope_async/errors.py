@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from typing import Any, Self, TypeVar, overload
 
-_BODY_LIMIT = 2000
+BODY_LIMIT = 2000
 _FACTS = ("message", "http_status", "error_code", "request_id", "http_body", "retry_after")
 
 
@@ -52,7 +52,7 @@ class ApiError(ScopeError):
         self.http_status = http_status
         self.error_code = error_code
         self.request_id = request_id
-        self.http_body = http_body[:_BODY_LIMIT] if http_body is not None else None
+        self.http_body = http_body[:BODY_LIMIT] if http_body is not None else None
         self.retry_after = retry_after
 
     @overload

@@ -212,7 +212,7 @@ class Background:
         if home is not None and home.usable:
             return home
         asyncio.get_running_loop()
-        with self._locked():
+        with self.lock:
             if self._home is not None:
                 if self._home.usable:  # another thread was faster
                     return self._home
@@ -274,7 +274,7 @@ class Background:
             _logger.warning("background tasks did not end within %.1f s of their cancellation", grace)
 
     def _discard(self, home: HomeLoop) -> None:
-        with self._locked():
+        with self.lock:
             if self._home is not home:
                 return
             self._home = None
@@ -286,7 +286,9 @@ class Background:
             for callback in self._stop_callbacks:
                 callback()
 
-    def _locked(self) -> threading.RLock:
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock of what the threads of a client share; a new one after a fork."""
         if self._lock_pid != os.getpid():
             # Another thread of the parent may have held it at the moment of the fork.
             self._lock, self._lock_pid = threading.RLock(), os.getpid()

@@ -15,9 +15,7 @@ Result = TypeVar("Result")
 _MAX_MOVES = 10
 
 
-async def run_at_home(
-    background: Background, function: Callable[[], Coroutine[Any, Any, Result]]
-) -> Result:
+async def run_at_home(background: Background, function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Return the result of `function()`, awaited in the loop of `background`; it must be safe to repeat.
 
     It has the caller's `contextvars`. Cancelling the caller cancels this call alone. When that loop

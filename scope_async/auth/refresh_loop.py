@@ -52,10 +52,12 @@ class RefreshLoop:
         detector, ends_at = SuspendDetector(clock), clock.monotonic() + seconds
         noticed = False
         with anyio.CancelScope() as self._sleeping:
+            sleeping = self._sleeping
             await clock.sleep(seconds)
             # The clock ends a sleep early only when it noticed a suspension, also one that the
             # detector does not see because the wall clock was set back earlier in this sleep.
             noticed = clock.monotonic() < ends_at - _EARLY
-        self._sleeping = None
+        if self._sleeping is sleeping:  # not one of another event loop, to which the client has moved
+            self._sleeping = None
         if noticed or detector.suspended():
             self._on_suspended()

@@ -107,6 +107,16 @@ class SessionProvider:
         """Accept calls (again)."""
         self.closed = False
 
+    async def release(self) -> None:
+        """Close our own session of this event loop, which is about to end; the next call opens another."""
+        bound = self._bound
+        if bound is None or bound.is_given or not bound.is_current():
+            return
+        self._bound = None
+        await bound.session.close()
+        # The transports that it closed free their descriptors in the next turn of the loop.
+        await asyncio.sleep(0)
+
     async def aclose(self) -> None:
         """Refuse further calls and close the session, if it is our own. Idempotent."""
         self.closed = True

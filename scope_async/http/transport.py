@@ -226,6 +226,10 @@ class Transport:
         """Accept calls (again)."""
         self._sessions.open()
 
+    async def release(self) -> None:
+        """Close our own session of this event loop, which is about to end; the next call opens another."""
+        await self._sessions.release()
+
     async def aclose(self) -> None:
         """Refuse further calls, wake those that wait before a retry, close the session if it is our own.
 
