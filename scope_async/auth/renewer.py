@@ -11,7 +11,7 @@ from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy, attempt_timeout
 from scope_async.auth.token import AccessToken
 from scope_async.config import Config
-from scope_async.errors import InvalidCredentialsError, ScopeError
+from scope_async.errors import InvalidCredentialsError, ScopeError, TokenRefreshError
 
 _NEVER = float("-inf")
 
@@ -107,19 +107,23 @@ class TokenRenewer:
         """Return the seconds until the next attempt; raise `failure` if the callers do not wait for one."""
         self.failures += 1
         self._timed_out = isinstance(failure, ExchangeTimeoutError)
-        now, policy = self._monotonic(), self._policy
-        delay = None
-        if now >= self._usable_until() and may_pass(failure) and number <= self._config.max_retries:
-            delay = policy.retry_delay(
-                failure,
-                number,
-                left=self.wanted_until - now,
-                base=self._config.retry_base_delay,
-                cap=self._config.retry_max_delay,
-            )
+        now = self._monotonic()
+        usable = now < self._usable_until()
+        delay = None if usable else self._retry_delay(failure, number, left=self.wanted_until - now)
         if delay is not None:
             self._instrumentation.failed(failure, self.failures, delay)
             return delay
-        rest = policy.failed(failure, now=now, left=self._usable_until() - now)
+        if self._timed_out and not usable:
+            failure = TokenRefreshError(f"no token within {self._config.timeout:g} s")
+        rest = self._policy.failed(failure, now=now, left=self._usable_until() - now)
         self._instrumentation.failed(failure, self.failures, rest)
         raise failure
+
+    def _retry_delay(self, failure: ScopeError, number: int, *, left: float) -> float | None:
+        config = self._config
+        if left <= 0 or number > config.max_retries or not may_pass(failure):
+            return None
+        if self._timed_out:  # which was delay enough
+            return 0.0
+        base, cap = config.retry_base_delay, config.retry_max_delay
+        return self._policy.retry_delay(failure, number, left=left, base=base, cap=cap)

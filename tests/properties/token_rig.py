@@ -50,7 +50,7 @@ class TokenRig:
         self.token_refused = True
 
     def build(self, buffer: float, seed: int) -> None:
-        options: dict[str, Any] = {**ADDRESSES, "token_refresh_buffer": buffer}
+        options: dict[str, Any] = {**ADDRESSES, "token_refresh_buffer": buffer, "max_retries": 0}
         self.tokens = self.model.tokens = TokenSource(
             self.model.provider,
             exchange=self.model.exchange,
