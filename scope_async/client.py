@@ -81,6 +81,7 @@ class ScopeClient:
             session=session,
             max_connections=self.config.max_connections,
         )
+        self._background.add_cleanup(self._transport.release)
         self._prompts = PromptService(
             self.config,
             transport=self._transport,

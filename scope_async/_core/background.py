@@ -7,16 +7,18 @@ import concurrent.futures
 import logging
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
 import anyio.abc
 
+from scope_async._core.clock import SystemClock
 from scope_async.errors import ClientClosedError
 
 _logger = logging.getLogger("scope_async")
+
+_monotonic = SystemClock().monotonic
 
 _Job = tuple[Callable[..., Coroutine[Any, Any, Any]], tuple[Any, ...]]
 _Cleanup = Callable[[], Awaitable[None]]
@@ -56,6 +58,7 @@ class HomeLoop:
         self._stopping = False
         self._waiting: list[_Job] = []
         self._group: anyio.abc.TaskGroup | None = None
+        self._unstarted: dict[object, Coroutine[Any, Any, None]] = {}
         self._unanswered_since: float | None = None
         self.finished: concurrent.futures.Future[None] = concurrent.futures.Future()
         # An empty context: background work belongs to no request, so it must not
@@ -68,12 +71,13 @@ class HomeLoop:
             async with anyio.create_task_group() as group:
                 self._group = group
                 while self._waiting:
-                    function, args = self._waiting.pop(0)
-                    group.start_soon(function, *args)
+                    self._start(group, *self._waiting.pop(0))
                 await self._stop.wait()
                 group.cancel_scope.cancel()
         finally:
             self._stopping = True
+            for job in self._unstarted.values():
+                job.close()  # anyio leaves a task that is cancelled before its first step with a warning
             # First, so that waiters of other loops need not wait for the rest.
             self._on_stopping(self)
             with anyio.move_on_after(_CLEANUP_TIMEOUT, shield=True):
@@ -111,8 +115,23 @@ class HomeLoop:
         if self._group is None:
             self._waiting.append((function, args))
         elif not self._stopping:
-            group = self._group
-            Context().run(lambda: group.start_soon(function, *args))
+            Context().run(self._start, self._group, function, args)
+
+    def _start(
+        self,
+        group: anyio.abc.TaskGroup,
+        function: Callable[..., Coroutine[Any, Any, Any]],
+        args: tuple[Any, ...],
+    ) -> None:
+        key = object()
+        job = self._unstarted[key] = self._run_job(key, function, args)
+        group.start_soon(lambda: job)
+
+    async def _run_job(
+        self, key: object, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]
+    ) -> None:
+        del self._unstarted[key]
+        await function(*args)
 
     def stop(self) -> None:
         """Cancel all tasks; does not wait."""
@@ -146,12 +165,12 @@ class HomeLoop:
         if not self.usable:
             return False
         if self._unanswered_since is None:
-            self._unanswered_since = time.monotonic()
+            self._unanswered_since = _monotonic()
             try:
                 self.loop.call_soon_threadsafe(self._answer)
             except RuntimeError:
                 return False
-        elif time.monotonic() - self._unanswered_since > _UNRESPONSIVE:
+        elif _monotonic() - self._unanswered_since > _UNRESPONSIVE:
             self.stop()
         return self.usable
 

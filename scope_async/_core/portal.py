@@ -60,8 +60,11 @@ class _RemoteCall(Generic[Result]):
             if not self._answered.done():
                 self._cancelled = True
                 self._call_at_home(self._cancel)
-        done = self._task
-        return done if self._answered.done() and done is not None and not done.cancelled() else None
+        task = self._task
+        if task is None or not task.done() or task.cancelled():
+            return None
+        # What failed because its loop was ending is no failure.
+        return task if task.exception() is None or self._home.usable else None
 
     def _call_at_home(self, callback: Callable[[], None]) -> bool:
         """Return False if the loop was closed."""
@@ -72,7 +75,9 @@ class _RemoteCall(Generic[Result]):
         return True
 
     def _start(self) -> None:
-        if self._cancelled:
+        # What begins in a loop that cancels its tasks already would never end.
+        if self._cancelled or not self._home.usable:
+            self._deliver_in_caller()
             return
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._function(), context=self._context)
@@ -85,7 +90,10 @@ class _RemoteCall(Generic[Result]):
     def _answer(self, task: asyncio.Task[Result]) -> None:
         if not task.cancelled():
             task.exception()  # looked at, also when its caller has gone
-        with suppress(RuntimeError):
+        self._deliver_in_caller()
+
+    def _deliver_in_caller(self) -> None:
+        with suppress(RuntimeError):  # closed: there is nobody left to hear it
             self._caller.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:

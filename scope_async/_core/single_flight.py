@@ -8,6 +8,9 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from scope_async._core.background import CHECK_INTERVAL, Background, HomeLoop, current_loop
+from scope_async._core.bounded_dict import BoundedDict
+
+_MAX_INTERRUPTED = 1000
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
@@ -122,12 +125,17 @@ class SingleFlight(Generic[Key, Result]):
     def __init__(self, background: Background) -> None:
         self._background = background
         self._calls: dict[Key, InFlightCall[Result]] = {}
+        self._interrupted: BoundedDict[Key, None] = BoundedDict(_MAX_INTERRUPTED)
         # A call whose task is cancelled before its first step cannot wake its waiters itself.
         background.on_stopped(self.cancel_all)
 
     def in_flight(self, key: Key) -> bool:
         """Return True if a call for `key` is in flight; callable without a running event loop."""
         return key in self._calls
+
+    def was_interrupted(self, key: Key) -> bool:
+        """Return True if the last call for `key` ended with its event loop; callable without one."""
+        return key in self._interrupted
 
     def find_call(self, key: Key) -> InFlightCall[Result] | None:
         """Return the call in flight for `key`; None when its tasks are gone."""
@@ -177,8 +185,15 @@ class SingleFlight(Generic[Key, Result]):
             call.error = error
             call.completed = True
         finally:
+            self._note_end(key, completed=call.completed)
             self._forget(key, call)
             call.end()
+
+    def _note_end(self, key: Key, *, completed: bool) -> None:
+        if not completed:
+            self._interrupted[key] = None
+        elif self._interrupted:
+            self._interrupted.pop(key, None)
 
     def _forget(self, key: Key, call: InFlightCall[Result]) -> None:
         if self._calls.get(key) is call:
@@ -187,5 +202,6 @@ class SingleFlight(Generic[Key, Result]):
     def cancel_all(self) -> None:
         """Wake the waiters of all calls now, and forget the calls."""
         calls, self._calls = self._calls, {}
-        for call in list(calls.values()):
+        for key, call in list(calls.items()):
+            self._note_end(key, completed=call.completed)
             call.end()

@@ -10,6 +10,7 @@ from typing import Any
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.portal import run_at_home
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import TokenProvider
@@ -172,7 +173,7 @@ class PromptService:
             ScopeError: what a call would fail with now.
         """
         self._check_open()
-        await self._endpoint.ping()
+        await run_at_home(self._background, self._endpoint.ping)
 
     def close(self) -> None:
         """Wake all waiters with `ClientClosedError` and empty the cache. Idempotent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -77,14 +78,16 @@ class SharedFetcher:
                 request_id=request_id,
                 on_attempt_failed=on_attempt_failed,
             )
+            self._record_answer(
+                ref, version, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id
+            )
         except ScopeError as error:
             self._record_failure(ref, error, sequence)
             raise
         finally:
-            accepted = self._sequence.end(sequence, ref.name)
-        self._record_answer(
-            ref, version, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id, keep=accepted
-        )
+            if not self._sequence.end(sequence, ref.name):
+                # Perhaps only since the answer was recorded, by another thread.
+                self._memory.delete(ref.key, before=sequence + 1)
         return version
 
     def start(
@@ -112,6 +115,10 @@ class SharedFetcher:
         )
         return self._calls.join(key, call, request_id)
 
+    def was_interrupted(self, ref: PromptRef) -> bool:
+        """Return True if the last shared fetch ended with its event loop."""
+        return self._calls.was_interrupted(self._call_key(ref))
+
     def in_flight(self, ref: PromptRef) -> bool:
         """Return True if a shared fetch that `start` would return is in flight."""
         return self._calls.find_call(self._call_key(ref)) is not None
@@ -137,11 +144,10 @@ class SharedFetcher:
         ttl: float,
         sequence: int,
         request_id: str,
-        keep: bool,
     ) -> None:
         if self._failures.record_answer(ref.key):
             _logger.info("%s could be fetched again", ref)
-        if not keep:
+        if not self._sequence.accepts(sequence, ref.name):
             return
         if ttl > 0:
             previous = self._memory.put(ref.key, version, stored_at=stored_at, ttl=ttl, sequence=sequence)
@@ -176,40 +182,49 @@ class SharedFetcher:
 
 
 class FetchSequence:
-    """Numbers the fetches, and knows which of them an invalidation has overtaken."""
+    """Numbers the fetches, and knows which of them an invalidation has overtaken; safe for threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._last = 0
         self._all_up_to = 0
         self._prompts_up_to: dict[str, int] = {}
         self._in_flight = 0
 
     def begin(self) -> int:
-        """Return the number of a fetch that starts now; call `end` once when it has ended."""
-        self._last += 1
-        self._in_flight += 1
-        return self._last
+        """Return the number of a fetch that starts now; call `end` once when its answer is recorded."""
+        with self._lock:
+            self._last += 1
+            self._in_flight += 1
+            return self._last
 
     def end(self, sequence: int, name: str) -> bool:
         """Return True unless the prompt was invalidated while its fetch was in flight."""
-        self._in_flight -= 1
-        accepted = sequence > self.invalidated_up_to(name)
-        if not self._in_flight:
-            # Only fetches in flight can be too old, so there is nothing left to remember.
-            self._prompts_up_to.clear()
-        return accepted
+        with self._lock:
+            self._in_flight -= 1
+            accepted = self.accepts(sequence, name)
+            if not self._in_flight:
+                # Only fetches in flight can be too old, so there is nothing left to remember.
+                self._prompts_up_to = {}
+            return accepted
+
+    def accepts(self, sequence: int, name: str) -> bool:
+        """Return True unless the prompt was invalidated since the fetch began."""
+        return sequence > self.invalidated_up_to(name)
 
     def invalidate(self, name: str | None = None) -> None:
         """Overtake all fetches in flight, of one prompt or of all."""
-        if name is None:
-            self._last += 1
-            self._all_up_to = self._last
-        elif self._in_flight:
-            self._last += 1
-            self._prompts_up_to[name] = self._last
+        with self._lock:
+            if name is None:
+                self._last += 1
+                self._all_up_to = self._last
+            elif self._in_flight:
+                self._last += 1
+                self._prompts_up_to[name] = self._last
 
     def invalidated_up_to(self, name: str) -> int:
         """Return the number that a fetch of this prompt must be later than to be stored."""
-        if not self._prompts_up_to:
+        prompts = self._prompts_up_to
+        if not prompts:
             return self._all_up_to
-        return max(self._all_up_to, self._prompts_up_to.get(name, 0))
+        return max(self._all_up_to, prompts.get(name, 0))

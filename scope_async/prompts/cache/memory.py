@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 
 import attrs
@@ -38,7 +39,7 @@ class CacheEntry:
 class PromptCache:
     """Stores at most `max_entries` versions, each until `retention` seconds after its freshness.
 
-    Does no I/O, and belongs to one thread.
+    Does no I/O. Readers may be in any thread; versions are put by one at a time.
     """
 
     def __init__(self, *, max_entries: int, retention: float, monotonic: Callable[[], float]) -> None:
@@ -56,7 +57,10 @@ class PromptCache:
         # The policy's answer to nearly every read, given without the policy.
         entry = self._entries.get(key)
         if entry is not None and self._monotonic() < entry.fresh_until:
-            self._entries.move_to_end(key)
+            try:  # noqa: SIM105 - suppress() would cost every read more
+                self._entries.move_to_end(key)
+            except KeyError:  # another thread has just removed it
+                pass
             return entry.version
         return None
 
@@ -66,9 +70,10 @@ class PromptCache:
         if entry is None:
             return None
         if self._monotonic() >= entry.stored_at + entry.ttl + self._retention:
-            del self._entries[key]
+            self._entries.pop(key, None)
             return None
-        self._entries.move_to_end(key)
+        with suppress(KeyError):  # another thread has just removed it
+            self._entries.move_to_end(key)
         return entry
 
     def put(
@@ -78,12 +83,13 @@ class PromptCache:
         previous = self._entries.get(key)
         if previous is not None and previous.sequence > sequence:
             return previous
+        self._entries.pop(key, None)
         self._entries[key] = CacheEntry(version, stored_at, ttl, sequence, stored_at + ttl)
-        self._entries.move_to_end(key)
         if stored_at - self._swept_at >= _SWEEP_INTERVAL:
             self._sweep(stored_at)
         while len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
+            with suppress(KeyError):  # another thread has just cleared it
+                self._entries.popitem(last=False)
         return previous
 
     def has_later(self, key: Key, sequence: int) -> bool:
@@ -95,7 +101,7 @@ class PromptCache:
         """Remove the entry for `key` if its fetch is earlier than `before`."""
         entry = self._entries.get(key)
         if entry is not None and entry.sequence < before:
-            del self._entries[key]
+            self._entries.pop(key, None)
 
     def expire(self, key: Key, *, before: int) -> None:
         """End the freshness of the entry for `key` if its fetch is earlier than `before`."""
@@ -108,7 +114,7 @@ class PromptCache:
         for key, entry in list(self._entries.items()):
             asked = key if isinstance(key, str) else key[0]
             if name in (asked, entry.version.name, entry.version.prompt_id):
-                del self._entries[key]
+                self._entries.pop(key, None)
 
     def clear(self) -> None:
         """Remove all versions."""
@@ -119,8 +125,8 @@ class PromptCache:
         self._swept_at = now
         past = [
             key
-            for key, entry in self._entries.items()
+            for key, entry in list(self._entries.items())
             if now >= entry.stored_at + entry.ttl + self._retention
         ]
         for key in past:
-            del self._entries[key]
+            self._entries.pop(key, None)

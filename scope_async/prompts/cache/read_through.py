@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+from functools import partial
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.portal import run_at_home
 from scope_async._core.single_flight import InFlightCall
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError
@@ -36,7 +39,11 @@ from scope_async.telemetry.events import Emit
 
 # What an id names never changes in content, so its answer may stay longer than a label's.
 _BY_ID_TTL = 3600.0
-_MAX_STARTS = 3
+_MAX_STARTS = 20
+"""How often a reader begins a fetch whose event loop then ends."""
+
+_INTERRUPTED_TIMEOUT = 2.0
+"""Seconds that a reader with a copy waits for a fetch that was interrupted before."""
 
 
 class ReadThroughCache:
@@ -67,6 +74,7 @@ class ReadThroughCache:
         self._endpoint = endpoint
         self._memory = memory
         self._snapshot = snapshot
+        self._background = background
         self._clock = clock
         self._emit = emit
         self._failures = FailureBackoff(limit=config.cache_max_entries)
@@ -119,9 +127,7 @@ class ReadThroughCache:
                 self._instrumentation.hit(ref, fresh=True)
                 return version
             case Revalidate(version):
-                call = self._fetcher.start(ref, self._ttl(ref, ttl), known=known)
-                self._instrumentation.hit(ref, fresh=False, request_id=call.name)
-                return version
+                return await self._revalidate(ref, version, ttl)
             case Fetch(retry):
                 return await self._wait(ref, ttl, fallback, known=known, max_retries=None if retry else 0)
             case ServeStale(refresh=True):
@@ -129,6 +135,17 @@ class ReadThroughCache:
                 return await self._stand_in(ref, decision, call.name)
             case _:
                 return await self._stand_in(ref, decision)
+
+    async def _revalidate(self, ref: PromptRef, version: PromptVersion, ttl: float | None) -> PromptVersion:
+        interrupted = self._fetcher.was_interrupted(ref)
+        call = self._fetcher.start(ref, self._ttl(ref, ttl), known=version)
+        if interrupted:
+            # In event loops as short as a call, nothing that goes on in the background would ever end.
+            await asyncio.wait({call.wait(until_first_error=True)}, timeout=_INTERRUPTED_TIMEOUT)
+            if call.completed and call.error is None:
+                return call.result
+        self._instrumentation.hit(ref, fresh=False, request_id=call.name)
+        return version
 
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id; a fetch in flight is not stored."""
@@ -153,11 +170,12 @@ class ReadThroughCache:
         """Return what the service has now, asked by this caller alone."""
         try:
             if mode is Mode.BYPASS:
-                return await self._endpoint.fetch(ref)
+                return await run_at_home(self._background, partial(self._endpoint.fetch, ref))
             entry = self._memory.get(ref.key)
             known = None if entry is None else entry.version
             ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ref, ttl)
-            return await self._fetcher.fetch(ref, ttl, known=known)
+            fetch = partial(self._fetcher.fetch, ref, ttl, known=known)
+            return await run_at_home(self._background, fetch)
         except ScopeError as error:
             stand_in = await self._after_failure(ref, error, mode, ttl, fallback)
             if stand_in is None:

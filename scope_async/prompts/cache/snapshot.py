@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.single_flight import SingleFlight
 from scope_async.config import UnknownVariables
 from scope_async.prompts.cache.snapshot_file import SnapshotEntry, read_snapshot, write_snapshot
 from scope_async.prompts.reference import Key
@@ -47,7 +48,7 @@ class PromptSnapshot:
         self._deleted: set[Key] = set()
         self._changed = False
         self._writing = False
-        self._read_lock = asyncio.Lock()
+        self._loads: SingleFlight[str, None] = SingleFlight(background)
         self._write_lock = asyncio.Lock()
         self._warned = False
         background.on_stopped(self._stopped)
@@ -91,7 +92,6 @@ class PromptSnapshot:
 
     def _stopped(self) -> None:
         # A lock may be held by a task of another event loop, or of the parent of a fork.
-        self._read_lock = asyncio.Lock()
         self._write_lock = asyncio.Lock()
         self._writing = False
 
@@ -102,13 +102,16 @@ class PromptSnapshot:
             self._writing = False
 
     async def _load(self) -> None:
-        if self._loaded:
-            return
-        # All readers whose shared fetch failed arrive here together.
-        async with self._read_lock:
-            if not self._loaded:
-                self._merge(await to_thread.run_sync(self._read, abandon_on_cancel=True))
-                self._loaded = True
+        # All readers whose shared fetch failed arrive here together, from any event loop.
+        while not self._loaded:
+            call = self._loads.join("snapshot", self._read_file)
+            await call.wait()
+            if call.error is not None:
+                raise call.error
+
+    async def _read_file(self) -> None:
+        self._merge(await to_thread.run_sync(self._read, abandon_on_cancel=True))
+        self._loaded = True
 
     def _merge(self, read: dict[Key, SnapshotEntry]) -> None:
         # What this process learned is newer than what the file said.
