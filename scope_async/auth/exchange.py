@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from html import unescape
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
@@ -245,5 +246,5 @@ def is_json_object(error: ApiError) -> bool:
 
 def _text_of(page: str) -> str:
     """Return the beginning of a page's text, in one line that is safe in a log."""
-    text = " ".join(_MARKUP.sub(" ", page).split())
+    text = " ".join(unescape(_MARKUP.sub(" ", page)).split())
     return "".join(sign for sign in text[:_MAX_TEXT] if sign.isprintable())

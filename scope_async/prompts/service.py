@@ -20,6 +20,7 @@ from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.policy import Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
 from scope_async.prompts.cache.snapshot import PromptSnapshot
+from scope_async.prompts.cache.status import CacheStatus
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, check_fallback
 from scope_async.prompts.reference import Label, PromptRef, key_of
@@ -165,6 +166,10 @@ class PromptService:
     def clear(self) -> None:
         """Drop every version, also those that are being fetched."""
         self._cache.clear()
+
+    def status(self) -> CacheStatus:
+        """Return what the cache looks like now; never waits, callable from any thread."""
+        return self._cache.status()
 
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.

@@ -19,7 +19,7 @@ FILES = {
 # From the ground up: folders, and the few files of the root. Those between two bars do not know each other.
 LAYERS = """
     _version errors | _core environment | config credentials | rendering telemetry | http
-    | auth keys prompts secrets | client | __init__ | local | cli pytest_plugin
+    | auth keys prompts secrets | status | client | __init__ | local | cli pytest_plugin
 """
 FLOORS = {name: floor for floor, names in enumerate(LAYERS.split("|")) for name in names.split()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit, Revalidated
+
+_INTERRUPTED_TIMEOUT = 2.0
 
 _logger = logging.getLogger("scope_async.prompts")
 
@@ -115,9 +118,19 @@ class SharedFetcher:
         )
         return self._calls.join(key, call, request_id)
 
-    def was_interrupted(self, ref: PromptRef) -> bool:
-        """Return True if the last shared fetch ended with its event loop."""
-        return self._calls.was_interrupted(self._call_key(ref))
+    async def revalidate(
+        self, ref: PromptRef, ttl: float, *, known: PromptVersion
+    ) -> InFlightCall[PromptVersion]:
+        """Return the shared fetch, for a reader that has a copy.
+
+        It is waited for, at most two seconds, if the last one ended with its event loop: in loops as
+        short as a call, nothing that goes on in the background would ever end.
+        """
+        interrupted = self._calls.was_interrupted(self._call_key(ref))
+        call = self.start(ref, ttl, known=known)
+        if interrupted:
+            await asyncio.wait({call.wait(until_first_error=True)}, timeout=_INTERRUPTED_TIMEOUT)
+        return call
 
     def in_flight(self, ref: PromptRef) -> bool:
         """Return True if a shared fetch that `start` would return is in flight."""

@@ -52,6 +52,10 @@ class PromptCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def entries(self) -> dict[Key, CacheEntry]:
+        """Return all entries as they are now; callable from any thread."""
+        return dict(list(self._entries.items()))
+
     def get_fresh(self, key: Key) -> PromptVersion | None:
         """Return the version for `key` if it is fresh, else None."""
         # The policy's answer to nearly every read, given without the policy.

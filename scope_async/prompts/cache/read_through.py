@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from functools import partial
 
@@ -31,6 +30,7 @@ from scope_async.prompts.cache.policy import (
 )
 from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.cache.snapshot_file import SnapshotEntry
+from scope_async.prompts.cache.status import CacheStatus, cache_status
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.reference import PromptRef
@@ -41,9 +41,6 @@ from scope_async.telemetry.events import Emit
 _BY_ID_TTL = 3600.0
 _MAX_STARTS = 20
 """How often a reader begins a fetch whose event loop then ends."""
-
-_INTERRUPTED_TIMEOUT = 2.0
-"""Seconds that a reader with a copy waits for a fetch that was interrupted before."""
 
 
 class ReadThroughCache:
@@ -127,7 +124,11 @@ class ReadThroughCache:
                 self._instrumentation.hit(ref, fresh=True)
                 return version
             case Revalidate(version):
-                return await self._revalidate(ref, version, ttl)
+                call = await self._fetcher.revalidate(ref, self._ttl(ref, ttl), known=version)
+                if call.completed and call.error is None:
+                    return call.result
+                self._instrumentation.hit(ref, fresh=False, request_id=call.name)
+                return version
             case Fetch(retry):
                 return await self._wait(ref, ttl, fallback, known=known, max_retries=None if retry else 0)
             case ServeStale(refresh=True):
@@ -135,17 +136,6 @@ class ReadThroughCache:
                 return await self._stand_in(ref, decision, call.name)
             case _:
                 return await self._stand_in(ref, decision)
-
-    async def _revalidate(self, ref: PromptRef, version: PromptVersion, ttl: float | None) -> PromptVersion:
-        interrupted = self._fetcher.was_interrupted(ref)
-        call = self._fetcher.start(ref, self._ttl(ref, ttl), known=version)
-        if interrupted:
-            # In event loops as short as a call, nothing that goes on in the background would ever end.
-            await asyncio.wait({call.wait(until_first_error=True)}, timeout=_INTERRUPTED_TIMEOUT)
-            if call.completed and call.error is None:
-                return call.result
-        self._instrumentation.hit(ref, fresh=False, request_id=call.name)
-        return version
 
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id; a fetch in flight is not stored."""
@@ -157,6 +147,12 @@ class ReadThroughCache:
         self._fetcher.reject_answers()
         self._memory.clear()
         self._failures.clear()
+
+    def status(self) -> CacheStatus:
+        """Return what the cache looks like now; never waits, callable from any thread."""
+        saved = () if self._snapshot is None else self._snapshot.keys()
+        entries, failing = self._memory.entries(), self._failures.failing()
+        return cache_status(entries, failing, saved, now=self._clock.monotonic(), limits=self._limits)
 
     def close(self) -> None:
         """Wake all waiting readers with `ClientClosedError`, and drop everything."""

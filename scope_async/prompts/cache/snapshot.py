@@ -62,6 +62,10 @@ class PromptSnapshot:
         await self._load()
         return self._entries.get(key)
 
+    def keys(self) -> list[Key]:
+        """Return what the snapshot has, as far as it was read; never waits, callable from any thread."""
+        return list(self._entries)
+
     def put(self, key: Key, version: PromptVersion) -> None:
         """Store what the service has; a write in the background follows if it is new."""
         previous = self._entries.get(key)
