@@ -107,13 +107,13 @@ class SessionProvider:
         return self._bound
 
     def _forget_ended(self, process: int) -> None:
-        """Forget the sessions of a forked process's parent, and dispose of those whose loop has ended."""
+        """Forget the sessions of a forked process's parent, and dispose of those whose loop was closed."""
         for loop, bound in list(self._by_loop.items()):
             if bound.process != process:
                 # Closing it in a forked child would unregister the parent's sockets.
                 self._abandoned.append(bound)
                 self._by_loop.pop(loop, None)
-            elif not loop.is_running():
+            elif loop.is_closed():
                 self._by_loop.pop(loop, None)
                 _dispose(bound)
 

@@ -99,7 +99,7 @@ async def restart(client: SimulatedClient) -> None:
 
 
 async def cancelled_tasks(client: SimulatedClient) -> None:
-    host = client.tokens._background._runner
+    host = client.tokens._background._home
     if host is not None:
         host.task.cancel()
     client.early_refreshes += 1

@@ -1,4 +1,4 @@
-"""Failures of the auth API and of the credential provider that pass: none of them is a caller's failed call."""
+"""Failures of the auth API and of the credential provider that pass fail no caller."""
 
 from __future__ import annotations
 
