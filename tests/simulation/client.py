@@ -96,9 +96,10 @@ class SimulatedClient:
     ) -> ExchangeResponse:
         self.check(not self._in_flight, "two exchanges at once")
         asked_at, before = self.now(), self.tokens.peek()
-        rested = asked_at >= self.retry_not_before or credentials != self._asked_with
-        self.check(rested, f"an exchange {self.retry_not_before - asked_at:.3f} s too early")
-        self._attempts_in_a_row = 1 if asked_at > self.failed_at + 0.99 else self._attempts_in_a_row + 1
+        allowed = asked_at >= self.retry_not_before or credentials != self._asked_with
+        self.check(allowed, f"an exchange {self.retry_not_before - asked_at:.3f} s too early")
+        rested = before is not None or asked_at > self.failed_at + 0.99
+        self._attempts_in_a_row = 1 if rested else self._attempts_in_a_row + 1
         self.metrics.count_exchange(asked_at)
         self._in_flight = True
         self._asked_with = credentials
@@ -125,7 +126,9 @@ class SimulatedClient:
         self.metrics.failures += 1
         if isinstance(error, InvalidCredentialsError):
             self.retry_not_before = now + 29.99
-        elif self.tokens.peek() is None and self._attempts_in_a_row >= _MOST_ATTEMPTS:
+        elif self.tokens.peek() is not None:
+            self._attempts_in_a_row = 0
+        elif self._attempts_in_a_row >= _MOST_ATTEMPTS:
             self.retry_not_before = now + 0.99
         self._after(self._check_token_kept, before)
         if self._usable_until > now:
