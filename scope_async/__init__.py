@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the same names as below, in the form that type checkers rea
     from scope_async.keys import KeyEvent as KeyEvent
     from scope_async.keys import NewApiKey as NewApiKey
     from scope_async.prompts.version import PromptVersion as PromptVersion
+    from scope_async.status import ClientStatus as ClientStatus
 else:
     # Each name is imported when it is first asked for (PEP 562): pytest imports this package for
     # its plugin in every run of every project that has it installed, and a program that only
@@ -67,6 +68,7 @@ else:
         ),
         "keys": "ApiKey ApiKeyAdmin KeyEvent NewApiKey",
         "prompts.version": "PromptVersion",
+        "status": "ClientStatus",
     }
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
     __all__ = [*_HOMES, "__version__"]  # noqa: PLE0604 - names, all of them

@@ -21,6 +21,7 @@ from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
 from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
+from scope_async.status import ClientStatus, client_status
 from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
 from scope_async.telemetry.logging_hook import log_hooks
@@ -30,7 +31,8 @@ class ScopeClient:
     """Fetches, caches and renders prompt versions, with a token that is kept valid.
 
     Open it with `async with`, or with `start` and `aclose`, from any task, in any order, any
-    number of times. One client serves thousands of concurrent coroutines of one event loop.
+    number of times. One client serves thousands of concurrent coroutines, of one event loop or of
+    several at a time, each in a thread of its own.
 
     Args:
         credentials: an `ApiKeyCredentials`, or a provider that is asked at every exchange.
@@ -81,6 +83,7 @@ class ScopeClient:
             session=session,
             max_connections=self.config.max_connections,
         )
+        self._background.add_cleanup(self._transport.release)
         self._prompts = PromptService(
             self.config,
             transport=self._transport,
@@ -257,9 +260,16 @@ class ScopeClient:
         self._prompts.clear()
 
     async def ping(self) -> None:
-        """Return once the auth API has given a token that the Scope API accepts; for health checks.
+        """Return once the auth API has given a token that the Scope API accepts; for deploy scripts.
 
         Raises:
             ScopeError: what a call would fail with now.
         """
         await self._prompts.ping()
+
+    def status(self) -> ClientStatus:
+        """Return whether a call made now would be answered, and what is wrong; for readiness probes.
+
+        Never waits and does no I/O; callable from any thread.
+        """
+        return client_status(self.tokens.status(), self._prompts.status())

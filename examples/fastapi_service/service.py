@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 
-from scope_async import NotFoundError, ScopeClient, ScopeError
+from scope_async import NotFoundError, ScopeClient
 
 FALLBACK = "Hello, {{name}}."
 
@@ -47,11 +47,10 @@ def build_app(connect: Callable[[], ScopeClient] = ScopeClient.from_env) -> Fast
 
     @app.get("/health")
     async def health(scope: Annotated[ScopeClient, Depends(scope_of)]) -> dict[str, str]:
-        try:
-            await scope.ping()
-        except ScopeError as error:
-            raise HTTPException(503, str(error)) from error
-        return {"status": "ok", "token": scope.tokens.status().state}
+        status = scope.status()
+        if not status.ready:
+            raise HTTPException(503, " ".join(status.problems))
+        return {"status": "ok", "token": status.tokens.state}
 
     return app
 

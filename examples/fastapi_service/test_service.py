@@ -71,11 +71,29 @@ async def test_new_version_is_served_after_the_cached_one_expires(
         assert (await response.json())["version"] == 2
 
 
+async def test_health_check_is_green_while_copies_stand_in(
+    http: aiohttp.ClientSession, local_scope: LocalScope, scope_faults: Faults
+) -> None:
+    async with http.get("/prompts/greeting") as response:
+        assert response.status == 200
+    scope_faults.status("any", 503)
+    local_scope.clock.advance(3600)
+    async with http.get("/prompts/greeting") as response:
+        assert response.status == 200
+    async with http.get("/health") as response:
+        assert response.status == 200
+
+
 async def test_health_check_reports_a_revoked_key(
     http: aiohttp.ClientSession, local_scope: LocalScope
 ) -> None:
+    async with http.get("/prompts/greeting") as response:
+        assert response.status == 200
     async with http.get("/health") as response:
         assert await response.json() == {"status": "ok", "token": "fresh"}
     await local_scope.revoke_key(local_scope.credentials.api_key)
+    local_scope.clock.advance(3600)
+    async with http.get("/prompts/greeting") as response:
+        assert response.status == 500
     async with http.get("/health") as response:
         assert response.status == 503

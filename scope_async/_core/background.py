@@ -5,108 +5,48 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
-from contextvars import Context
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import anyio.abc
-
+from scope_async._core.home_loop import CHECK_INTERVAL, HomeLoop
 from scope_async.errors import ClientClosedError
 
 _logger = logging.getLogger("scope_async")
 
-_Job = tuple[Callable[..., Coroutine[Any, Any, Any]], tuple[Any, ...]]
-
-
-async def _run_job(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-    """Run one of the tasks; what it raises is logged, and leaves the others alone."""
-    try:
-        await function(*args)
-    except Exception:
-        _logger.exception("a background task of a client failed")
-
-
-class _TaskGroupRunner:
-    """One asyncio task that holds one anyio task group.
-
-    The group is entered and left in this task, so it does not matter which task starts or
-    stops it, and an exception of the user's own code is never wrapped in a group.
-    """
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        self._waiting: list[_Job] = []
-        self._group: anyio.abc.TaskGroup | None = None
-        # An empty context: background work belongs to no request, so it must not
-        # inherit the trace or the transaction of the caller that happened to come first.
-        self.task = self.loop.create_task(self._run(), name="scope-async", context=Context())
-        self.task.add_done_callback(_report)
-
-    async def _run(self) -> None:
-        try:
-            async with anyio.create_task_group() as group:
-                self._group = group
-                while self._waiting:
-                    function, args = self._waiting.pop(0)
-                    group.start_soon(_run_job, function, *args)
-                await self._stop.wait()
-                group.cancel_scope.cancel()
-        finally:
-            self._stop.set()
-
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
-        if self._group is None:
-            self._waiting.append((function, args))
-        else:
-            group = self._group
-            Context().run(lambda: group.start_soon(_run_job, function, *args))
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    @property
-    def usable(self) -> bool:
-        """False when stopped or cancelled, after a fork, and in another event loop."""
-        group = self._group
-        return (
-            not self._stop.is_set()
-            and not self.task.done()
-            and self.task.cancelling() == 0
-            and not (group is not None and group.cancel_scope.cancel_called)
-            and self.pid == os.getpid()
-            and self.loop is asyncio.get_running_loop()
-        )
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _logger.error("the background tasks of a client ended: %r", error, exc_info=error)
+_Cleanup = Callable[[], Awaitable[None]]
 
 
 class Background:
     """Background tasks with an owner: started and closed from any task, any number of times.
 
-    When the tasks were cancelled from outside, or belong to a closed event loop or to the parent
-    of a fork, the next `ensure` or `spawn` starts anew; after `aclose` only `start` does.
+    They run in one event loop, the client's home, whichever loops the callers are in. When that
+    one has ended, or is blocked or the parent of a fork, the next `ensure` or `spawn` moves to the
+    caller's loop; after `aclose` only `start` does. Safe to use from any thread.
     """
 
     def __init__(self) -> None:
         self._services: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._stop_callbacks: list[Callable[[], None]] = []
-        self._runner: _TaskGroupRunner | None = None
-        self._abandoned: list[_TaskGroupRunner] = []
+        self._cleanups: list[_Cleanup] = []
+        self._home: HomeLoop | None = None
+        self._abandoned: list[HomeLoop] = []
         self._closed = False
+        self._lock, self._lock_pid = threading.RLock(), os.getpid()
 
     @property
     def running(self) -> bool:
-        """True while the tasks run in the current event loop; call it from a running loop."""
-        return self._runner is not None and self._runner.usable
+        """True while the tasks run, in whichever event loop."""
+        home = self._home
+        return home is not None and home.usable
 
     def add_service(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `function` as a long-lived task whenever the background is started. It must not return."""
         self._services.append(function)
+
+    def add_cleanup(self, function: _Cleanup) -> None:
+        """Await `function()` in the loop of the tasks when they have ended, for what belongs to that loop."""
+        self._cleanups.append(function)
 
     def on_stopped(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the tasks have ended or are given up, whatever the reason."""
@@ -117,56 +57,97 @@ class Background:
         self._closed = False
         self.ensure()
 
-    def ensure(self) -> None:
-        """Start unless running.
+    def ensure(self) -> HomeLoop:
+        """Start unless running, and return where the tasks run.
 
         Raises:
             ClientClosedError: closed, and not started since.
+            RuntimeError: not running, and there is no event loop to run in.
         """
         if self._closed:
             raise ClientClosedError("the client is closed")
-        if self.running:
-            return
-        if self._runner is not None:
-            self._discard(self._runner)
-        self._runner = runner = _TaskGroupRunner()
-        runner.task.add_done_callback(lambda _: self._discard(runner))
-        for service in self._services:
-            runner.spawn(service)
+        home = self._home
+        if home is not None and home.usable:
+            return home
+        asyncio.get_running_loop()
+        with self.lock:
+            if self._home is not None:
+                if self._home.usable:  # another thread was faster
+                    return self._home
+                self._discard(self._home)
+            home = self._home = HomeLoop(on_stopping=self._discard, cleanups=self._cleanups)
+            for service in self._services:
+                home.spawn(service)
+        return home
 
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> HomeLoop:
         """Run `function(*args)` in the background, in an empty `contextvars.Context`.
 
         Raises:
             ClientClosedError: closed, and not started since.
+            RuntimeError: not running, and there is no event loop to run in.
         """
-        self.ensure()
-        assert self._runner is not None  # noqa: S101 - ensure has just set it
-        self._runner.spawn(function, *args)
+        while True:
+            home = self.ensure()
+            try:
+                home.spawn(function, *args)
+            except RuntimeError:
+                if home.usable:
+                    raise
+            else:
+                return home
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Call `callback` in the loop of the tasks; does nothing unless they run."""
+        home = self._home
+        if home is not None and home.usable:
+            try:
+                home.call_soon(callback)
+            except RuntimeError:
+                if home.usable:
+                    raise
 
     async def aclose(self, grace: float = 5.0) -> None:
         """Cancel all tasks and wait until they have ended, at most `grace` seconds.
 
-        Idempotent, and correct when called twice at once or cancelled half-way: a later
-        call waits for what is left.
+        Idempotent, and correct when called twice at once, from another event loop, or cancelled
+        half-way: a later call waits for what is left.
         """
         self._closed = True
-        runner = self._runner
-        if runner is None:
+        home = self._home
+        if home is None:
             return
-        if runner.pid == os.getpid() and runner.loop is asyncio.get_running_loop():
-            runner.stop()
-            await asyncio.wait({runner.task}, timeout=grace)
-            if not runner.task.done():
-                _logger.warning("background tasks did not end within %.1f s of their cancellation", grace)
-        self._discard(runner)
+        if home.is_of_this_process and home.loop.is_running():
+            home.stop()
+            await self._wait_for(home, grace)
+        self._discard(home)
 
-    def _discard(self, runner: _TaskGroupRunner) -> None:
-        if self._runner is not runner:
-            return
-        self._runner = None
-        if runner.pid != os.getpid():
-            # Destroying the parent's tasks would run their clean-up a second time here.
-            self._abandoned.append(runner)
-        for callback in self._stop_callbacks:
-            callback()
+    async def _wait_for(self, home: HomeLoop, grace: float) -> None:
+        ended = asyncio.wrap_future(home.finished)
+        left = grace
+        while not ended.done() and left > 0 and home.loop.is_running():
+            await asyncio.wait({ended}, timeout=min(left, CHECK_INTERVAL))
+            left -= CHECK_INTERVAL
+        if not ended.done() and home.loop.is_running():
+            _logger.warning("background tasks did not end within %.1f s of their cancellation", grace)
+
+    def _discard(self, home: HomeLoop) -> None:
+        with self.lock:
+            if self._home is not home:
+                return
+            self._home = None
+            if home.is_of_this_process:
+                home.stop()
+            else:
+                # Destroying the parent's tasks would run their clean-up a second time here.
+                self._abandoned.append(home)
+            for callback in self._stop_callbacks:
+                callback()
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock of what the threads of a client share; a new one after a fork."""
+        if self._lock_pid != os.getpid():
+            # Another thread of the parent may have held it at the moment of the fork.
+            self._lock, self._lock_pid = threading.RLock(), os.getpid()
+        return self._lock

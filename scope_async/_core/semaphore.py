@@ -14,9 +14,14 @@ class FifoSemaphore:
     """
 
     def __init__(self, limit: int) -> None:
-        self._free = limit
+        self._limit = self._free = limit
         # In a deque, ten thousand cancelled waiters would be searched for one by one.
         self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    @property
+    def in_use(self) -> bool:
+        """True while a permit is taken."""
+        return self._free < self._limit
 
     def acquire_nowait(self) -> bool:
         """Take a permit if one is free, and return True if so; never waits."""

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from scope_async._core.background import Background
+from scope_async._core.bounded_dict import BoundedDict
+from scope_async._core.futures import running_loop
+from scope_async._core.home_loop import CHECK_INTERVAL, HomeLoop
+
+_MAX_INTERRUPTED = 1000
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 
 class InFlightCall(Generic[Result]):
-    """A call in flight, shared by every caller that asked for the same key.
+    """A call in flight, shared by every caller that asked for the same key, in whichever event loop.
 
     Exactly one of three things is true once the call has ended: `result` holds what it
-    returned, `error` what it raised, or `completed` is False because its task was cancelled.
-    `first_error` is the error of a failed first attempt; a later attempt may still succeed.
+    returned, `error` what it raised, or `completed` is False because its task was cancelled or its
+    event loop has ended. `first_error` is the error of a failed first attempt; a later attempt may
+    still succeed.
     """
 
     __slots__ = (
         "_early_waiters",
         "_ended",
-        "_loop",
         "_waiters",
+        "_watching",
         "completed",
         "error",
         "first_error",
+        "home",
         "name",
         "result",
     )
@@ -36,9 +44,10 @@ class InFlightCall(Generic[Result]):
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        self._loop = asyncio.get_running_loop()
+        self.home: HomeLoop | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._early_waiters: list[asyncio.Future[None]] = []
+        self._watching: set[asyncio.AbstractEventLoop] = set()
         self._ended = False
         self.completed = False
         self.error: Exception | None = None
@@ -51,12 +60,26 @@ class InFlightCall(Generic[Result]):
         Each caller has a future of its own: the `wait` of an `asyncio.Event` would be one more
         coroutine for each of ten thousand waiters.
         """
-        waiter = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        (self._early_waiters if until_first_error else self._waiters).append(waiter)
+        # Looked at last: another thread may end the call at any moment.
         if self._ended or (until_first_error and self.first_error is not None):
-            waiter.set_result(None)
-        else:
-            (self._early_waiters if until_first_error else self._waiters).append(waiter)
+            if not waiter.done():
+                waiter.set_result(None)
+        elif self.home is not None and self.home.loop is not loop and loop not in self._watching:
+            self._watching.add(loop)
+            self._watch(loop)
         return waiter
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the call if its event loop has gone without a word; look again soon if not."""
+        if self._ended or self.home is None:
+            return
+        if self.home.check():
+            loop.call_later(CHECK_INTERVAL, self._watch, loop)
+        else:
+            self.end()
 
     def report_attempt_failure(self, error: Exception) -> None:
         """Note that an attempt failed and another one follows; wakes the early waiters the first time."""
@@ -65,30 +88,46 @@ class InFlightCall(Generic[Result]):
             early_waiters, self._early_waiters = self._early_waiters, []
             _wake(early_waiters)
 
+    @property
+    def ended(self) -> bool:
+        """True once its waiters were woken, whatever the outcome."""
+        return self._ended
+
     def end(self) -> None:
-        """Wake all waiters, whatever the outcome; in a closed event loop there are none."""
+        """Wake all waiters, each in its own event loop, whatever the outcome."""
         self._ended = True
         waiters, self._waiters, self._early_waiters = self._waiters + self._early_waiters, [], []
-        if not self._loop.is_closed():
-            _wake(waiters)
+        _wake(waiters)
 
 
 def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    if not waiters:
+        return
+    current = running_loop()
+    others: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for waiter in waiters:
-        if not waiter.done():
+        loop = waiter.get_loop()
+        if loop is not current:
+            others.setdefault(loop, []).append(waiter)
+        elif not waiter.done():
             waiter.set_result(None)
+    for loop, theirs in others.items():
+        with suppress(RuntimeError):  # closed: there are no waiters in it any more
+            loop.call_soon_threadsafe(_wake, theirs)
 
 
 class SingleFlight(Generic[Key, Result]):
     """Runs at most one call per key at a time, in the tasks of `background`.
 
     Callers wait on futures of their own, never on the shared task: it belongs to the client, so
-    that cancelling a caller, first or last, changes nothing for the others.
+    that cancelling a caller, first or last, changes nothing for the others. They may be in any
+    event loop; when the loop of a call ends, its waiters are woken, and may `join` again.
     """
 
     def __init__(self, background: Background) -> None:
         self._background = background
         self._calls: dict[Key, InFlightCall[Result]] = {}
+        self._interrupted: BoundedDict[Key, None] = BoundedDict(_MAX_INTERRUPTED)
         # A call whose task is cancelled before its first step cannot wake its waiters itself.
         background.on_stopped(self.cancel_all)
 
@@ -96,8 +135,12 @@ class SingleFlight(Generic[Key, Result]):
         """Return True if a call for `key` is in flight; callable without a running event loop."""
         return key in self._calls
 
+    def was_interrupted(self, key: Key) -> bool:
+        """Return True if the last call for `key` ended with its event loop; callable without one."""
+        return key in self._interrupted
+
     def find_call(self, key: Key) -> InFlightCall[Result] | None:
-        """Return the call in flight for `key`; None when its tasks are gone. Needs a running loop."""
+        """Return the call in flight for `key`; None when its tasks are gone."""
         return self._calls.get(key) if self._background.running else None
 
     def join(
@@ -108,11 +151,24 @@ class SingleFlight(Generic[Key, Result]):
         Raises:
             ClientClosedError: the tasks were closed.
         """
-        self._background.ensure()
-        call = self._calls.get(key)
-        if call is None:
-            call = self._calls[key] = InFlightCall(name)
-            self._background.spawn(self._run_call, key, function, call)
+        home = self._background.ensure()
+        in_flight = self._calls.get(key)
+        if in_flight is not None and not in_flight.ended:
+            return in_flight
+        if in_flight is not None:
+            self._forget(key, in_flight)
+        call: InFlightCall[Result] = InFlightCall(name)
+        call.home = home
+        # One step, so that of two threads only one begins the call.
+        in_flight = self._calls.setdefault(key, call)
+        if in_flight is not call:
+            return in_flight
+        try:
+            call.home = self._background.spawn(self._run_call, key, function, call)
+        except BaseException:
+            self._forget(key, call)
+            call.end()
+            raise
         return call
 
     def report_attempt_failure(self, key: Key, error: Exception) -> None:
@@ -131,12 +187,23 @@ class SingleFlight(Generic[Key, Result]):
             call.error = error
             call.completed = True
         finally:
-            if self._calls.get(key) is call:
-                del self._calls[key]
+            self._note_end(key, completed=call.completed)
+            self._forget(key, call)
             call.end()
+
+    def _note_end(self, key: Key, *, completed: bool) -> None:
+        if not completed:
+            self._interrupted[key] = None
+        elif self._interrupted:
+            self._interrupted.pop(key, None)
+
+    def _forget(self, key: Key, call: InFlightCall[Result]) -> None:
+        if self._calls.get(key) is call:
+            self._calls.pop(key, None)
 
     def cancel_all(self) -> None:
         """Wake the waiters of all calls now, and forget the calls."""
         calls, self._calls = self._calls, {}
-        for call in calls.values():
+        for key, call in list(calls.items()):
+            self._note_end(key, completed=call.completed)
             call.end()

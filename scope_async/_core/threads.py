@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from scope_async._core.tracebacks import drop_frames
+from scope_async._core.redaction import drop_frames
 
 Result = TypeVar("Result")
 

@@ -6,25 +6,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import TypeVar
 
 import anyio
 import attrs
 
+from scope_async._core.background import Background
+from scope_async._core.single_flight import SingleFlight
 from scope_async.auth.exchange import Exchange, ExchangeResponse
+from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
 from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
 from scope_async.credentials import ApiKeyCredentials
-from scope_async.errors import (
-    ApiError,
-    ConfigurationError,
-    InvalidCredentialsError,
-    ScopeError,
-    TokenRefreshError,
-)
+from scope_async.errors import InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Emit
 
 _logger = logging.getLogger("scope_async.auth")
+
+_PROVIDER_SHARE = 0.25
+"""Of the time of one exchange, what a provider may take before the known credentials go on."""
 
 
 @attrs.frozen
@@ -64,7 +63,8 @@ class TokenAcquirer:
     """Exchanges the credentials that the provider returns now.
 
     Every exchange asks the provider, so that credentials which changed on disk are in use
-    from the next renewal on, also when the old ones still work.
+    from the next renewal on, also when the old ones still work. Once there are some, a provider
+    that fails, hangs or is slow stops nothing: the known ones go on.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class TokenAcquirer:
         provider: Callable[[], Awaitable[ApiKeyCredentials]],
         exchange: Exchange,
         *,
+        background: Background,
         timeout: float,
         monotonic: Callable[[], float],
         emit: Emit,
@@ -81,56 +82,85 @@ class TokenAcquirer:
         self._timeout = timeout
         self._monotonic = monotonic
         self._emit = emit
+        self._loads: SingleFlight[str, ApiKeyCredentials] = SingleFlight(background)
         self._last: ApiKeyCredentials | None = None
+        self._exchanged: ApiKeyCredentials | None = None
+        self._provider_failed = False
 
     @property
     def organization(self) -> str | None:
         """The organization of the credentials that were read last; None before."""
         return None if self._last is None else self._last.org_id
 
-    async def __call__(self, rejected: AccessToken | None = None) -> AcquiredToken:
+    async def __call__(self, rejected: AccessToken | None = None, *, limit: float) -> AcquiredToken:
         """Return a new token; `rejected` is the one that the service refused, if that is why.
 
         Raises:
             InvalidCredentialsError: refused, and the provider has no other credentials.
-            TokenRefreshError: provider and exchange took longer than `timeout` seconds.
+            ExchangeTimeoutError: provider and exchange took longer than `limit` seconds.
             ScopeError: any other failure of the exchange, or of the first load.
         """
-        with anyio.move_on_after(self._timeout):
-            return await self._acquire(rejected)
-        raise TokenRefreshError(f"no token within {self._timeout:g} s")
+        with anyio.move_on_after(limit):
+            return await self._acquire(rejected, limit)
+        raise ExchangeTimeoutError(f"no token within {limit:.3g} s")
 
-    async def _acquire(self, rejected: AccessToken | None) -> AcquiredToken:
-        credentials = await self._load()
+    async def has_other_credentials(self) -> bool:
+        """Return True if the provider has other credentials now than those that were exchanged last."""
+        try:
+            return await self._load(self._timeout) != self._exchanged
+        except Exception:  # noqa: BLE001 - the next exchange asks again, and reports it
+            return False
+
+    async def _acquire(self, rejected: AccessToken | None, limit: float) -> AcquiredToken:
+        credentials = await self._load(limit)
         try:
             return await self._ask(credentials, rejected)
         except InvalidCredentialsError:
-            reloaded = await self._load()
+            reloaded = await self._load(limit)
             if reloaded == credentials:
                 raise
             return await self._ask(reloaded, rejected)
 
     async def _ask(self, credentials: ApiKeyCredentials, rejected: AccessToken | None) -> AcquiredToken:
+        self._exchanged = credentials
         asked_at = self._monotonic()
         response = await isolate_cancellation(self._exchange(credentials, rejected=rejected))
         return AcquiredToken(response, credentials.api_key, asked_at)
 
-    async def _load(self) -> ApiKeyCredentials:
+    async def _load(self, limit: float) -> ApiKeyCredentials:
+        """Return what the provider has now; after its part of `limit` seconds, the known credentials.
+
+        A provider that is slow is not asked again meanwhile: the next load waits for its answer.
+        """
         last = self._last
-        try:
+        call = self._loads.join("credentials", self._ask_provider)
+        # The first time there is nothing to go on with.
+        part = None if last is None else limit * _PROVIDER_SHARE
+        await asyncio.wait({call.wait()}, timeout=part)
+        if not call.ended:
+            return self._go_on_with_known(last, f"did not answer within {part:.3g} s")
+        if call.error is not None:
+            if last is None or isinstance(call.error, InvalidProviderError):
+                raise call.error
+            return self._go_on_with_known(last, f"failed with {type(call.error).__name__}")
+        if not call.completed:
+            raise asyncio.CancelledError
+        self._provider_failed = False
+        return call.result
+
+    def _go_on_with_known(self, last: ApiKeyCredentials | None, failure: str) -> ApiKeyCredentials:
+        assert last is not None  # noqa: S101 - the first load waits for as long as it takes
+        if not self._provider_failed:
+            self._provider_failed = True
+            _logger.warning("the credential provider %s; going on with API key %s", failure, last.api_key)
+        return last
+
+    async def _ask_provider(self) -> ApiKeyCredentials:
+        last = self._last
+        async with asyncio.timeout(self._timeout):
             credentials = await isolate_cancellation(_call(self._provider))
-        except Exception as error:
-            if last is None:
-                raise
-            # A file that is being replaced must not stop a client that has what it needs.
-            _logger.warning(
-                "the credential provider failed with %s; going on with API key %s",
-                type(error).__name__,
-                last.api_key,
-            )
-            return last
         if not isinstance(credentials, ApiKeyCredentials):
-            raise ConfigurationError(
+            raise InvalidProviderError(
                 f"the credential provider must return ApiKeyCredentials, got {type(credentials).__name__}"
             )
         if last is not None and credentials != last:
@@ -144,58 +174,8 @@ def _call(provider: Callable[[], Awaitable[ApiKeyCredentials]]) -> Awaitable[Api
     """Return the awaitable that `provider` returns; `await` itself would not say what is wrong with it."""
     answer: object = provider()
     if not isawaitable(answer):
-        raise ConfigurationError(
+        raise InvalidProviderError(
             "the credential provider must be an async function or an object with an async __call__; "
             f"calling it returned {type(answer).__name__}, which cannot be awaited"
         )
     return answer
-
-
-Result = TypeVar("Result")
-
-
-class ForeignCancellation(Exception):  # noqa: N818 - named as CancelledError is
-    """The awaited code of the user was cancelled, and not the task that awaits it."""
-
-
-async def isolate_cancellation(call: Awaitable[Result]) -> Result:
-    """Return the result of `call`; a cancellation inside it that is not one of this task is a failure.
-
-    A provider may await something of its own that was cancelled. Passed on, its
-    `CancelledError` would end the client's background tasks as if they had been cancelled,
-    and every caller would try again at once.
-
-    Raises:
-        ForeignCancellation: `call` raised `CancelledError` and this task is not being cancelled.
-    """
-    try:
-        return await call
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ForeignCancellation from error
-
-
-def as_failure(error: Exception) -> ScopeError:
-    """Return the package's error for anything that an exchange or a provider raised."""
-    if isinstance(error, ScopeError):
-        return error
-    failure = TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
-    failure.__cause__ = error
-    return failure
-
-
-def error_for_caller(error: Exception, *, retry_after: float) -> ScopeError:
-    """Return an exception for one caller, caused by the shared `error`.
-
-    One object that is raised for a thousand callers would grow its traceback without bound.
-    """
-    facts = error if isinstance(error, ApiError) else ApiError(str(error))
-    if isinstance(error, InvalidCredentialsError):
-        own: ApiError = facts.replace(retry_after=retry_after)
-    else:
-        message = f"no valid token: {facts.message}"
-        own = facts.replace(TokenRefreshError, message=message, retry_after=retry_after)
-    own.__cause__ = error
-    return own

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from html import unescape
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol
 
 import attrs
 from yarl import URL
@@ -14,21 +16,15 @@ from yarl import URL
 from scope_async.auth.token import AccessToken, read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
-from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
+from scope_async.errors import BODY_LIMIT, ApiError, InvalidCredentialsError, ServerError
 from scope_async.http.decoding import broken, read_object
 from scope_async.http.messages import TOKEN, Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
 DEFAULT_LIFETIME = 300.0
-_NOT_HERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-_REFUSED = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    }
-)
+NOT_HERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+_MAX_TEXT = 200
+_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>|\s+", re.DOTALL | re.IGNORECASE)
 
 
 class Dialect(NamedTuple):
@@ -48,7 +44,10 @@ DIALECTS: Mapping[str, Dialect] = {
 
 @attrs.frozen
 class ExchangeResponse:
-    """A token, and its lifetime in seconds from the moment it was asked for."""
+    """A token, and its lifetime in seconds from the moment it was asked for.
+
+    The lifetime of a reply of the auth API is 0 or less if a cache on the way kept it for too long.
+    """
 
     value: str = attrs.field(repr=False)
     lifetime: float
@@ -95,14 +94,26 @@ class HttpExchange:
         *,
         rejected: AccessToken | None = None,  # noqa: ARG002 - the auth API has no field for it
     ) -> ExchangeResponse:
+        response = await self._ask(credentials)
+        if response.lifetime <= 0:
+            # Expired before it was asked for: a cache on the way has kept it.
+            response = await self._ask(credentials, no_store=True)
+        if response.lifetime <= 0:
+            # The auth API itself says so. It may be mistaken; a 401 will tell.
+            response = attrs.evolve(response, lifetime=DEFAULT_LIFETIME)
+        return response
+
+    async def _ask(self, credentials: ApiKeyCredentials, *, no_store: bool = False) -> ExchangeResponse:
         last: ApiError | None = None
         for name in tuple(self._names):
             try:
                 request = self._request(name, credentials)
+                if no_store:
+                    request.headers["Cache-Control"] = "no-store"  # RFC 9111 section 5.2.1.5
                 response = await self._transport.call(request, read_exchange_response, max_retries=0)
             except ApiError as error:
                 last = error
-                if error.http_status in _NOT_HERE:
+                if error.http_status in NOT_HERE:
                     continue
                 self._remember(name)
                 break
@@ -139,7 +150,7 @@ def read_exchange_response(reply: Reply) -> ExchangeResponse:
 
     Raises:
         ApiError: the reply reports an error.
-        ServerError: no usable token in it, or one that has expired already.
+        ServerError: no usable token in it.
     """
     data = read_object(reply, "access_token")
     value, kind = data["access_token"], data.get("token_type")
@@ -147,52 +158,75 @@ def read_exchange_response(reply: Reply) -> ExchangeResponse:
         raise broken(reply, "the auth API's access_token is not a token")
     if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
         raise broken(reply, "the auth API's token_type is not Bearer")
-    lifetime = _lifetime(value, data.get("expires_in"))
-    if lifetime is None:
+    expires_in = data.get("expires_in")
+    if expires_in is not None and _seconds(expires_in) is None:
         raise broken(reply, "the auth API's expires_in is not a number of seconds")
-    if lifetime <= 0:
-        raise broken(reply, "the auth API's token has expired already")
-    return ExchangeResponse(value, lifetime)
+    return ExchangeResponse(value, _lifetime(value, expires_in) - _age(reply))
 
 
-def _lifetime(value: str, expires_in: Any) -> float | None:
-    """Return the promised lifetime; None when it is not one.
+def _lifetime(value: str, expires_in: Any) -> float:
+    """Return the least of the lifetimes that the reply and the token itself promise.
 
     `exp` is never compared with the local clock, which may be wrong: only the difference
     to `iat` says how long the token lives.
     """
-    if expires_in is None:
-        claims = read_claims(value)
-        exp, iat = claims.get("exp"), claims.get("iat")
-        if not (_is_seconds(exp) and _is_seconds(iat)):
-            return DEFAULT_LIFETIME
-        # The difference of two numbers need not be one: 1e308 - -1e308 is infinite.
-        lifetime = float(exp) - float(iat)
-        return lifetime if math.isfinite(lifetime) else None
-    return float(expires_in) if _is_seconds(expires_in) else None
+    claims = read_claims(value)
+    exp, iat = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
+    promised = [_seconds(expires_in), exp - iat if exp is not None and iat is not None else None]
+    # The difference of two numbers need not be one: 1e308 - -1e308 is infinite.
+    return min(
+        (each for each in promised if each is not None and math.isfinite(each)), default=DEFAULT_LIFETIME
+    )
 
 
-def _is_seconds(value: Any) -> TypeGuard[float]:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
+def _age(reply: Reply) -> float:
+    """Return the seconds that a cache on the way has kept the reply (RFC 9111 section 5.1)."""
+    return max(0.0, _seconds(reply.headers.get("Age")) or 0.0)
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a number, which may be written as a string; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
     try:
-        return math.isfinite(value)
-    except OverflowError:  # JSON has integers that no float holds
-        return False
+        seconds = float(value)
+    except (ValueError, OverflowError):  # JSON has integers that no float holds
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     """Return the error to raise: of the right class, and without the body of a success, which has a token."""
     status, message = error.http_status, error.message
     kind: type[ApiError] = type(error)
-    if status in _REFUSED:
+    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and is_json_object(error)):
         kind = InvalidCredentialsError
         message = f"the auth API refused API key {credentials.api_key}: {message}"
-    elif status in _NOT_HERE:
+    elif status in NOT_HERE:
         message = f"there is no token exchange at auth_api_url: {message}"
+    elif status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        # Of a gateway or a firewall, or of a service that is out of order: nothing about the credentials.
+        text = "" if is_json_object(error) else _text_of(error.http_body or "")
+        message = f"the auth API did not accept the exchange: {message}{text and f': {text}'}"
 
     claims_success = (
         isinstance(error, ServerError) and status is not None and status < HTTPStatus.MULTIPLE_CHOICES
     )
     http_body = None if claims_success else error.http_body
     return error.replace(kind, message=message, http_body=http_body)
+
+
+def is_json_object(error: ApiError) -> bool:
+    """Return True if the reply's body is a JSON object, as the service's own errors are."""
+    body = error.http_body or ""
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        # An error keeps only the beginning of a long body.
+        return len(body) == BODY_LIMIT and body.lstrip().startswith("{")
+
+
+def _text_of(page: str) -> str:
+    """Return the beginning of a page's text, in one line that is safe in a log."""
+    text = " ".join(unescape(_MARKUP.sub(" ", page)).split())
+    return "".join(sign for sign in text[:_MAX_TEXT] if sign.isprintable())

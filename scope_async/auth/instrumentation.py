@@ -78,10 +78,16 @@ class TokenInstrumentation:
             )
         )
 
-    def refused(self, error: ScopeError, retry_in: float) -> None:
-        """Report that the auth API refused the credentials; it is asked again in `retry_in` seconds."""
+    def refused(self, error: ScopeError, retry_in: float, *, first: bool) -> None:
+        """Report that the auth API refused the credentials; it is asked again in `retry_in` seconds.
+
+        The `first` time in a row is an error in the log, and the only line of it.
+        """
         self._failures += 1
-        _logger.error("%s; asking again in %.0f s", error, retry_in)
+        level = logging.ERROR if first else logging.DEBUG
+        _logger.log(
+            level, "%s; asking again in %.0f s, or as soon as the credentials change", error, retry_in
+        )
         self._emit(
             CredentialsRefused(
                 error=type(error).__name__,

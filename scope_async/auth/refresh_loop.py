@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -32,10 +33,12 @@ class RefreshLoop:
         self._renew = renew
         self._on_suspended = on_suspended
         self._sleeping: anyio.CancelScope | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
-        """Ask `due_at` again, because its answer has changed."""
-        if self._sleeping is not None:
+        """Ask `due_at` again, because its answer has changed; call it in the loop of `run`."""
+        # After a move it may still be the sleep of another event loop.
+        if self._sleeping is not None and self._loop is asyncio.get_running_loop():
             self._sleeping.cancel()
 
     async def run(self) -> None:
@@ -52,10 +55,12 @@ class RefreshLoop:
         detector, ends_at = SuspendDetector(clock), clock.monotonic() + seconds
         noticed = False
         with anyio.CancelScope() as self._sleeping:
+            sleeping, self._loop = self._sleeping, asyncio.get_running_loop()
             await clock.sleep(seconds)
             # The clock ends a sleep early only when it noticed a suspension, also one that the
             # detector does not see because the wall clock was set back earlier in this sleep.
             noticed = clock.monotonic() < ends_at - _EARLY
-        self._sleeping = None
+        if self._sleeping is sleeping:
+            self._sleeping = None
         if noticed or detector.suspended():
             self._on_suspended()

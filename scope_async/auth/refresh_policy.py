@@ -8,7 +8,7 @@ import attrs
 
 from scope_async._core.backoff import capped_exponential, full_jitter
 from scope_async.auth.token import AccessToken
-from scope_async.errors import ApiError, ScopeError
+from scope_async.errors import ApiError, ConnectionError, ScopeError
 
 _NEVER = float("-inf")
 _BACKOFF_BASE = 1.0
@@ -16,7 +16,10 @@ _BACKOFF_CAP = 60.0
 _RETRY_AFTER_CAP = 30.0
 _FORCED_BURST = 3.0
 _FORCED_EVERY = 10.0
-
+_FIRST_SHARE = 1 / 3
+_NEXT_SHARE = 2 / 3
+_SHORTEST_ATTEMPT = 1.0
+_SAME_INSTANT = 0.001
 
 JITTER = 0.1
 """Renewal comes up to this share of the lifetime earlier, so that a fleet drifts apart."""
@@ -84,9 +87,26 @@ def cap_to_usable_life(delay: float, *, left: float) -> float:
     return max(min(delay, latest), MIN_INTERVAL)
 
 
+def attempt_timeout(timeout: float, *, life_left: float, callers_left: float, timed_out: bool) -> float:
+    """Return how many seconds one exchange may take, so that one which hangs leaves time for another.
+
+    While a token is usable for `life_left` seconds: a third of these, two thirds when the last
+    exchange `timed_out`, and at most `timeout`. Without one a third of the `callers_left` seconds
+    that the callers still wait, and then all of them: an auth API may be slow.
+    """
+    if life_left > 0:
+        return min(timeout, max(life_left * (_NEXT_SHARE if timed_out else _FIRST_SHARE), _SHORTEST_ATTEMPT))
+    return callers_left if timed_out else callers_left * _FIRST_SHARE
+
+
 def probe_delay(refusals: int) -> float:
     """Return the seconds until refused credentials are tried again: 30, doubled each time up to 300."""
     return capped_exponential(refusals, base=30.0, cap=300.0)
+
+
+def poll_delay(random: float) -> float:
+    """Return the seconds until the provider is asked for others than the refused credentials."""
+    return 2.0 + 1.5 * random
 
 
 class RefreshPolicy:
@@ -94,6 +114,7 @@ class RefreshPolicy:
 
     Attributes:
         next_at: no exchange in the background before this instant.
+        poll_at: while credentials are refused, when to ask the provider for other ones.
         error: why the last exchange gave no token; None after a success.
         refusal: set from when the auth API refused the credentials until it accepts some; callers
             fail with it at once, also after a probe that failed for a transient reason.
@@ -102,18 +123,33 @@ class RefreshPolicy:
     def __init__(self, *, buffer: float, rng: Callable[[], float]) -> None:
         self._buffer = buffer
         self._rng = rng
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that happened."""
         self._failures_in_a_row = 0
         self._refusals_in_a_row = 0
         self._blocked_until = _NEVER
         self._forced_allowance = _FORCED_BURST
         self._forced_at = _NEVER
+        self._last_chance_of = _NEVER
         self.next_at = _NEVER
+        self.poll_at = _NEVER
         self.error: ScopeError | None = None
         self.refusal: ScopeError | None = None
 
     def due_at(self, token: AccessToken) -> float:
-        """Return the instant of the next exchange in the background."""
-        return max(token.refresh_at, self.next_at)
+        """Return the instant of the next exchange in the background, or of the next look at the provider."""
+        exchange_at = max(token.refresh_at, self.next_at)
+        return exchange_at if self.refusal is None else min(exchange_at, self.poll_at)
+
+    def is_exchange_due(self, token: AccessToken, now: float) -> bool:
+        """Return True if `due_at` has come for an exchange; False if only for a look at the provider."""
+        return self.refusal is None or now >= max(token.refresh_at, self.next_at)
+
+    def polled(self, now: float) -> None:
+        """Note that the provider is asked now whether it has other credentials."""
+        self.poll_at = now + poll_delay(self._rng())
 
     def blocking_error(self, now: float) -> ScopeError | None:
         """Return why a caller without a token must not start an exchange now; None when it may."""
@@ -152,7 +188,7 @@ class RefreshPolicy:
         """Note a transient failure, and return the seconds until the next attempt.
 
         `left` is how long the current token stays usable, 0 or less without one. `Retry-After`
-        is honoured as far as that allows.
+        is honoured, but for one attempt before the token's expiry.
         """
         self.error = error
         self._failures_in_a_row += 1
@@ -163,7 +199,12 @@ class RefreshPolicy:
             else asked
         )
         if left > 0:
-            delay = cap_to_usable_life(delay, left=left)
+            if asked is None:
+                delay = cap_to_usable_life(delay, left=left)
+            else:
+                delay = self._with_one_attempt_before_expiry(asked, now=now, left=left)
+                delay = min(delay, max(_BACKOFF_CAP, left))
+                self._blocked_until = now + min(asked, _RETRY_AFTER_CAP)
         else:
             rest = 1.0 + 4.0 * self._rng() if asked is None else min(max(asked, 1.0), _RETRY_AFTER_CAP)
             self._blocked_until = now + rest
@@ -171,13 +212,46 @@ class RefreshPolicy:
         self.next_at = now + delay
         return delay
 
-    def refused(self, error: ScopeError, *, now: float) -> float:
-        """Note that the credentials were refused, and return the seconds until the next probe."""
+    def refused(self, error: ScopeError, *, now: float, left: float) -> float:
+        """Note that the credentials were refused, and return the seconds until the next probe.
+
+        `left` is how long the current token stays usable: one probe comes before its expiry.
+        """
         self.error = self.refusal = error
         self._refusals_in_a_row += 1
         delay = probe_delay(self._refusals_in_a_row)
+        if left > 0:
+            delay = self._with_one_attempt_before_expiry(delay, now=now, left=left)
         self.next_at = now + delay
+        self.polled(now)
         return delay
+
+    def _with_one_attempt_before_expiry(self, delay: float, *, now: float, left: float) -> float:
+        """Return `delay`, cut short once for each token that expires before it is over."""
+        usable_until = now + left
+        capped = cap_to_usable_life(delay, left=left)
+        if capped >= delay or abs(self._last_chance_of - usable_until) < _SAME_INSTANT:
+            return max(delay, MIN_INTERVAL)
+        self._last_chance_of = usable_until
+        return capped
+
+    def retry_delay(
+        self, error: ScopeError, attempt: int, *, left: float, base: float, cap: float
+    ) -> float | None:
+        """Return the seconds until the exchange is tried again for the callers that wait; None if it is not.
+
+        `attempt` counts from 1, and `left` is how long the callers still wait. A connection that was
+        cut is tried again at once the first time, since an exchange is safe to repeat; `Retry-After`
+        is kept, or there is no retry.
+        """
+        asked = error.retry_after if isinstance(error, ApiError) else None
+        if asked is not None:
+            delay = asked
+        elif attempt == 1 and isinstance(error, ConnectionError):
+            delay = 0.0
+        else:
+            delay = full_jitter(attempt, base=base, cap=cap, random=self._rng())
+        return delay if delay < left and self.refusal is None else None
 
     def allow_forced(self, now: float) -> bool:
         """Return True if a forced renewal may start: three at once, then one in 10 s (a token bucket)."""

@@ -5,32 +5,31 @@ from __future__ import annotations
 import logging
 import random
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 import attrs
 
 from scope_async._core.background import Background
-from scope_async._core.clock import Clock, SuspendDetector, SystemClock
-from scope_async._core.single_flight import SingleFlight
-from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer, as_failure, error_for_caller
+from scope_async._core.clock import Clock, SystemClock
+from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
 from scope_async.auth.exchange import Exchange, HttpExchange
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_loop import RefreshLoop
 from scope_async.auth.refresh_policy import RefreshPolicy
+from scope_async.auth.renewer import TokenRenewer
 from scope_async.auth.token import AccessToken, TokenState, TokenStatus, invalidated, no_token
+from scope_async.auth.waiter import TokenWaiter
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
-from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError
+from scope_async.errors import ClientClosedError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher
 from scope_async.telemetry.events import Hook
 from scope_async.telemetry.logging_hook import log_hooks
 
 _logger = logging.getLogger("scope_async.auth")
-
-_MAX_ATTEMPTS = 3
 
 
 class TokenSource:
@@ -69,106 +68,118 @@ class TokenSource:
         self.config = Config.resolve(config, options)
         self._clock = clock = clock or SystemClock()
         self._monotonic = clock.monotonic
-        self._rng = rng
         if background is None:
             background, hooks = Background(), (*hooks, *log_hooks())
         self._background = background
-        self._emit = Dispatcher(hooks, background)
-        emit = self._emit if self._emit.has_hooks else None
-        self._transport = Transport(self.config, clock=clock, emit=emit, max_connections=4)
+        emit = self._emit = Dispatcher(hooks, background)
+        self._transport = Transport(
+            self.config, clock=clock, emit=emit if emit.has_hooks else None, max_connections=4
+        )
         self._acquire = TokenAcquirer(
             as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
+            background=background,
             timeout=self.config.timeout,
             monotonic=clock.monotonic,
             emit=self._emit,
         )
-        self._instrumentation = TokenInstrumentation(
-            self._emit, configured_buffer=self.config.token_refresh_buffer
+        buffer = self.config.token_refresh_buffer
+        self._instrumentation = TokenInstrumentation(self._emit, configured_buffer=buffer)
+        self._policy = RefreshPolicy(buffer=buffer, rng=rng)
+        self._renewer = TokenRenewer(
+            self._acquire,
+            self._policy,
+            config=self.config,
+            clock=clock,
+            instrumentation=self._instrumentation,
+            usable_until=lambda: self._owned.usable_until,
+            publish=self._publish,
+            on_suspended=self._renew_early,
         )
-        self._policy = self._new_policy()
-        self._calls: SingleFlight[str, None] = SingleFlight(self._background)
+        self._waiter = TokenWaiter(
+            background,
+            self._renewer,
+            self._policy,
+            config=self.config,
+            monotonic=clock.monotonic,
+            instrumentation=self._instrumentation,
+            peek=self._peek_owned,
+            check_open=self._check_open,
+            on_renewed=lambda: background.call_soon(self._refresh_loop.wake),
+        )
         self._refresh_loop = RefreshLoop(
             clock,
-            due_at=lambda: None if self._closed else self._policy.due_at(self._token),
+            due_at=lambda: None if self._closed else self._policy.due_at(self._owned),
             renew=self._renew,
             on_suspended=self._renew_early,
         )
-        self._background.add_service(self._refresh_loop.run)
-        self._token = no_token(self._monotonic)
-        self._rejected: AccessToken | None = None
+        background.add_service(self._run)
+        background.add_cleanup(self._transport.release)
+        background.on_stopped(self._lend)
+        # One token, but that readers may have it for a shorter time: see `_lend`.
+        self._token = self._owned = no_token(self._monotonic)
         self._generation = 0
-        self._exchanges = 0
-        self._failures = 0
         self._closed = False
-
-    def _new_policy(self) -> RefreshPolicy:
-        return RefreshPolicy(buffer=self.config.token_refresh_buffer, rng=self._rng)
 
     def peek(self) -> AccessToken | None:
         """Return the valid token, or None; takes no lock, does no I/O, callable from any thread."""
         token = self._token
+        return token if self._monotonic() < token.usable_until else self._peek_owned()
+
+    def _peek_owned(self) -> AccessToken | None:
+        token = self._owned
         return token if self._monotonic() < token.usable_until else None
 
     async def get(self) -> AccessToken:
         """Return a token that the service will accept now.
 
         While the current token is valid this never suspends. Callers that arrive without
-        one share a single exchange; cancelling a caller leaves the exchange to the others.
+        one share a single exchange, from whichever event loop; cancelling a caller leaves the
+        exchange to the others.
 
         Raises:
             InvalidCredentialsError: the service refused the credentials; fix them, do not retry.
             TokenRefreshError: no exchange has succeeded before the token expired; trying again
                 after `retry_after` seconds may help.
+            ConfigurationError: the credential provider returned something else than credentials.
             ClientClosedError: the source was closed.
         """
         token = self._token
         if self._monotonic() < token.usable_until:
             return token
-        return await (self._wait_and_report() if self._emit.has_hooks else self._wait())
-
-    async def _wait_and_report(self) -> AccessToken:
-        arrived = self._monotonic()
-        try:
-            token = await self._wait()
-        except BaseException as error:
-            self._instrumentation.waited(self._monotonic() - arrived, error)
-            raise
-        self._instrumentation.waited(self._monotonic() - arrived, None)
-        return token
-
-    async def _wait(self) -> AccessToken:
-        for _ in range(_MAX_ATTEMPTS):
-            self._check_open()
-            if (blocking_error := self._policy.blocking_error(self._monotonic())) is not None:
-                self._background.ensure()
-                raise self._error_for_caller(blocking_error)
-            call = self._calls.join("token", self._exchange)
-            await call.wait()
-            if (token := self.peek()) is not None:
-                return token
-            self._check_open()
-            if call.error is not None:
-                raise self._error_for_caller(call.error)
-        raise TokenRefreshError(f"no valid token after {_MAX_ATTEMPTS} exchanges")
+        return await (self._waiter.wait_and_report() if self._emit.has_hooks else self._waiter.wait())
 
     def invalidate(self, token: AccessToken) -> None:
         """Stop using `token`, which the service refused; a newer one is left alone.
 
         Renewals that are forced in this way are limited to three at once and one in ten
         seconds: beyond that the token stays, since more of them do not help a service that
-        refuses every new token. Call it on the source's event loop.
+        refuses every new token. Callable from any thread.
         """
-        if token.generation != self._token.generation or self.peek() is None:
+        with self._background.lock:
+            if token.generation != self._owned.generation or self._peek_owned() is None:
+                return
+            allowed = self._policy.allow_forced(self._monotonic())
+            if allowed:
+                self._renewer.rejected = self._owned
+                self._token = self._owned = invalidated(self._owned)
+        generation = token.generation
+        if not allowed:
+            _logger.warning("the service refuses new tokens; not renewing generation %d yet", generation)
             return
-        if not self._policy.allow_forced(self._monotonic()):
-            _logger.warning(
-                "the service refuses new tokens; not renewing generation %d yet", token.generation
-            )
-            return
-        _logger.info("the service refused the token of generation %d; renewing it", token.generation)
-        self._rejected, self._token = self._token, invalidated(self._token)
-        self._refresh_loop.wake()
+        _logger.info("the service refused the token of generation %d; renewing it", generation)
+        self._background.call_soon(self._refresh_loop.wake)
+
+    def refresh(self) -> Coroutine[Any, Any, AccessToken]:
+        """Renew the token now, because the credentials have changed, and return (when awaited) the new one.
+
+        Callers share a single exchange that began after they called; the old token stays in use until
+        it has succeeded. Limited as `invalidate`: beyond that the current token is returned.
+
+        Raises:
+            InvalidCredentialsError, TokenRefreshError, ConfigurationError, ClientClosedError: as `get`.
+        """
+        return self._waiter.refresh()
 
     @property
     def organization(self) -> str | None:
@@ -176,23 +187,23 @@ class TokenSource:
         return self._acquire.organization
 
     def status(self) -> TokenStatus:
-        """Return what the source looks like now; never waits."""
-        now, token, policy = self._monotonic(), self._token, self._policy
+        """Return what the source looks like now; never waits, callable from any thread."""
+        now, token, policy = self._monotonic(), self._owned, self._policy
         backing_off = policy.error is not None and policy.next_at > now
         return TokenStatus(
             state=self._state(now),
             generation=token.generation,
             expires_in=token.expires_in() if token.generation else None,
             renews_in=None if self._closed else max(0.0, policy.due_at(token) - now),
-            refreshing=self._calls.in_flight("token"),
+            refreshing=self._waiter.renewing,
             retries_in=policy.next_at - now if backing_off else None,
-            exchanges=self._exchanges,
-            failures=self._failures,
+            exchanges=self._renewer.exchanges,
+            failures=self._renewer.failures,
             last_error=policy.error,
         )
 
     def _state(self, now: float) -> TokenState:
-        token = self._token
+        token = self._owned
         if self._closed:
             return "closed"
         if now < token.usable_until:
@@ -210,8 +221,10 @@ class TokenSource:
     async def aclose(self) -> None:
         """Wake all waiters with `ClientClosedError`, forget the token, end the tasks. Idempotent."""
         self._closed = True
-        self._token, self._rejected = no_token(self._monotonic), None
-        self._policy = self._new_policy()
+        with self._background.lock:
+            self._token = self._owned = no_token(self._monotonic)
+            self._renewer.rejected = None
+            self._policy.reset()
         try:
             await self._background.aclose()
         finally:
@@ -232,63 +245,59 @@ class TokenSource:
         await self.aclose()
 
     def __del__(self) -> None:
-        if getattr(self, "_exchanges", 0) and not self._closed:
+        renewer = getattr(self, "_renewer", None)
+        if renewer is not None and renewer.exchanges and not self._closed:
             warnings.warn(
                 f"{self!r} was never closed; use aclose()", ResourceWarning, source=self, stacklevel=2
             )
 
     def __repr__(self) -> str:
-        return f"<TokenSource {self._state(self._monotonic())} generation={self._token.generation}>"
+        return f"<TokenSource {self._state(self._monotonic())} generation={self._owned.generation}>"
+
+    async def _run(self) -> None:
+        with self._background.lock:
+            self._token = self._owned
+        await self._refresh_loop.run()
+
+    def _lend(self) -> None:
+        """Let readers come back when a renewal is due: nothing in the background will do it any more."""
+        with self._background.lock:
+            owned = self._owned
+            self._token = attrs.evolve(owned, usable_until=min(owned.refresh_at, owned.usable_until))
 
     async def _renew(self) -> None:
-        await self._calls.join("token", self._exchange).wait()
-
-    async def _exchange(self) -> None:
-        """Make one exchange and publish its token by one assignment; runs in the background."""
-        started = self._monotonic()
-        detector = SuspendDetector(self._clock)
-        self._exchanges += 1
-        self._policy.started(started)
-        try:
-            self._publish(await self._acquire(self._rejected), started)
-            if detector.suspended():
-                self._renew_early()
-        except InvalidCredentialsError as error:
-            self._failures += 1
-            self._instrumentation.refused(error, self._policy.refused(error, now=self._monotonic()))
-            raise
-        except Exception as error:  # noqa: BLE001 - a provider may raise anything
-            self._failures += 1
-            failure = as_failure(error)
-            now = self._monotonic()
-            delay = self._policy.failed(failure, now=now, left=self._token.usable_until - now)
-            self._instrumentation.failed(failure, self._failures, delay)
-            raise failure  # noqa: B904 - as_failure keeps the cause
-        finally:
-            self._refresh_loop.wake()
+        now = self._monotonic()
+        if not self._policy.is_exchange_due(self._owned, now):
+            self._policy.polled(now)
+            if not await self._acquire.has_other_credentials():
+                return
+        await self._waiter.join().wait()
 
     def _publish(self, acquired: AcquiredToken, started: float) -> None:
+        """Make the token the current one, by one assignment."""
         now = self._monotonic()
-        if self._closed:
-            return
-        acquired.check_usable(now)
-        planned = self._policy.granted(
-            acquired.response.lifetime, asked_at=acquired.asked_at, now=now, previous=self._token
-        )
-        self._generation += 1
-        self._rejected = None
-        self._token = token = acquired.token(planned, self._generation, self._monotonic)
+        with self._background.lock:
+            if self._closed:
+                return
+            acquired.check_usable(now)
+            planned = self._policy.granted(
+                acquired.response.lifetime, asked_at=acquired.asked_at, now=now, previous=self._owned
+            )
+            self._generation += 1
+            self._renewer.rejected = None
+            token = acquired.token(planned, self._generation, self._monotonic)
+            self._token = self._owned = token
         self._instrumentation.exchanged(token, planned, now - started, acquired.response.request_id)
 
     def _renew_early(self) -> None:
         now = self._monotonic()
-        if self.peek() is not None and self._policy.allow_forced(now):
+        with self._background.lock:
+            due = self._peek_owned() is not None and self._policy.allow_forced(now)
+            if due:
+                self._token = self._owned = attrs.evolve(self._owned, refresh_at=now)
+        if due:
             _logger.info("the machine was suspended or its clock was set; renewing the token")
-            self._token = attrs.evolve(self._token, refresh_at=now)
 
     def _check_open(self) -> None:
         if self._closed:
             raise ClientClosedError("the token source is closed")
-
-    def _error_for_caller(self, error: Exception) -> ScopeError:
-        return error_for_caller(error, retry_after=self._policy.unblocked_in(self._monotonic()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any
@@ -14,6 +15,7 @@ import attrs
 from aiohttp import ClientRequest, ClientResponse, ClientTimeout
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
+from anyio.lowlevel import checkpoint
 
 from scope_async._core.redaction import scrub
 from scope_async._core.semaphore import FifoSemaphore
@@ -76,7 +78,8 @@ class SessionProvider:
         self._open_timeout = open_timeout
         self._headers = headers
         self._given = session
-        self._bound: BoundSession | None = None
+        self._bound: BoundSession | None = None  # the one that was used last
+        self._by_loop: dict[asyncio.AbstractEventLoop, BoundSession] = {}
         self._abandoned: list[BoundSession] = []
         self.closed = False
 
@@ -90,7 +93,9 @@ class SessionProvider:
             raise ClientClosedError("the client is closed")
         bound = self._bound
         if bound is None or not bound.is_current():
-            bound = self._bind()
+            bound = self._bound = self._by_loop.get(asyncio.get_running_loop())
+            if bound is None or not bound.is_current():
+                bound = self._bind()
         if bound.session.closed:
             if self._given is not None:
                 raise ClientClosedError("the aiohttp session that was passed in is closed")
@@ -99,9 +104,7 @@ class SessionProvider:
 
     def _bind(self) -> BoundSession:
         process, loop = os.getpid(), asyncio.get_running_loop()
-        if self._bound is not None and self._bound.process != process:
-            # Closing it in a forked child would unregister the parent's sockets.
-            self._abandoned.append(self._bound)
+        self._forget_ended(process)
         session, proxies = self._given, None
         if session is None:
             proxies = Proxies() or None
@@ -114,7 +117,7 @@ class SessionProvider:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
             )
-        self._bound = BoundSession(
+        self._bound = self._by_loop[loop] = BoundSession(
             process,
             loop,
             session,
@@ -126,21 +129,71 @@ class SessionProvider:
         )
         return self._bound
 
+    def _forget_ended(self, process: int) -> None:
+        """Forget the sessions of a forked process's parent, and dispose of those whose loop was closed."""
+        for loop, bound in list(self._by_loop.items()):
+            if bound.process != process:
+                # Closing it in a forked child would unregister the parent's sockets.
+                self._abandoned.append(bound)
+                self._by_loop.pop(loop, None)
+            elif loop.is_closed():
+                self._by_loop.pop(loop, None)
+                _dispose(bound)
+
     def open(self) -> None:
         """Accept calls (again)."""
         self.closed = False
 
-    async def aclose(self) -> None:
-        """Refuse further calls and close the session, if it is our own. Idempotent."""
-        self.closed = True
-        bound, self._bound = self._bound, None
-        if bound is None or self._given is not None:
+    async def release(self) -> None:
+        """Close our own session of this event loop, which is about to end; the next call opens another.
+
+        One that a call still uses stays: the loop goes on.
+        """
+        bound = self._by_loop.get(asyncio.get_running_loop())
+        if bound is None or bound.is_given or not bound.is_current():
             return
-        if bound.is_current():
-            await bound.session.close()
+        for _ in range(_TURNS_TO_END):
+            if not bound.semaphore.in_use:
+                break
+            await checkpoint()  # in which calls that were cancelled end
+        else:
+            return
+        self._by_loop.pop(bound.loop, None)
+        await bound.session.close()
+        await checkpoint()  # in which its transports free their descriptors
+
+    async def aclose(self) -> None:
+        """Refuse further calls and close our own sessions, each in its event loop. Idempotent."""
+        self.closed = True
+        bound_sessions, self._by_loop, self._bound = [*self._by_loop.values()], {}, None
+        process = os.getpid()
+        for bound in bound_sessions:
+            if bound.is_given or bound.process != process:
+                continue
+            if bound.is_current():
+                await bound.session.close()
+            else:
+                _dispose(bound)
+
+
+def _dispose(bound: BoundSession) -> None:
+    """Close the session of another event loop: there if it runs, without a word if it does not."""
+    if bound.is_given:
+        return
+    closing = bound.session.close()
+    if bound.loop.is_running():
+        with suppress(RuntimeError):  # closed a moment ago
+            bound.loop.call_soon_threadsafe(bound.loop.create_task, closing)
+            return
+    # The first step marks it closed; what it would wait for then never comes.
+    with suppress(StopIteration):
+        closing.send(None)
+    closing.close()
 
 
 MAX_REPLY_BYTES = 10 * 1024 * 1024
+
+_TURNS_TO_END = 5
 
 _UNAUTHORIZED_BODY_TIMEOUT = 1.0
 """Seconds for the body of a 401: its status is known already."""

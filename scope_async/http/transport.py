@@ -19,8 +19,8 @@ from aiohttp import ClientTimeout
 from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._core.clock import Clock
+from scope_async._core.redaction import drop_frames
 from scope_async._core.semaphore import FifoSemaphore
-from scope_async._core.tracebacks import drop_frames
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.connector import reused
@@ -263,6 +263,10 @@ class Transport:
     def open(self) -> None:
         """Accept calls (again)."""
         self._sessions.open()
+
+    async def release(self) -> None:
+        """Close our own session of this event loop, which is about to end; the next call opens another."""
+        await self._sessions.release()
 
     async def aclose(self) -> None:
         """Refuse further calls, wake those that wait before a retry, close the session if it is our own.

@@ -10,6 +10,7 @@ from typing import Any
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.portal import run_at_home
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import TokenProvider
@@ -19,6 +20,7 @@ from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.policy import Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
 from scope_async.prompts.cache.snapshot import PromptSnapshot
+from scope_async.prompts.cache.status import CacheStatus
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, check_fallback
 from scope_async.prompts.reference import Label, PromptRef, key_of
@@ -168,6 +170,10 @@ class PromptService:
         """Drop every version, also those that are being fetched."""
         self._cache.clear()
 
+    def status(self) -> CacheStatus:
+        """Return what the cache looks like now; never waits, callable from any thread."""
+        return self._cache.status()
+
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.
 
@@ -175,7 +181,7 @@ class PromptService:
             ScopeError: what a call would fail with now.
         """
         self._check_open()
-        await self._endpoint.ping()
+        await run_at_home(self._background, self._endpoint.ping)
 
     def close(self) -> None:
         """Wake all waiters with `ClientClosedError` and empty the cache. Idempotent."""

@@ -57,13 +57,16 @@ class FakeAuth:
 
 
 def source(auth: FakeAuth, clock: FakeClock | None = None, **options: Any) -> TokenSource:
-    """Return a source over `auth` whose time stands still and whose jitter is half of its range."""
+    """Return a source over `auth` whose time stands still and whose jitter is half of its range.
+
+    Unless `max_retries` is given, an exchange that fails is not retried for those who wait for it.
+    """
     return TokenSource(
         options.pop("credentials", CREDENTIALS),
         exchange=auth,
         clock=clock or FakeClock(ticking=False),
         rng=options.pop("rng", lambda: 0.5),
-        **{**ADDRESSES, **options},
+        **{**ADDRESSES, "max_retries": 0, **options},
     )
 
 

@@ -16,7 +16,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 # Contract 2, in its order.
 NAMES = {
-    *("ScopeClient", "Config"),
+    *("ScopeClient", "ClientStatus", "Config"),
     *("ApiKeyCredentials", "CredentialProvider", "EnvCredentials", "FileCredentials", "ChainCredentials"),
     "ClientCredentials",
     *("TokenSource", "AccessToken", "TokenStatus", "BearerAuth"),

@@ -44,12 +44,15 @@ class AuthModel:
         self._asked_at = 0.0
         self._asked_with: ApiKeyCredentials | None = None
         self._answer: asyncio.Future[ExchangeResponse] | None = None
-        self._attempting = False
         self._asking_again = False
+        self._refused = False
+        self._retries_left = 0
+        self._retry_from = _NEVER
         self.next_from = _NEVER
         self._under_way = 0
         self._last_value = ""
         self.provider_error: Callable[[], BaseException] | None = None
+        self.provider_hangs = False
         self.expiry: dict[str, float] = {}
         self.valid_until = _NEVER
         self.answered_at = _NEVER
@@ -64,11 +67,11 @@ class AuthModel:
         self.credentials = ApiKeyCredentials("org_1", f"key_{self._keys}", f"secret_{self._keys}")
 
     async def provider(self) -> ApiKeyCredentials:
-        if not self._attempting and not self._asking_again:
-            self._begin()
-        self._asking_again = False
+        if self.provider_hangs:
+            await asyncio.get_running_loop().create_future()
         if self.provider_error is not None:
             if self._loaded is None:
+                self._begin(None)
                 self._end_failed(None)
             raise self.provider_error()
         self._loaded = self.credentials
@@ -78,6 +81,10 @@ class AuthModel:
         self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
     ) -> ExchangeResponse:
         assert credentials == self._loaded
+        # Refused, it may be tried at once with other credentials.
+        if not self._asking_again or credentials == self._asked_with:
+            self._begin(credentials)
+        self._asking_again = False
         self._answer = answer = asyncio.get_running_loop().create_future()
         self._asked_at, self._asked_with = self._clock.monotonic(), credentials
         self._under_way += 1
@@ -115,7 +122,7 @@ class AuthModel:
             self.valid_until = usable_until(self._asked_at, lifetime)
             # The buffer takes at most half of the lifetime, the jitter at most a tenth.
             self._end(self._asked_at + 0.4 * lifetime)
-            self.granted = True
+            self.granted, self._refused = True, False
         self._reply().set_result(ExchangeResponse(self._last_value, lifetime))
 
     def fail(self, error: BaseException) -> None:
@@ -124,23 +131,28 @@ class AuthModel:
 
     def refuse(self) -> None:
         # The provider is asked again, and with other credentials the auth API, in the same exchange.
-        self._asking_again = True
-        if self.provider_error is not None or self.credentials == self._asked_with:
-            self._end(self._clock.monotonic() + 30.0)
+        self._asking_again = self._refused = True
+        now = self._clock.monotonic()
+        self._end(now + min(30.0, self._last_call(now)))
+        self._retries_left = 0
         self._reply().set_exception(InvalidCredentialsError("refused", http_status=401))
 
     def _reply(self) -> asyncio.Future[ExchangeResponse]:
         assert self._answer is not None
         return self._answer
 
-    def _begin(self) -> None:
-        self._attempting = True
-        early = self._clock.monotonic() < self.next_from - _EPSILON
-        self.forced += early and not self.excused
+    def _begin(self, credentials: ApiKeyCredentials | None) -> None:
+        now = self._clock.monotonic()
+        if now >= self.next_from - _EPSILON or self.excused:
+            self._retries_left = 3
+        elif self._retries_left > 0 and now >= self._retry_from - _EPSILON:
+            self._retries_left -= 1  # of the same renewal, for those who wait
+        elif not (self._refused and credentials != self._asked_with):
+            self.forced += 1
         self.excused = False
 
     def _end(self, next_from: float) -> None:
-        self._attempting = self.granted = False
+        self.granted = False
         self.answered_at = self._clock.monotonic()
         self.next_from = next_from
 
@@ -148,11 +160,21 @@ class AuthModel:
         """Note a failure, which rests at least 0.5 s, 1 s without a token, or `Retry-After`.
 
         The death of the token in use is a new reason to ask; shortly before it there is a last call.
+        Without a token there are retries for those who wait, and a probe of refused credentials is none.
         """
         now = self._clock.monotonic()
-        left = self.valid_until - now if self.tokens.peek() is not None else 0.0
-        if left > 0:
-            last_call = max(left - min(5.0, left / 2), min(0.5, left))
-            self._end(now + min(max(retry_after or 0.0, 0.5), last_call))
+        self._retry_from = now + (retry_after or 0.0)
+        if self.valid_until > now and self.tokens.peek() is not None:
+            self._retries_left = 0
+            self._end(now + min(max(retry_after or 0.0, 0.5), self._last_call(now)))
         else:
+            if self._refused:
+                self._retries_left = 0
             self._end(now + min(max(retry_after or 0.0, 1.0), 30.0))
+
+    def _last_call(self, now: float) -> float:
+        """Return the seconds until the last attempt before the token in use expires; infinite without one."""
+        if self.tokens.peek() is None:
+            return float("inf")
+        left = self.valid_until - now
+        return max(left - min(5.0, left / 2), min(0.5, left))

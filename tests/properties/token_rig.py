@@ -38,6 +38,8 @@ class TokenRig:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = FakeClock(ticking=False)
+        # The limits of an exchange and of the provider pass with the clock.
+        self.loop.time = self.clock.monotonic  # type: ignore[method-assign]
         self.model = AuthModel(self.clock)
         self.readers: list[asyncio.Task[AccessToken]] = []
         self.errors: list[BaseException] = []
@@ -61,7 +63,12 @@ class TokenRig:
 
     def run(self, times: int = 30) -> None:
         self.loop.run_until_complete(settle(times))
+        self.cancelled = self.cancelled and not self._has_background()
         self._collect()
+
+    def _has_background(self) -> bool:
+        home = self.tokens._background._home
+        return home is not None and home.loop is self.loop and not home.task.done()
 
     def _collect(self) -> None:
         """Take the outcome of every reader that has one."""
@@ -115,6 +122,29 @@ class TokenRig:
     async def _invalidate(self, token: AccessToken) -> None:
         self.tokens.invalidate(token)
 
+    def read_in_another_loop(self, lifetime: float) -> None:
+        """Read in a second event loop while the first one stands still; the client moves to it."""
+        loop = asyncio.new_event_loop()
+        loop.time = self.clock.monotonic  # type: ignore[method-assign]
+        reader = loop.create_task(self.tokens.get())
+        loop.run_until_complete(settle())
+        if self.model.asked:
+            self.model.grant(lifetime)
+            loop.run_until_complete(settle())
+            self.answered()
+        if not reader.done():
+            reader.cancel()
+        loop.run_until_complete(asyncio.wait([reader]))
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(settle())
+        assert not asyncio.all_tasks(loop), "a task outlived its loop"
+        loop.close()
+        if not reader.cancelled() and reader.exception() is None:
+            self._handed_out(reader.result())
+        self.model.excused = self.cancelled = True
+        self.run()
+
     def start(self) -> None:
         self.closed = self.cancelled = False
         self.loop.run_until_complete(self.tokens.start())
@@ -138,7 +168,8 @@ class TokenRig:
         assert closing.cancelled() or closing.exception() is None
         self.run()
         self.closed = self.cancelled = False
-        assert self.model.asked or self.model.provider_error, "the source did not start again"
+        started = self.tokens.status().refreshing or self.model.provider_error
+        assert started, "the source did not start again"
 
     def _end_life(self) -> None:
         self.lives += 1

@@ -30,6 +30,10 @@ _MARGIN = 5.0
 """Seconds before its expiry from which a token is no longer returned, at most."""
 
 
+_MOST_ATTEMPTS = 4
+"""Exchanges for callers that wait, without a pause of a second: the first and three retries."""
+
+
 class SimulatedClient:
     """A token source with its own auth API, clock and service; checks the invariants at every step."""
 
@@ -61,6 +65,8 @@ class SimulatedClient:
         self.last_401_at = -HOUR
         self.refresh_stopped = False
         self.retry_not_before = 0.0
+        self.provider_hangs = False
+        self._attempts_in_a_row = 0
         self._asked_with: ApiKeyCredentials | None = None
         self._in_flight = False
         self._generation = 0
@@ -81,6 +87,8 @@ class SimulatedClient:
             raise error
 
     async def _provider(self) -> ApiKeyCredentials:
+        if self.provider_hangs:
+            await asyncio.sleep(HOUR)
         return self.credentials
 
     async def _exchange(
@@ -88,8 +96,10 @@ class SimulatedClient:
     ) -> ExchangeResponse:
         self.check(not self._in_flight, "two exchanges at once")
         asked_at, before = self.now(), self.tokens.peek()
-        rested = asked_at >= self.retry_not_before or credentials != self._asked_with
-        self.check(rested, f"an exchange {self.retry_not_before - asked_at:.3f} s too early")
+        allowed = asked_at >= self.retry_not_before or credentials != self._asked_with
+        self.check(allowed, f"an exchange {self.retry_not_before - asked_at:.3f} s too early")
+        rested = before is not None or asked_at > self.failed_at + 0.99
+        self._attempts_in_a_row = 1 if rested else self._attempts_in_a_row + 1
         self.metrics.count_exchange(asked_at)
         self._in_flight = True
         self._asked_with = credentials
@@ -116,7 +126,9 @@ class SimulatedClient:
         self.metrics.failures += 1
         if isinstance(error, InvalidCredentialsError):
             self.retry_not_before = now + 29.99
-        elif self.tokens.peek() is None:
+        elif self.tokens.peek() is not None:
+            self._attempts_in_a_row = 0
+        elif self._attempts_in_a_row >= _MOST_ATTEMPTS:
             self.retry_not_before = now + 0.99
         self._after(self._check_token_kept, before)
         if self._usable_until > now:
@@ -222,9 +234,10 @@ class SimulatedClient:
     def _check_error(self, error: ScopeError) -> None:
         now = self.now()
         if isinstance(error, InvalidCredentialsError):
-            # Rejected credentials are tried again every 5 min at the latest.
+            # The provider is asked every 2 to 3.5 s; with an outage meanwhile, there is a backoff.
+            reachable = self.outages.is_up(now - 120.0, now) and not self.auth.slow
             self.check(
-                self.key_revoked_until > now - 330.0,
+                self.key_revoked_until > now - (6.0 if reachable else 330.0),
                 "the credentials are valid, and were tried again too late",
             )
             return

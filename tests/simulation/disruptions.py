@@ -89,6 +89,12 @@ async def slow_exchanges(client: SimulatedClient) -> None:
     await busy(client, 60.0)
 
 
+async def hanging_provider(client: SimulatedClient) -> None:
+    client.provider_hangs = True
+    await busy(client, 2 * HOUR, 60.0)
+    client.provider_hangs = False
+
+
 async def restart(client: SimulatedClient) -> None:
     await client.close()
     await asyncio.sleep(client.random.uniform(0.0, 60.0))
@@ -99,7 +105,7 @@ async def restart(client: SimulatedClient) -> None:
 
 
 async def cancelled_tasks(client: SimulatedClient) -> None:
-    host = client.tokens._background._runner
+    host = client.tokens._background._home
     if host is not None:
         host.task.cancel()
     client.early_refreshes += 1
@@ -122,6 +128,7 @@ DISRUPTIONS: dict[Callable[[SimulatedClient], Awaitable[None]], float] = {
     revocation: 0.3,
     burst_of_401: 1.0,
     slow_exchanges: 0.5,
+    hanging_provider: 0.5,
     restart: 0.5,
     cancelled_tasks: 0.5,
 }

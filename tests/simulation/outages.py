@@ -8,9 +8,9 @@ from typing import Literal
 
 import attrs
 
-from scope_async import ConnectionError, RateLimitError, ServerError
+from scope_async import AuthorizationError, ConnectionError, RateLimitError, ServerError
 
-Kind = Literal["unreachable", "failing", "limiting", "hanging"]
+Kind = Literal["unreachable", "failing", "limiting", "hanging", "firewall"]
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -28,6 +28,8 @@ class Outage:
             return ConnectionError("no route to the auth API")
         if self.kind == "limiting":
             return RateLimitError("slow down", http_status=429, retry_after=self.retry_after)
+        if self.kind == "firewall":
+            return AuthorizationError("denied", http_status=403, http_body="<html>denied</html>")
         return ServerError("down", http_status=503)
 
 
@@ -39,7 +41,7 @@ class OutageSchedule:
         at = random.expovariate(1 / DAY)
         while at < none_after:
             ends_at = min(at + 5 * (3 * HOUR / 5) ** random.random(), none_after)
-            kind: Kind = random.choice(("unreachable", "failing", "limiting", "hanging"))
+            kind: Kind = random.choice(("unreachable", "failing", "limiting", "hanging", "firewall"))
             self._outages.append(Outage(at, ends_at, kind, random.uniform(0.0, 120.0)))
             at = ends_at + random.expovariate(1 / DAY)
         self._starts = [outage.starts_at for outage in self._outages]

@@ -43,6 +43,10 @@ class FailureBackoff:
         """Return the failures since the service last answered for `key`; None if there are none."""
         return self._states.get(key)
 
+    def failing(self) -> list[Key]:
+        """Return the prompts that the service has failed for since it last answered; for any thread."""
+        return list(self._states)
+
     def record_failure(self, key: Key, error: ScopeError, now: float) -> None:
         """Count a failure, and begin the next delay."""
         state = self._states.get(key)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -20,6 +22,8 @@ from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit, Revalidated
+
+_INTERRUPTED_TIMEOUT = 2.0
 
 _logger = logging.getLogger("scope_async.prompts")
 
@@ -90,9 +94,13 @@ class SharedFetcher:
         except BaseException:
             self._sequence.end(sequence, ref, answered=False)
             raise
-        latest = self._sequence.end(sequence, ref, answered=True) and self._store(
+        latest = self._sequence.accepts(sequence, ref) and self._store(
             ref, fetched, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id
         )
+        if not self._sequence.end(sequence, ref, answered=True):
+            # Perhaps only since it was stored, by another thread.
+            self._memory.delete(ref.key, before=sequence + 1)
+            latest = False
         if latest and self._snapshot is not None:
             self._snapshot.put(ref, fetched, started_at)
         if self._failures.record_answer(ref.key):
@@ -143,6 +151,20 @@ class SharedFetcher:
             call.report_attempt_failure(TimeoutError(f"no answer within stale_timeout = {limit:g} s"))
         finally:
             self._limited.discard(call)
+
+    async def revalidate(
+        self, ref: PromptRef, ttl: float, *, known: KnownVersion | None
+    ) -> InFlightCall[PromptVersion]:
+        """Return the shared fetch, for a reader that has a copy.
+
+        It is waited for, at most two seconds, if the last one ended with its event loop: in loops as
+        short as a call, nothing that goes on in the background would ever end.
+        """
+        interrupted = self._calls.was_interrupted(self._call_key(ref))
+        call = self.start(ref, ttl, known=known)
+        if interrupted:
+            await asyncio.wait({call.wait(until_first_error=True)}, timeout=_INTERRUPTED_TIMEOUT)
+        return call
 
     def in_flight(self, ref: PromptRef) -> bool:
         """Return True if a shared fetch that `start` would return is in flight."""
@@ -211,9 +233,13 @@ class SharedFetcher:
 
 
 class FetchSequence:
-    """Numbers the fetches, and knows which of them an invalidation or a later answer has overtaken."""
+    """Numbers the fetches, and knows which of them an invalidation or a later answer has overtaken.
+
+    Safe for threads.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._last = 0
         self._all_up_to = 0
         self._prompts_up_to: dict[str, int] = {}
@@ -221,38 +247,45 @@ class FetchSequence:
         self._in_flight = 0
 
     def begin(self) -> int:
-        """Return the number of a fetch that starts now; call `end` once when it has ended."""
-        self._last += 1
-        self._in_flight += 1
-        return self._last
+        """Return the number of a fetch that starts now; call `end` once when its answer is recorded."""
+        with self._lock:
+            self._last += 1
+            self._in_flight += 1
+            return self._last
 
     def end(self, sequence: int, ref: PromptRef, *, answered: bool) -> bool:
         """Return True unless its prompt was invalidated, or a later fetch `answered`, while it was in flight.
 
         A 404 is an answer too: it is not to be undone by what was asked for before.
         """
-        self._in_flight -= 1
-        latest = self._answered.get(ref.key, 0)
-        accepted = sequence > max(latest, self.invalidated_up_to(ref.name))
-        if not self._in_flight:
-            # Only fetches in flight can be too old, so there is nothing left to remember.
-            self._prompts_up_to.clear()
-            self._answered.clear()
-        elif answered and sequence > latest:
-            self._answered[ref.key] = sequence
-        return accepted
+        with self._lock:
+            self._in_flight -= 1
+            accepted = self.accepts(sequence, ref)
+            if not self._in_flight:
+                # Only fetches in flight can be too old, so there is nothing left to remember.
+                self._prompts_up_to = {}
+                self._answered = {}
+            elif answered and sequence > self._answered.get(ref.key, 0):
+                self._answered[ref.key] = sequence
+            return accepted
+
+    def accepts(self, sequence: int, ref: PromptRef) -> bool:
+        """Return True unless a later answer or an invalidation has overtaken the fetch."""
+        return sequence > max(self._answered.get(ref.key, 0), self.invalidated_up_to(ref.name))
 
     def invalidate(self, name: str | None = None) -> None:
         """Overtake all fetches in flight, of one prompt or of all."""
-        if name is None:
-            self._last += 1
-            self._all_up_to = self._last
-        elif self._in_flight:
-            self._last += 1
-            self._prompts_up_to[name] = self._last
+        with self._lock:
+            if name is None:
+                self._last += 1
+                self._all_up_to = self._last
+            elif self._in_flight:
+                self._last += 1
+                self._prompts_up_to[name] = self._last
 
     def invalidated_up_to(self, name: str) -> int:
         """Return the number that a fetch of this prompt must be later than to be stored."""
-        if not self._prompts_up_to:
+        prompts = self._prompts_up_to
+        if not prompts:
             return self._all_up_to
-        return max(self._all_up_to, self._prompts_up_to.get(name, 0))
+        return max(self._all_up_to, prompts.get(name, 0))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 
 import attrs
@@ -51,8 +53,8 @@ class CacheEntry:
 class PromptCache:
     """Stores at most `max_entries` versions in about `max_bytes`, each for its `ttl` and `retention`.
 
-    A version that is larger than `max_bytes` alone is not stored. Does no I/O, and belongs to one
-    thread.
+    A version that is larger than `max_bytes` alone is not stored. Does no I/O. Callable from any
+    thread: reads of what is fresh take no lock, changes do.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class PromptCache:
         self._monotonic = monotonic
         self._entries: OrderedDict[Key, CacheEntry] = OrderedDict()
         self._bytes = 0
+        self._lock = threading.RLock()
         self._swept_at = monotonic()
 
     def __len__(self) -> int:
@@ -79,12 +82,20 @@ class PromptCache:
         """The size of all entries, in bytes."""
         return self._bytes
 
+    def entries(self) -> dict[Key, CacheEntry]:
+        """Return all entries as they are now."""
+        with self._lock:
+            return dict(self._entries)
+
     def get_fresh(self, key: Key) -> PromptVersion | None:
         """Return the version for `key` if it is fresh, else None."""
         # The policy's answer to nearly every read, given without the policy.
         entry = self._entries.get(key)
         if entry is not None and self._monotonic() < entry.fresh_until:
-            self._entries.move_to_end(key)
+            try:  # noqa: SIM105 - suppress() would cost every read more
+                self._entries.move_to_end(key)
+            except KeyError:  # another thread has just removed it
+                pass
             return entry.version
         return None
 
@@ -94,56 +105,62 @@ class PromptCache:
         if entry is None:
             return None
         if self._monotonic() >= entry.stored_at + entry.ttl + self._retention:
-            self._remove(key)
+            self.delete(key, before=entry.sequence + 1)
             return None
-        self._entries.move_to_end(key)
+        with suppress(KeyError):  # another thread has just removed it
+            self._entries.move_to_end(key)
         return entry
 
     def put(
         self, key: Key, fetched: FetchedVersion, *, stored_at: float, ttl: float, sequence: int
     ) -> CacheEntry | None:
         """Store a version unless that of a later fetch is there; return the entry that was there."""
-        previous = self._entries.get(key)
-        if previous is not None and previous.sequence > sequence:
-            return previous
         version = fetched.version
-        unchanged = previous is not None and previous.version is version
-        self._remove(key)
-        if stored_at - self._swept_at >= _SWEEP_INTERVAL:
-            self._sweep(stored_at)
-        size = previous.size if previous is not None and unchanged else size_of(version)
-        if size <= self._max_bytes:
-            self._entries[key] = CacheEntry(
-                version, stored_at, ttl, sequence, stored_at + ttl, validator=fetched.validator, size=size
-            )
-            self._bytes += size
-            while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-                self._remove(next(iter(self._entries)))
+        with self._lock:
+            previous = self._entries.get(key)
+            if previous is not None and previous.sequence > sequence:
+                return previous
+            unchanged = previous is not None and previous.version is version
+            self._remove(key)
+            if stored_at - self._swept_at >= _SWEEP_INTERVAL:
+                self._sweep(stored_at)
+            size = previous.size if previous is not None and unchanged else size_of(version)
+            if size <= self._max_bytes:
+                self._entries[key] = CacheEntry(
+                    version, stored_at, ttl, sequence, stored_at + ttl, validator=fetched.validator, size=size
+                )
+                self._bytes += size
+                while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+                    _, evicted = self._entries.popitem(last=False)
+                    self._bytes -= evicted.size
         return previous
 
     def delete(self, key: Key, *, before: int) -> None:
         """Remove the entry for `key` if its fetch is earlier than `before`."""
-        entry = self._entries.get(key)
-        if entry is not None and entry.sequence < before:
-            self._remove(key)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.sequence < before:
+                self._remove(key)
 
     def expire(self, key: Key, *, before: int) -> None:
         """End the freshness of the entry for `key` if its fetch is earlier than `before`."""
-        entry = self._entries.get(key)
-        if entry is not None and entry.sequence < before:
-            self._entries[key] = attrs.evolve(entry, fresh_until=_NEVER, is_expired=True)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.sequence < before:
+                self._entries[key] = attrs.evolve(entry, fresh_until=_NEVER, is_expired=True)
 
     def delete_prompt(self, name: str) -> None:
         """Remove all versions of the prompt with this name or id."""
-        for key, entry in list(self._entries.items()):
+        for key, entry in self.entries().items():
             asked = key if isinstance(key, str) else key[0]
             if name in (asked, entry.version.name, entry.version.prompt_id):
-                self._remove(key)
+                self.delete(key, before=entry.sequence + 1)
 
     def clear(self) -> None:
         """Remove all versions."""
-        self._entries.clear()
-        self._bytes = 0
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
 
     def _remove(self, key: Key) -> None:
         entry = self._entries.pop(key, None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.portal import run_at_home
 from scope_async._core.single_flight import InFlightCall
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError
@@ -28,6 +30,7 @@ from scope_async.prompts.cache.policy import (
 )
 from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.cache.snapshot_format import SnapshotEntry
+from scope_async.prompts.cache.status import CacheStatus, cache_status
 from scope_async.prompts.conditional import KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
@@ -35,7 +38,8 @@ from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit
 
-_MAX_STARTS = 3
+_MAX_STARTS = 20
+"""How often a reader begins a fetch whose event loop then ends."""
 
 
 class ReadThroughCache:
@@ -67,6 +71,7 @@ class ReadThroughCache:
         self._endpoint = endpoint
         self._memory = memory
         self._snapshot = snapshot
+        self._background = background
         self._clock = clock
         self._emit = emit
         self._failures = FailureBackoff(limit=config.cache_max_entries)
@@ -116,7 +121,9 @@ class ReadThroughCache:
                 self._instrumentation.hit(ref, fresh=True)
                 return version
             case Revalidate(version):
-                call = self._fetcher.start(ref, self._ttl(ttl), known=known)
+                call = await self._fetcher.revalidate(ref, self._ttl(ttl), known=known)
+                if call.completed and call.error is None:
+                    return call.result
                 self._instrumentation.hit(ref, fresh=False, request_id=call.name)
                 return version
             case Fetch():
@@ -138,6 +145,12 @@ class ReadThroughCache:
         self._memory.clear()
         self._failures.clear()
 
+    def status(self) -> CacheStatus:
+        """Return what the cache looks like now; never waits, callable from any thread."""
+        saved = () if self._snapshot is None else self._snapshot.keys()
+        entries, failing = self._memory.entries(), self._failures.failing()
+        return cache_status(entries, failing, saved, now=self._clock.monotonic(), limits=self._limits)
+
     def close(self) -> None:
         """Wake all waiting readers with `ClientClosedError`, and drop everything."""
         self._closings += 1
@@ -153,9 +166,10 @@ class ReadThroughCache:
             return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
         try:
             if mode is Mode.BYPASS:
-                return (await self._endpoint.fetch(ref)).version
+                return (await run_at_home(self._background, partial(self._endpoint.fetch, ref))).version
             ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ttl)
-            return await self._fetcher.fetch(ref, ttl, known=self._memory.get(ref.key))
+            fetch = partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
+            return await run_at_home(self._background, fetch)
         except ScopeError as error:
             if fallback is None or not is_unavailable(error):
                 raise

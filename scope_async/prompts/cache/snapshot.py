@@ -28,7 +28,7 @@ from scope_async.prompts.cache.snapshot_format import (
 )
 from scope_async.prompts.cache.snapshot_store import SnapshotStore
 from scope_async.prompts.conditional import FetchedVersion
-from scope_async.prompts.reference import PromptRef
+from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import with_flags
 
 _logger = logging.getLogger("scope_async.prompts")
@@ -90,6 +90,11 @@ class PromptSnapshot:
         if id not in self._entries:
             self._entries[id] = self._read(id)
         return self._entries[id]
+
+    def keys(self) -> list[Key]:
+        """Return what the snapshot has, as far as it was read; never waits, callable from any thread."""
+        binding = self._binding()
+        return [id.key for id, record in self._records.items() if id.binding == binding and record.document]
 
     def put(self, ref: PromptRef, fetched: FetchedVersion, stored_at: float) -> None:
         """Store what the service had at `stored_at`, in seconds since the Unix epoch, unless newer is there.

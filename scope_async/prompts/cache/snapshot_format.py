@@ -24,7 +24,7 @@ from scope_async.errors import ValidationError
 from scope_async.http.messages import Reply
 from scope_async.prompts.conditional import Validator, is_entity_tag
 from scope_async.prompts.decoding import read_prompt_version
-from scope_async.prompts.reference import PromptRef
+from scope_async.prompts.reference import Key, PromptRef, key_of
 from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 
 FORMAT = "scope-async prompt snapshot"
@@ -55,6 +55,13 @@ class RecordId(NamedTuple):
     def of(cls, binding: SnapshotBinding, ref: PromptRef) -> RecordId:
         """Return the id of what `ref` names."""
         return cls(binding, ref.name, "version" if ref.is_by_id else "label", ref.selector)
+
+    @property
+    def key(self) -> Key:
+        """The key of the memory cache for the same version."""
+        if self.by == "version":
+            return key_of(self.name, None, self.wanted)
+        return key_of(self.name, self.wanted, None)
 
 
 @attrs.frozen

@@ -137,25 +137,34 @@ async def test_token_in_a_broken_success_does_not_leak() -> None:
 @pytest.mark.parametrize("body", ["html", "empty", "list", "missing", "error", "truncated", "binary"])
 async def test_malformed_reply_is_a_transient_failure(local: LocalScope, body: str) -> None:
     with local.faults.malformed("exchange", body):
-        async with tokens_of(local) as tokens:
+        async with tokens_of(local, max_retries=0) as tokens:
             with pytest.raises(TokenRefreshError):
                 await tokens.get()
     assert tokens.status().failures == 1
 
 
-async def test_network_faults_are_transient_failures(local: LocalScope) -> None:
-    for fault in (
-        local.faults.reset("exchange"),
-        local.faults.drop("exchange", "before"),
-        local.faults.drop("exchange", "middle"),
-        local.faults.oversized("exchange"),
-        local.faults.status("exchange", 503, retry_after=3),
-        local.faults.expired_token(),
-    ):
-        with fault:
-            async with tokens_of(local) as tokens:
-                with pytest.raises(TokenRefreshError):
-                    await tokens.get()
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda faults: faults.reset("exchange"),
+        lambda faults: faults.drop("exchange", "before"),
+        lambda faults: faults.drop("exchange", "middle"),
+        lambda faults: faults.oversized("exchange"),
+        lambda faults: faults.status("exchange", 503),
+    ],
+)
+async def test_fault_that_lasts_fails_the_callers_when_the_retries_are_over(local: LocalScope, fault) -> None:
+    fault(local.faults)
+    async with tokens_of(local, retry_base_delay=0.01) as tokens:
+        with pytest.raises(TokenRefreshError):
+            await tokens.get()
+        assert tokens.status().failures <= 4
+
+
+async def test_token_that_expired_before_it_came_is_handed_out_until_a_401(local: LocalScope) -> None:
+    local.faults.expired_token()
+    async with tokens_of(local) as tokens:
+        assert await tokens.get()
 
 
 async def test_exchange_without_an_answer_ends_at_its_timeout(local: LocalScope) -> None:

@@ -23,11 +23,35 @@ def a_jwt(**claims: Any) -> str:
     return jwt.encode(claims, "a key of thirty-two bytes or more!", algorithm="HS256")
 
 
-def test_expires_in_is_the_lifetime() -> None:
-    grant = read_exchange_response(
-        reply({"access_token": a_jwt(iat=0, exp=10), "expires_in": 3600, "token_type": "Bearer"})
-    )
-    assert grant.lifetime == 3600
+@pytest.mark.parametrize(
+    ("expires_in", "claims", "lifetime"),
+    [
+        (3600, {}, 3600),
+        ("3600", {}, 3600),
+        (" 3600.5 ", {}, 3600.5),
+        (3600, {"iat": 0, "exp": 10}, 10),
+        (10, {"iat": 0, "exp": 3600}, 10),
+        ("3600", {"iat": "1000", "exp": "1600"}, 600),
+        (3600, {"exp": 10}, 3600),
+        (3600, {"iat": "x", "exp": "y"}, 3600),
+        (0, {}, 0),
+        ("-1", {}, -1),
+        (3600, {"iat": 100, "exp": 50}, -50),
+        (3600, {"iat": -1e308, "exp": 1e308}, 3600),
+    ],
+)
+def test_lifetime_is_the_least_that_reply_and_token_promise(expires_in, claims, lifetime) -> None:
+    response = read_exchange_response(reply({"access_token": a_jwt(**claims), "expires_in": expires_in}))
+    assert response.lifetime == lifetime
+
+
+@pytest.mark.parametrize(
+    ("age", "lifetime"), [("600", 3000), ("4000", -400), ("0", 3600), ("x", 3600), ("-5", 3600), ("", 3600)]
+)
+def test_lifetime_is_less_by_the_age_of_a_cached_reply(age: str, lifetime: float) -> None:
+    cached = reply({"access_token": "t", "expires_in": 3600})
+    cached.headers = {"Age": age}
+    assert read_exchange_response(cached).lifetime == lifetime
 
 
 @pytest.mark.parametrize("expires_in", [{}, {"expires_in": None}])
@@ -71,11 +95,9 @@ def test_lifetime_is_300_seconds_without_expires_in_and_claims(token: str) -> No
         {"access_token": "t", "expires_in": "soon"},
         {"access_token": "t", "expires_in": True},
         {"access_token": "t", "expires_in": [60]},
-        {"access_token": "t", "expires_in": 0},
-        {"access_token": "t", "expires_in": -1},
         {"access_token": "t", "expires_in": 60, "token_type": "MAC"},
-        {"access_token": a_jwt(iat=100, exp=50)},
-        {"access_token": a_jwt(iat=-1e308, exp=1e308)},
+        {"access_token": "t", "expires_in": ""},
+        {"access_token": "t", "expires_in": "nan"},
         {"error": {"code": "boom", "message": "not today"}},
         b"",
         b"<html>",

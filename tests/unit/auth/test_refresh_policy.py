@@ -106,7 +106,7 @@ def test_due_at_is_the_later_of_the_tokens_refresh_and_the_next_attempt() -> Non
 def test_granted_plans_the_refresh_and_ends_failures_and_refusals() -> None:
     decides = policy(random=0.0)
     decides.failed(BUSY, now=0, left=0)
-    decides.refused(REFUSED, now=0)
+    decides.refused(REFUSED, now=0, left=0)
     planned = decides.granted(3600, asked_at=10, now=11, previous=NONE)
     assert planned == plan_refresh(3600, buffer=60, random=0.0)
     assert (decides.error, decides.refusal, decides.next_at) == (None, None, 11 + MIN_INTERVAL)
@@ -148,7 +148,7 @@ def test_failed_honours_retry_after_while_the_token_is_usable(retry_after, left,
 
 def test_refused_blocks_every_caller_until_credentials_are_accepted() -> None:
     decides = policy()
-    assert decides.refused(REFUSED, now=0) == 30
+    assert decides.refused(REFUSED, now=0, left=0) == 30
     decides.failed(BUSY, now=30, left=0)
     assert decides.blocking_error(10_000) is REFUSED
     assert decides.unblocked_in(30) == decides.next_at - 30

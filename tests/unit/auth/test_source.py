@@ -303,18 +303,24 @@ async def test_provider_that_fails_first_fails_the_callers() -> None:
         assert isinstance(caught.value.__cause__, ConfigurationError)
 
 
-async def test_provider_that_raises_or_returns_anything_gives_a_typed_error() -> None:
-    async def raising() -> ApiKeyCredentials:
-        raise KeyError("vault")
+async def test_provider_that_raises_anything_gives_a_typed_error_without_its_text() -> None:
+    async def provider() -> ApiKeyCredentials:
+        raise KeyError("secret_x")
 
-    async def returning() -> ApiKeyCredentials:
+    async with source(FakeAuth(), credentials=provider) as tokens:
+        with pytest.raises(TokenRefreshError) as caught:
+            await tokens.get()
+        assert "secret_x" not in str(caught.value)
+
+
+async def test_provider_of_the_wrong_type_is_named_as_a_mistake() -> None:
+    async def provider() -> ApiKeyCredentials:
         return {"api_secret": "secret_x"}  # type: ignore[return-value]
 
-    for provider in (raising, returning):
-        async with source(FakeAuth(), credentials=provider) as tokens:
-            with pytest.raises(TokenRefreshError) as caught:
-                await tokens.get()
-            assert "secret_x" not in str(caught.value)
+    async with source(FakeAuth(), credentials=provider) as tokens:
+        with pytest.raises(ConfigurationError, match="ApiKeyCredentials, got dict") as caught:
+            await tokens.get()
+        assert "secret_x" not in str(caught.value)
 
 
 async def test_provider_that_never_returns_differs_from_one_whose_own_call_timed_out() -> None:

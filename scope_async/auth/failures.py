@@ -1,0 +1,92 @@
+"""How an exchange fails, whether it may pass, and what its callers are raised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from scope_async.auth.exchange import NOT_HERE, is_json_object
+from scope_async.errors import (
+    ApiError,
+    ConfigurationError,
+    InvalidCredentialsError,
+    ScopeError,
+    TimeoutError,
+    TokenRefreshError,
+)
+from scope_async.http.failures import is_transient
+
+
+class ExchangeTimeoutError(TokenRefreshError):
+    """An attempt had no answer in its time."""
+
+
+class InvalidProviderError(ConfigurationError):
+    """The credential provider is not one: a mistake in the program, which time does not mend."""
+
+
+Result = TypeVar("Result")
+
+
+class ForeignCancellation(Exception):  # noqa: N818 - named as CancelledError is
+    """The awaited code of the user was cancelled, and not the task that awaits it."""
+
+
+async def isolate_cancellation(call: Awaitable[Result]) -> Result:
+    """Return the result of `call`; a cancellation inside it that is not one of this task is a failure.
+
+    A provider may await something of its own that was cancelled. Passed on, its
+    `CancelledError` would end the client's background tasks as if they had been cancelled,
+    and every caller would try again at once.
+
+    Raises:
+        ForeignCancellation: `call` raised `CancelledError` and this task is not being cancelled.
+    """
+    try:
+        return await call
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ForeignCancellation from error
+
+
+def as_failure(error: Exception) -> ScopeError:
+    """Return the package's error for anything that an exchange or a provider raised."""
+    if isinstance(error, ScopeError):
+        return error
+    failure = TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
+    failure.__cause__ = error
+    return failure
+
+
+def may_pass(error: ScopeError) -> bool:
+    """Return True if the same exchange may succeed a little later, so that its callers wait for a retry.
+
+    Also what a firewall or a service that is out of order answers with 400, 403 or 422.
+    """
+    if isinstance(error, ConfigurationError | InvalidCredentialsError):
+        return False
+    if isinstance(error, ApiError) and error.http_status is not None and error.http_status in range(400, 500):
+        return error.http_status not in NOT_HERE or not is_json_object(error)
+    return is_transient(error) or isinstance(error, TokenRefreshError | TimeoutError)
+
+
+def error_for_caller(error: Exception, *, retry_after: float) -> ScopeError:
+    """Return an exception for one caller, caused by the shared `error`.
+
+    One object that is raised for a thousand callers would grow its traceback without bound.
+    """
+    if isinstance(error, InvalidProviderError):
+        mistake = ConfigurationError(str(error))
+        mistake.__cause__ = error
+        return mistake
+    facts = error if isinstance(error, ApiError) else ApiError(str(error))
+    if isinstance(error, InvalidCredentialsError):
+        own: ApiError = facts.replace(retry_after=retry_after)
+    else:
+        message = f"no valid token: {facts.message}"
+        own = facts.replace(TokenRefreshError, message=message, retry_after=retry_after)
+    own.__cause__ = error
+    return own

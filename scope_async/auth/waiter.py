@@ -1,0 +1,153 @@
+"""What a caller without a valid token does: wait for the renewal in flight, or begin one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from scope_async._core.background import Background
+from scope_async._core.single_flight import InFlightCall, SingleFlight
+from scope_async.auth.failures import error_for_caller
+from scope_async.auth.instrumentation import TokenInstrumentation
+from scope_async.auth.refresh_policy import RefreshPolicy
+from scope_async.auth.renewer import TokenRenewer
+from scope_async.auth.token import AccessToken
+from scope_async.config import Config
+from scope_async.errors import ScopeError, TokenRefreshError
+
+_logger = logging.getLogger("scope_async.auth")
+
+_MAX_RENEWALS = 3
+_MAX_JOINS = 20
+"""How often a caller joins a renewal whose event loop then ends."""
+
+_LENT_TIMEOUT = 2.0
+"""Seconds that a caller waits for a renewal although its token is still valid."""
+
+
+class TokenWaiter:
+    """Waits for a renewal, of which there is one at a time for all callers, in whichever event loop.
+
+    `peek` returns the valid token or None, and `check_open` raises when the source is closed.
+    """
+
+    def __init__(
+        self,
+        background: Background,
+        renewer: TokenRenewer,
+        policy: RefreshPolicy,
+        *,
+        config: Config,
+        monotonic: Callable[[], float],
+        instrumentation: TokenInstrumentation,
+        peek: Callable[[], AccessToken | None],
+        check_open: Callable[[], None],
+        on_renewed: Callable[[], None],
+    ) -> None:
+        self._background = background
+        self._renewer = renewer
+        self._policy = policy
+        self._timeout = config.timeout
+        self._monotonic = monotonic
+        self._instrumentation = instrumentation
+        self._peek = peek
+        self._check_open = check_open
+        self._on_renewed = on_renewed
+        self._calls: SingleFlight[str, None] = SingleFlight(background)
+
+    @property
+    def renewing(self) -> bool:
+        """True while a renewal is in flight."""
+        return self._calls.in_flight("token")
+
+    def join(self) -> InFlightCall[None]:
+        """Return the renewal in flight, begun unless there is one.
+
+        Raises:
+            ClientClosedError: the background was closed.
+        """
+        return self._calls.join("token", self._renew)
+
+    async def _renew(self) -> None:
+        try:
+            await self._renewer()
+        finally:
+            self._on_renewed()
+
+    async def wait_and_report(self) -> AccessToken:
+        """Return `wait()`, with an event for how long it took."""
+        arrived = self._monotonic()
+        try:
+            token = await self.wait()
+        except BaseException as error:
+            self._instrumentation.waited(self._monotonic() - arrived, error)
+            raise
+        self._instrumentation.waited(self._monotonic() - arrived, None)
+        return token
+
+    async def wait(self) -> AccessToken:
+        """Return a valid token.
+
+        Raises:
+            ScopeError: as `TokenSource.get`.
+        """
+        renewals = 0
+        for _ in range(_MAX_JOINS):
+            self._check_open()
+            if (token := self._peek()) is not None:
+                return await self._renew_lent(token)
+            now = self._monotonic()
+            if (blocking_error := self._policy.blocking_error(now)) is not None:
+                self._background.ensure()
+                raise self._error_for_caller(blocking_error)
+            self._renewer.wanted_until = max(self._renewer.wanted_until, now + self._timeout)
+            call = self.join()
+            await call.wait()
+            if (token := self._peek()) is not None:
+                return token
+            self._check_open()
+            if call.error is not None:
+                raise self._error_for_caller(call.error)
+            renewals += call.completed  # else its event loop has ended
+            if renewals == _MAX_RENEWALS:
+                break
+        raise TokenRefreshError(f"no valid token after {renewals} exchanges")
+
+    async def _renew_lent(self, token: AccessToken) -> AccessToken:
+        """Return the token, renewed if that is due and no background does it.
+
+        The one caller that finds this so waits: in an event loop as short as a call, what goes on
+        in the background would never end.
+        """
+        if self._background.running or self._monotonic() < self._policy.next_at:
+            return token
+        await asyncio.wait({self.join().wait()}, timeout=_LENT_TIMEOUT)
+        return self._peek() or token
+
+    async def refresh(self) -> AccessToken:
+        """Return a token of an exchange that began after this call; the current one beyond the limit.
+
+        Raises:
+            ScopeError: as `TokenSource.get`.
+        """
+        asked_at = self._monotonic()
+        for _ in range(_MAX_JOINS):
+            self._check_open()
+            call = self._calls.find_call("token")
+            if call is None:
+                with self._background.lock:
+                    allowed = self._policy.allow_forced(self._monotonic())
+                if not allowed:
+                    _logger.warning("the token was renewed very often lately; not renewing it yet")
+                    break
+                call = self.join()
+            await call.wait()
+            if call.completed and self._renewer.began_at >= asked_at:
+                if call.error is not None:
+                    raise self._error_for_caller(call.error)
+                break
+        return self._peek() or await self.wait()
+
+    def _error_for_caller(self, error: Exception) -> ScopeError:
+        return error_for_caller(error, retry_after=self._policy.unblocked_in(self._monotonic()))

@@ -1,0 +1,77 @@
+"""Whether a client would answer a call made now, and what is wrong with it; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from scope_async.auth.token import TokenStatus
+from scope_async.errors import ConfigurationError, InvalidCredentialsError
+from scope_async.prompts.cache.status import CacheStatus
+
+
+@attrs.frozen(kw_only=True)
+class ClientStatus:
+    """What a `ScopeClient` looks like at one moment, for a readiness probe.
+
+    Attributes:
+        ready: a call made now would be answered, by the service or by a copy.
+        problems: one sentence for each thing that is wrong, also while every caller is served.
+        tokens: of `scope.tokens`.
+        cache: of the prompt versions in memory.
+    """
+
+    ready: bool
+    problems: tuple[str, ...]
+    tokens: TokenStatus
+    cache: CacheStatus
+
+
+def client_status(tokens: TokenStatus, cache: CacheStatus) -> ClientStatus:
+    """Return the status of a client whose parts look like this."""
+    return ClientStatus(
+        ready=_is_ready(tokens, cache),
+        problems=(*_token_problems(tokens), *_cache_problems(cache)),
+        tokens=tokens,
+        cache=cache,
+    )
+
+
+def _is_ready(tokens: TokenStatus, cache: CacheStatus) -> bool:
+    if tokens.state == "closed":
+        return False
+    if tokens.state in ("fresh", "stale"):
+        return cache.entries > 0 or cache.outages == 0
+    if (
+        isinstance(tokens.last_error, InvalidCredentialsError | ConfigurationError)
+        or tokens.state == "refused"
+    ):
+        # Nothing stands in for the service, so only what is fresh is served.
+        return cache.entries > cache.stale
+    if cache.entries > 0:
+        return True
+    # Nothing is known to be wrong, unless the first token is still to come.
+    return tokens.last_error is None and not tokens.refreshing
+
+
+def _token_problems(tokens: TokenStatus) -> Iterator[str]:
+    error = tokens.last_error
+    if tokens.state == "closed":
+        yield "The client is closed."
+    elif tokens.state in ("fresh", "stale"):
+        if error is not None:
+            yield f"The token expires in {tokens.expires_in or 0.0:.0f} s and could not be renewed: {error}."
+    elif error is not None:
+        yield f"There is no valid token: {error}."
+    elif tokens.refreshing:
+        yield "There is no valid token yet: the exchange is under way."
+
+
+def _cache_problems(cache: CacheStatus) -> Iterator[str]:
+    if cache.outages:
+        yield (
+            f"{cache.outages} prompts cannot be fetched, and {cache.without_copy} of them have no copy."
+            if cache.without_copy
+            else f"{cache.outages} prompts cannot be fetched; copies stand in."
+        )

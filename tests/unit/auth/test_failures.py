@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from scope_async.auth.failures import (
+    ForeignCancellation,
+    InvalidProviderError,
+    as_failure,
+    error_for_caller,
+    isolate_cancellation,
+    may_pass,
+)
+from scope_async.errors import (
+    ApiError,
+    AuthorizationError,
+    ConfigurationError,
+    ConnectionError,
+    InvalidCredentialsError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    TimeoutError,
+    TokenRefreshError,
+)
+
+HTML = "<html><body>Access denied</body></html>"
+JSON = '{"code": "x", "message": "y"}'
+
+
+async def test_isolate_cancellation_turns_a_foreign_one_into_a_failure() -> None:
+    async def cancelled_inside() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(ForeignCancellation):
+        await isolate_cancellation(cancelled_inside())
+
+
+async def test_isolate_cancellation_passes_on_that_of_its_own_task() -> None:
+    task = asyncio.create_task(isolate_cancellation(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_as_failure_keeps_our_errors_and_wraps_others_without_their_text() -> None:
+    ours = ServerError("down")
+    assert as_failure(ours) is ours
+    failure = as_failure(ValueError("secret_x"))
+    assert isinstance(failure, TokenRefreshError)
+    assert "secret_x" not in str(failure)
+    assert isinstance(failure.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (InvalidCredentialsError("no", http_status=401), InvalidCredentialsError, "no (HTTP 401)"),
+        (ServerError("down", http_status=503), TokenRefreshError, "no valid token: down (HTTP 503)"),
+        (ConfigurationError("no file"), TokenRefreshError, "no valid token: no file"),
+    ],
+)
+def test_error_for_caller_is_an_object_of_its_own_caused_by_the_shared_one(error, kind, message) -> None:
+    own = error_for_caller(error, retry_after=4.0)
+    assert own is not error
+    assert (type(own), str(own), own.retry_after) == (kind, message, 4.0)
+    assert own.__cause__ is error
+
+
+def test_error_for_caller_names_a_mistake_in_the_provider_as_one() -> None:
+    own = error_for_caller(InvalidProviderError("must return ApiKeyCredentials"), retry_after=4.0)
+    assert (type(own), str(own)) == (ConfigurationError, "must return ApiKeyCredentials")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("reset"),
+        TimeoutError("slow"),
+        TokenRefreshError("the credential provider failed with KeyError"),
+        RateLimitError("slow down", http_status=429),
+        *(ServerError("down", http_status=status) for status in (200, 500, 502, 503, 504, 529)),
+        *(ApiError("odd", http_status=status, http_body=JSON) for status in (400, 408, 422, 425)),
+        AuthorizationError("no", http_status=403, http_body=HTML),
+        NotFoundError("no", http_status=404, http_body=HTML),
+    ],
+)
+def test_may_pass_what_another_attempt_can_outlive(error) -> None:
+    assert may_pass(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigurationError("no file"),
+        InvalidProviderError("a dict"),
+        InvalidCredentialsError("no", http_status=401),
+        NotFoundError("no", http_status=404, http_body=JSON),
+        ApiError("no", http_status=405, http_body=JSON),
+        ServerError("not implemented", http_status=501),
+        ServerError("moved", http_status=307),
+    ],
+)
+def test_may_pass_nothing_that_stays_as_it_is(error) -> None:
+    assert not may_pass(error)
