@@ -60,7 +60,7 @@ class ApiKeyCredentials:
         client_id: str = "",
         client_secret: str = "",
     ) -> None:
-        self.__attrs_init__(
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - attrs makes it
             org_id,
             _only(api_key, client_id, "api_key and client_id"),
             _only(api_secret, client_secret, "api_secret and client_secret"),

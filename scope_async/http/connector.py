@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
@@ -28,6 +28,7 @@ class ConnectionGuard(asyncio.Protocol):
         self._protocol = protocol
         self._transport = transport
         self.idle = False
+        self._is_readable = _readable(transport)
         self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
         self.eof_received = protocol.eof_received  # type: ignore[method-assign]
         self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
@@ -52,7 +53,7 @@ class ConnectionGuard(asyncio.Protocol):
 
         Neither what aiohttp has kept, nor what the event loop has not read yet.
         """
-        return not self._protocol.should_close and not _is_readable(self._transport)
+        return not self._protocol.should_close and not self._is_readable()
 
 
 class GuardedConnector(aiohttp.TCPConnector):
@@ -95,13 +96,13 @@ class GuardedConnector(aiohttp.TCPConnector):
                 guard.abort()
 
 
-def _is_readable(transport: asyncio.Transport) -> bool:
-    """Return True if the socket has data, or its end, that has not been read."""
+def _readable(transport: asyncio.Transport) -> Callable[[], bool]:
+    """Return a function that says whether the socket has data, or its end, that has not been read."""
     socket = transport.get_extra_info("socket")
     if socket is None:
-        return False
+        return lambda: False
     if not hasattr(select, "poll"):  # pragma: no cover - Windows
-        return bool(select.select([socket], [], [], 0)[0])
+        return lambda: bool(select.select([socket], [], [], 0)[0])
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return lambda: bool(poll.poll(0))
