@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from scope_async import ApiKeyCredentials, ScopeClient, ServerError
+from scope_async import ApiError, ApiKeyCredentials, ScopeClient, ServerError
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, PromptFetched
 
@@ -21,7 +21,8 @@ class StubService:
 
     def __init__(self) -> None:
         self.requests: list[web.Request] = []
-        self.answers: list[tuple[int, dict[str, str], dict[str, Any]]] = []
+        self.answers: list[tuple[int, dict[str, str], Any]] = []
+        self.ports: list[int] = []
         self.exchanges = 0
         self.url = ""
 
@@ -32,10 +33,14 @@ class StubService:
 
     async def prompt(self, request: web.Request) -> web.Response:
         self.requests.append(request)
+        self.ports.append(request.transport.get_extra_info("peername")[1] if request.transport else 0)
         status, headers, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if status == 200 and headers.get("ETag") == request.headers.get("If-None-Match") is not None:
             return web.Response(status=304, headers=headers)
-        return web.Response(status=status, headers=headers, body=json.dumps(body) if status != 304 else None)
+        return web.Response(status=status, headers=headers, body=self.text(body) if status != 304 else None)
+
+    def text(self, body: Any) -> str:
+        return body if isinstance(body, str) else json.dumps(body)
 
     @property
     def conditions(self) -> list[str | None]:
@@ -108,11 +113,27 @@ async def test_reply_to_another_question_is_tried_again_and_not_cached(stub: Stu
     async with stub.client(max_retries=1) as scope:
         stub.answers = [wrong, (200, {}, document())]
         assert (await scope.get_prompt_version("p")).name == "p"
+        assert len(set(stub.ports)) == 2, "tried again on a new connection"
         scope.clear_cache()
         stub.answers = [wrong]
         for _ in range(2):
             with pytest.raises(ServerError):
                 await scope.get_prompt_version("p")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_gateways_refusal_throws_no_copy_away(stub: StubService, status: int) -> None:
+    stub.answers = [(200, {}, document())]
+    async with stub.client(max_retries=0) as scope:
+        await scope.get_prompt_version("p")
+        stub.answers = [(status, {"Content-Type": "text/html"}, "<h1>nginx</h1>")]
+        for _ in range(2):
+            version = await scope.get_prompt_version("p", cache_ttl=1e-9)
+            assert (version.is_stale, version.content) == (True, "1")
+        assert (await scope.get_prompt_version("q", fallback="x")).is_fallback
+        stub.answers = [(status, {}, {"code": "refused", "message": "no"})]
+        with pytest.raises(ApiError):
+            await scope.get_prompt_version("p", cache=False)
 
 
 async def test_draft_by_id_that_was_edited_is_seen_after_cache_ttl() -> None:
