@@ -147,7 +147,7 @@ def _read(folder: Path, inside: str) -> Draft:
 
 
 def _text(folder: Path, inside: Path) -> str:
-    path = (folder / inside).resolve(strict=True)
+    path = Path(os.path.realpath(folder / inside, strict=True))
     if not path.is_relative_to(folder):
         raise ValueError("a link out of the folder")
     # Not blocking, because opening a pipe would wait for a writer; what it is, is asked afterwards,
@@ -222,5 +222,7 @@ def _status(fields: Mapping[str, Any]) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__

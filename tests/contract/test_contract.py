@@ -1,70 +1,15 @@
-"""The contract of every Scope (1.1 to 1.4), checked against Local Scope or a Scope of your choice.
-
-Another Scope is asked when these are set: SCOPE_CONTRACT_URL (and SCOPE_CONTRACT_AUTH_URL where
-the auth API is elsewhere), SCOPE_CONTRACT_ORG_ID, SCOPE_CONTRACT_API_KEY,
-SCOPE_CONTRACT_API_SECRET, and SCOPE_CONTRACT_PROMPT, the name of a text prompt that has a
-production version. Nothing is written to it.
-"""
+"""The contract of every Scope (1.1 to 1.4) where nothing is written; see conftest.py."""
 
 from __future__ import annotations
-
-import os
-from collections.abc import AsyncIterator
 
 import aiohttp
 import attrs
 import pytest
 
-from scope_async import (
-    ApiKeyCredentials,
-    InvalidCredentialsError,
-    NoProductionVersionError,
-    NotFoundError,
-    ScopeClient,
-    TokenSource,
-)
-from scope_async.local import LocalScope
+from scope_async import InvalidCredentialsError, NoProductionVersionError, NotFoundError, TokenSource
+from tests.contract.conftest import Scope
 
-VARIABLES = {
-    name: os.environ.get(f"SCOPE_CONTRACT_{name}")
-    for name in ("URL", "AUTH_URL", "ORG_ID", "API_KEY", "API_SECRET", "PROMPT")
-}
-NEEDED = [name for name in VARIABLES if name != "AUTH_URL"]
 UNKNOWN = "scope-async-contract-unknown"
-
-
-@attrs.frozen
-class Scope:
-    url: str
-    auth_url: str
-    credentials: ApiKeyCredentials
-    prompt: str
-
-    def client(self, credentials: ApiKeyCredentials | None = None) -> ScopeClient:
-        return ScopeClient(credentials or self.credentials, base_url=self.url, auth_api_url=self.auth_url)
-
-    @property
-    def api(self) -> str:
-        return self.url if self.url.endswith("/api/v1") else f"{self.url}/api/v1"
-
-
-@pytest.fixture(params=["local", "yours"] if VARIABLES["URL"] else ["local"])
-async def scope(request: pytest.FixtureRequest) -> AsyncIterator[Scope]:
-    if request.param == "local":
-        async with LocalScope() as local:
-            await local.add_prompt("greeting", "Hello, {{name}}!", metadata={"team": "docs"}, tags=("a",))
-            yield Scope(local.url, local.url, local.credentials, "greeting")
-        return
-    missing = [f"SCOPE_CONTRACT_{name}" for name in NEEDED if not VARIABLES[name]]
-    if missing:
-        pytest.fail(f"set {', '.join(missing)} too", pytrace=False)
-    values = {name: value or "" for name, value in VARIABLES.items()}
-    yield Scope(
-        values["URL"].rstrip("/"),
-        (values["AUTH_URL"] or values["URL"]).rstrip("/"),
-        ApiKeyCredentials(values["ORG_ID"], values["API_KEY"], values["API_SECRET"]),
-        values["PROMPT"],
-    )
 
 
 async def test_credentials_are_exchanged_for_a_token_in_some_dialect(scope: Scope) -> None:

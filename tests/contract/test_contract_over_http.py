@@ -22,6 +22,7 @@ async def test_contract_suite_runs_against_another_scope() -> None:
             "SCOPE_CONTRACT_API_KEY": credentials.api_key,
             "SCOPE_CONTRACT_API_SECRET": credentials.api_secret,
             "SCOPE_CONTRACT_PROMPT": "welcome",
+            "SCOPE_CONTRACT_EDITOR_TOKEN": local.editor_token,
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         suite = await asyncio.create_subprocess_exec(
@@ -43,4 +44,5 @@ async def test_contract_suite_runs_against_another_scope() -> None:
         )
         output, _ = await suite.communicate()
         assert suite.returncode == 0, output.decode()
+        assert b"skipped" not in output
         assert local.journal.count("exchange") >= 10

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PYTHON = {"python", "py", "python3"}
 SHELL = {"bash", "sh", "shell", "console"}
+JAVASCRIPT = {"javascript"}
 PLAIN = {"text", "json", "toml", "yaml", "ini", "mermaid", "env", "dotenv", "diff", "dockerfile"}
 
 # The prompts that the documentation uses: name, content, type. `greeting` also has a newer draft.
@@ -96,14 +98,26 @@ async def test_python_blocks_run_and_print_what_they_say(block, environment, tmp
     if re.search(r"^\s*(async )?def test_", block.text, re.MULTILINE):
         file = tmp_path / "test_block.py"
         file.write_text(block.text)
-        options = ["-q", "-c", os.devnull, "-o", "asyncio_mode=auto", "--rootdir", str(tmp_path)]
+        options = ["-q", "-c", os.devnull, "--rootdir", str(tmp_path)]
         command = ["-m", "pytest", *options, str(file)]
     else:
         command = ["-W", "error", "-c", RUN, str(block)]
+    await check_output(block, [sys.executable, *command], environment, tmp_path)
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in JAVASCRIPT], ids=str)
+async def test_javascript_blocks_run_and_print_what_they_say(block, environment, tmp_path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    await check_output(block, [node, "--input-type=module"], environment, tmp_path)
+
+
+async def check_output(block: Block, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    """Run the command with the block as its input, and compare what it prints with what the block says."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
         *command,
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -118,7 +132,7 @@ async def test_python_blocks_run_and_print_what_they_say(block, environment, tmp
     printed = output.decode()
     assert process.returncode == 0, f"{block} fails:\n{printed}"
     # `# -> text` or `# → text` after a print says what is printed, `…` stands for anything.
-    for promised in re.findall(r"#\s*(?:->|→)\s*(.+)$", block.text, re.MULTILINE):
+    for promised in re.findall(r"(?:#|//)\s*(?:->|→)\s*(.+)$", block.text, re.MULTILINE):
         pattern = ".*".join(re.escape(part) for part in promised.strip().split("…"))
         assert re.search(f"^{pattern}$", printed, re.MULTILINE), f"{block} promises {promised!r}:\n{printed}"
 
@@ -188,7 +202,7 @@ def test_variables_exist() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_blocks_are_in_a_checked_language(block) -> None:
-    assert block.language in PYTHON | SHELL | PLAIN
+    assert block.language in PYTHON | SHELL | JAVASCRIPT | PLAIN
 
 
 def test_links_lead_somewhere() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -89,12 +90,16 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is not HTTP, or failed outside of every handler, in JSON."""
-        super().handle_error(request, status, exc, message)
         context = RequestContext(request, "unknown")
-        context.code = "internal_error" if status >= 500 else "malformed_request"  # noqa: PLR2004 - a class of statuses
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().handle_error(request, status, exc, message)
+            context.code, text = "internal_error", "Local Scope failed; its log says why"
+        else:
+            # The journal has it; a traceback for each would hide those that matter.
+            self.logger.debug("not HTTP, from %s: %s", request.remote, exc)
+            context.code, text = "malformed_request", "this is not HTTP"
         self._journal.arrive(context)
         self._journal.add(context, status)
-        text = "Local Scope failed; its log says why" if status >= 500 else "this is not HTTP"  # noqa: PLR2004
         response = error_reply(status, context.code, text, {"X-Request-ID": context.request_id})
         response.force_close()
         return response

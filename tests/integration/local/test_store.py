@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scope_async.errors import ConfigurationError, ValidationError
+from scope_async.errors import ConfigurationError, ServerError, ValidationError
 from scope_async.local import LocalScope
 from tests.integration.local.raw_client import RawClient
 
@@ -26,7 +26,7 @@ async def test_store_has_everything_after_a_restart(tmp_path, session):
         raw_client = RawClient(local, session)
         credentials, org_id = local.credentials, local.org_id
         await local.add_prompt("greeting", "one", metadata={"a": [1]}, tags=["t"])
-        two = await local.add_prompt("greeting", "two", promote=False)
+        two = await local.add_prompt("greeting", "two", publish=False)
         await local.add_prompt("chat", [{"role": "user", "content": "hi"}], prompt_type="chat")
         token = await raw_client.token()
         bodies = [
@@ -71,6 +71,36 @@ async def test_store_writes_the_last_uses_and_refusals_on_close(tmp_path, sessio
         assert local._store.audit_log.last_used_at(api_key) == at
         events = [event["event"] for event in await local._store.keys.events(api_key)]
     assert events == ["created", "used", "refused"]
+
+
+async def test_last_uses_and_events_survive_a_failed_write(tmp_path, session, caplog):
+    path = tmp_path / "scope.db"
+    async with LocalScope(path) as local:
+        raw_client, api_key = RawClient(local, session), local.credentials.api_key
+        database = local._store.database
+        await database._execute([("ALTER TABLE events RENAME TO gone", ())])
+        await raw_client.exchange()
+        with pytest.raises(ServerError):
+            await local._store.audit_log.flush()
+        await raw_client.exchange(client_secret="wrong")
+        await local._store.audit_log._flush_or_retry()
+        assert "not written yet" in caplog.text
+        await database._execute([("ALTER TABLE gone RENAME TO events", ())])
+        await raw_client.exchange()
+        used = local._store.audit_log.last_use(api_key)
+    async with LocalScope(path) as local:
+        assert local._store.audit_log.last_use(api_key) == used
+        events = [(event["event"], event["count"]) for event in await local._store.keys.events(api_key)]
+    assert events == [("created", 1), ("used", 1), ("refused", 1), ("used", 1)]
+
+
+async def test_event_during_a_write_is_written_by_the_next(local: LocalScope):
+    log = local._store.audit_log
+    log.refused(None, 1.0, "a", "why")
+    plan = log._plan()
+    log.refused(None, 1.0, "a", "why")
+    plan.on_commit()
+    assert len(log._plan().statements) == 1
 
 
 async def test_admin_token_is_new_at_every_start(tmp_path, session):

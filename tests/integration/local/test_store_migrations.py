@@ -28,6 +28,11 @@ CREDENTIALS = {
         "key_17sgkjdP9zOa7NJ9SpQ4Le",
         "secret_jThNs9tzT6HPm063KxmnimwAUkPPy3WVCGjqvSrUXJ71pnvyi",
     ),
+    3: ApiKeyCredentials(
+        "org_3az9SqIQYnftlBK6ilTUbZ",
+        "key_5at2ok4sz3TC6UTUYgQJYw",
+        "secret_gXUSni6NKV8XrtHB3EX4jfdNMuUno63qYcdelvs0XlX0r1rUS",
+    ),
 }
 
 
@@ -73,21 +78,53 @@ async def test_store_of_every_version_is_opened_with_all_that_it_holds(tmp_path,
     assert read_schema(path) == read_schema(tmp_path / "new.db")
 
 
+async def test_store_without_a_lifecycle_gets_one(tmp_path):
+    before = """
+        INSERT INTO versions SELECT 'v3', prompt_id, 3, '"three"', 'published', created_at, updated_at,
+            prompt_type, NULL, '[]', 1767225700.0, 'ada' FROM versions WHERE version_number = 1;
+        INSERT INTO versions SELECT 'v4', prompt_id, 4, '"four"', 'archived', created_at, updated_at,
+            prompt_type, NULL, '[]', NULL, NULL FROM versions WHERE version_number = 1;
+        UPDATE prompts SET production_id = 'v3';
+        INSERT INTO api_keys SELECT 'key_new', name, environment, secret_digest, created_at, created_by,
+            NULL, NULL, NULL, 1767225800.0 FROM api_keys WHERE name = 'default';
+        INSERT INTO events (api_key, event, at, actor, reason)
+            SELECT 'key_new', 'created', 1, 'local', 'replaces ' || api_key FROM api_keys
+            WHERE name = 'default';
+        INSERT INTO events (api_key, event, at, actor, reason)
+            SELECT api_key, 'rotated', 1, 'local', 'replaced by key_new' FROM api_keys
+            WHERE name = 'default' AND api_key != 'key_new';
+    """
+    path = make_file(kept_store(tmp_path, 2), before)
+    async with LocalScope(path) as local:
+        state = await local.export_state()
+        (history,) = [await local.history(prompt["name"]) for prompt in state["prompts"]]
+    statuses = [version["status"] for version in state["prompts"][0]["versions"]]
+    assert statuses == ["archived", "draft", "published", "archived"]
+    assert [(entry.version_number, entry.previous_version, entry.promoted_by) for entry in history] == [
+        (3, 1, "ada"),
+        (1, None, "local"),
+    ]
+    keys = {key["api_key"]: key for key in state["api_keys"]}
+    old = CREDENTIALS[2].api_key
+    assert (keys["key_new"]["replaces"], keys[old]["replaced_by"]) == (old, "key_new")
+    assert keys["key_new"]["last_use"] == {"at": 1767225800.0, "user_agent": None, "address": None}
+
+
 async def test_store_gets_the_column_that_a_later_version_adds(tmp_path, monkeypatch):
     path = kept_store(tmp_path, 1)
-    step = "ALTER TABLE api_keys ADD COLUMN replaces TEXT;"
+    step = "ALTER TABLE api_keys ADD COLUMN owner TEXT;"
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     async with LocalScope(path):
         pass
     found = read_schema(path)
-    assert ("api_keys", "replaces", "TEXT", "0", "0") in found
+    assert ("api_keys", "owner", "TEXT", "0", "0") in found
     assert ("user_version", str(len(schema.MIGRATIONS))) in found
 
 
 async def test_store_stays_at_its_version_if_a_step_fails(tmp_path, monkeypatch):
     path = kept_store(tmp_path, 1)
     before = read_schema(path)
-    steps = ("ALTER TABLE api_keys ADD COLUMN replaces TEXT;", "ALTER TABLE nothing ADD COLUMN a TEXT;")
+    steps = ("ALTER TABLE api_keys ADD COLUMN owner TEXT;", "ALTER TABLE nothing ADD COLUMN a TEXT;")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, *steps))
     with pytest.raises(ConfigurationError, match="nothing"):
         await LocalScope(path).start()
