@@ -31,6 +31,7 @@ _FLAGS = {
     "no": False,
     "off": False,
 }
+CREDENTIALS_VARIABLE = "SCOPE_CREDENTIALS"
 LOG_VARIABLE = "SCOPE_LOG"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value

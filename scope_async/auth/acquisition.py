@@ -14,7 +14,7 @@ import attrs
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials import ApiKeyCredentials, CachingCredentials
 from scope_async.errors import (
     ApiError,
     ConfigurationError,
@@ -105,6 +105,8 @@ class TokenAcquirer:
         try:
             return await self._ask(credentials, rejected)
         except InvalidCredentialsError:
+            if isinstance(self._provider, CachingCredentials):
+                self._provider.invalidate(credentials)
             reloaded = await self._load()
             if reloaded == credentials:
                 raise
