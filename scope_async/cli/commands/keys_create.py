@@ -113,7 +113,7 @@ def _ask_for_another(old: ApiKey, successor: ApiKey) -> None:
 def _end_of(key: ApiKey, now: datetime) -> str:
     """Return a sentence about how long a replaced key goes on, as the service says."""
     if not key.is_active:
-        return f"{key.api_key} has ended: it is {key.status}"
+        return f"{key.api_key} is {key.status} now"
     if key.expires_at is None:
         return f"{key.api_key} does not expire; revoke it once the new key is in use"
     left = about(max(round((key.expires_at - now).total_seconds(), -1), 0.0))
