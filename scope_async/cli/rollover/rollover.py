@@ -218,7 +218,7 @@ class Rollover:
                 key.api_key,
                 detail,
                 last_used_at=key.last_used_at,
-                last_used_by=key.last_used_by,
+                last_used_by=None if key.last_used_by is None else str(key.last_used_by),
                 **facts,
             )
         )

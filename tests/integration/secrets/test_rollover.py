@@ -124,6 +124,7 @@ async def test_rollover_fails_no_call_and_revokes_after_the_last_use(local, vari
     assert failures == []
     assert calls > READERS * 100
     assert (revoked.status, revoked.last_used_at) == ("revoked", last_used_at)
+    assert revoked.revoked_at is not None
     assert (revoked.revoked_at - last_used_at).total_seconds() >= 3 + 2
     assert [progress.event for progress in told if progress.event != "waiting"] == [
         "made",
@@ -139,7 +140,7 @@ async def run_command(
 ) -> tuple[int, str]:
     """Return the exit code and the output of `keys rollover` in a process of its own."""
     module = ("scope_async.cli",) if killed_at is None else ("tests.fakes.killed_command", killed_at)
-    command = (*module, "keys", "rollover", local.credentials.api_key, "--into", URL, *arguments)
+    command = (*module, "--verbose", "keys", "rollover", local.credentials.api_key, "--into", URL, *arguments)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -150,7 +151,9 @@ async def run_command(
     )
     async with asyncio.timeout(PATIENCE):
         output, _ = await process.communicate()
-    assert "secret_" not in output.decode()
+    held = (await VaultCredentials("secret/rollover")()).api_secret
+    for secret in (held, local.credentials.api_secret, local.admin_token, ROOT_TOKEN, "eyJ"):
+        assert secret not in output.decode()
     return process.returncode or 0, output.decode()
 
 
