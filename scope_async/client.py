@@ -114,16 +114,15 @@ class ScopeClient:
         """
         check_option_names(options)
         environment = Environment()
-        provider: CredentialProvider = EnvCredentials()
-        if environment.text(CREDENTIALS_VARIABLE) is None:
-            environment.credentials()
-        else:
-            from scope_async.secrets.urls import credentials_from_env  # noqa: PLC0415 - costs time to import
-
-            provider = credentials_from_env()
+        environment.require_credentials()
         found = environment.options(explicit=options)
         environment.check()
         config = Config(**{**found, **options})
+        provider: CredentialProvider = EnvCredentials()
+        if environment.text(CREDENTIALS_VARIABLE) is not None:
+            from scope_async.secrets.urls import credentials_from_env  # noqa: PLC0415 - costs time to import
+
+            provider = credentials_from_env()
         return cls(provider, config=config, session=session, hooks=hooks, clock=clock, exchange=exchange)
 
     async def start(self) -> None:

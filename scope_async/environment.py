@@ -114,6 +114,11 @@ class Environment:
         self._credentials_missing = len(self._missing) > known
         return values
 
+    def require_credentials(self) -> None:
+        """Note which credentials are missing, unless `SCOPE_CREDENTIALS` says where they are."""
+        if self.text(CREDENTIALS_VARIABLE) is None:
+            self.credentials()
+
     def credential_files(self) -> dict[str, tuple[str, str]]:
         """Return variable and path for each credential that is in a file of its own."""
         paths = {field: (name, self.text(name)) for field, name in CREDENTIAL_FILE_VARIABLES.items()}

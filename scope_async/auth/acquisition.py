@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import isawaitable
 from typing import TypeVar
 
 import anyio
 import attrs
 
+from scope_async._core.background import Background
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
-from scope_async.credentials import ApiKeyCredentials, CachingCredentials
+from scope_async.credentials import ApiKeyCredentials, CachingCredentials, LeasedCredentials, keep_alive
 from scope_async.errors import (
     ApiError,
     ConfigurationError,
@@ -72,6 +74,7 @@ class TokenAcquirer:
         provider: Callable[[], Awaitable[ApiKeyCredentials]],
         exchange: Exchange,
         *,
+        background: Background,
         timeout: float,
         monotonic: Callable[[], float],
         emit: Emit,
@@ -82,6 +85,8 @@ class TokenAcquirer:
         self._monotonic = monotonic
         self._emit = emit
         self._last: ApiKeyCredentials | None = None
+        if isinstance(provider, LeasedCredentials):
+            background.add_service(partial(keep_alive, provider))
 
     @property
     def organization(self) -> str | None:

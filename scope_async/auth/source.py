@@ -6,7 +6,6 @@ import logging
 import random
 import warnings
 from collections.abc import Callable, Iterable
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,13 +21,7 @@ from scope_async.auth.refresh_loop import RefreshLoop
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.token import AccessToken, TokenState, TokenStatus, invalidated, no_token
 from scope_async.config import Config
-from scope_async.credentials import (
-    ApiKeyCredentials,
-    CredentialProvider,
-    LeasedCredentials,
-    as_provider,
-    keep_alive,
-)
+from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError, InvalidCredentialsError, ScopeError, TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher
@@ -83,10 +76,10 @@ class TokenSource:
         self._emit = Dispatcher(hooks, background)
         emit = self._emit if self._emit.has_hooks else None
         self._transport = Transport(self.config, clock=clock, emit=emit, max_connections=4)
-        provider = as_provider(credentials)
         self._acquire = TokenAcquirer(
-            provider,
+            as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
+            background=self._background,
             timeout=self.config.timeout,
             monotonic=clock.monotonic,
             emit=self._emit,
@@ -103,8 +96,6 @@ class TokenSource:
             on_suspended=self._renew_early,
         )
         self._background.add_service(self._refresh_loop.run)
-        if isinstance(provider, LeasedCredentials):
-            self._background.add_service(partial(keep_alive, provider))
         self._token = no_token(self._monotonic)
         self._rejected: AccessToken | None = None
         self._generation = 0

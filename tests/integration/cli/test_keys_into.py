@@ -237,3 +237,14 @@ def test_rollover_of_all_takes_old_keys_that_are_stored_where_they_should_be(she
 def test_rollover_of_nothing_or_of_two_things_is_wrong_use(shell, path):
     assert shell("keys", "rollover", "--into", path.as_uri()).exit_code == 2
     assert shell("keys", "rollover", "key_1", "--all", "--into", path.as_uri()).exit_code == 2
+
+
+def test_commands_find_the_credentials_where_scope_credentials_says(shell, path):
+    made = shell.json("keys", "create", "elsewhere", "--into", path.as_uri())["api_key"]
+    without = dict.fromkeys(("SCOPE_ORG_ID", "SCOPE_API_KEY", "SCOPE_API_SECRET"))
+    elsewhere = {**without, "SCOPE_CREDENTIALS": path.as_uri()}
+    assert made in shell("token", **elsewhere).stdout
+    assert made in shell("doctor", **elsewhere).stdout
+    path.unlink()
+    missing = shell("doctor", **elsewhere)
+    assert (missing.exit_code, "cannot read the credentials file" in missing.stdout) == (2, True)

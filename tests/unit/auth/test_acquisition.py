@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from scope_async._core.background import Background
 from scope_async.auth.acquisition import (
     AcquiredToken,
     ForeignCancellation,
@@ -38,7 +39,14 @@ class Provider:
 
 
 def acquirer(provider: Provider, auth: FakeAuth, events: list[Event], timeout: float = 5.0) -> TokenAcquirer:
-    return TokenAcquirer(provider, auth, timeout=timeout, monotonic=lambda: 7.0, emit=events.append)
+    return TokenAcquirer(
+        provider,
+        auth,
+        background=Background(),
+        timeout=timeout,
+        monotonic=lambda: 7.0,
+        emit=events.append,
+    )
 
 
 async def test_acquirer_returns_the_response_with_key_and_instant() -> None:
