@@ -15,7 +15,7 @@ from scope_async.auth.middleware import SourceTokenProvider
 from scope_async.auth.source import TokenSource
 from scope_async.config import Config, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
-from scope_async.environment import Environment
+from scope_async.environment import CREDENTIALS_VARIABLE, Environment
 from scope_async.http.transport import Transport
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
@@ -106,7 +106,8 @@ class ScopeClient:
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
 
-        The credentials are read anew at every exchange. An option that is given here wins
+        The credentials are where `SCOPE_CREDENTIALS` says, without it in the variables themselves,
+        and are read anew at every exchange. An option that is given here wins
         over its variable.
 
         Raises:
@@ -116,13 +117,16 @@ class ScopeClient:
         """
         check_option_names(options)
         environment = Environment()
-        environment.credentials()
+        environment.require_credentials()
         found = environment.options(explicit=options)
         environment.check()
         config = Config(**{**found, **options})
-        return cls(
-            EnvCredentials(), config=config, session=session, hooks=hooks, clock=clock, exchange=exchange
-        )
+        provider: CredentialProvider = EnvCredentials()
+        if environment.text(CREDENTIALS_VARIABLE) is not None:
+            from scope_async.secrets.urls import credentials_from_env  # noqa: PLC0415 - costs time to import
+
+            provider = credentials_from_env()
+        return cls(provider, config=config, session=session, hooks=hooks, clock=clock, exchange=exchange)
 
     async def start(self) -> None:
         """Start the background tasks. Idempotent; does no I/O and cannot fail half-way.

@@ -31,6 +31,7 @@ _FLAGS = {
     "no": False,
     "off": False,
 }
+CREDENTIALS_VARIABLE = "SCOPE_CREDENTIALS"
 LOG_VARIABLE = "SCOPE_LOG"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADMIN_TOKEN_VARIABLE = "SCOPE_ADMIN_TOKEN"  # noqa: S105 - the variable's name, not its value
@@ -112,6 +113,11 @@ class Environment:
                 self._problems.append(f"{' and '.join([*beside, file])} are both set; unset one of them")
         self._credentials_missing = len(self._missing) > known
         return values
+
+    def require_credentials(self) -> None:
+        """Note which credentials are missing, unless `SCOPE_CREDENTIALS` says where they are."""
+        if self.text(CREDENTIALS_VARIABLE) is None:
+            self.credentials()
 
     def credential_files(self) -> dict[str, tuple[str, str]]:
         """Return variable and path for each credential that is in a file of its own."""

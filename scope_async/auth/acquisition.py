@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import isawaitable
 
 import anyio
@@ -16,7 +17,7 @@ from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
 from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials import ApiKeyCredentials, CachingCredentials, LeasedCredentials, keep_alive
 from scope_async.errors import InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Emit
 
@@ -86,6 +87,8 @@ class TokenAcquirer:
         self._last: ApiKeyCredentials | None = None
         self._exchanged: ApiKeyCredentials | None = None
         self._provider_failed = False
+        if isinstance(provider, LeasedCredentials):
+            background.add_service(partial(keep_alive, provider))
 
     @property
     def organization(self) -> str | None:
@@ -116,6 +119,8 @@ class TokenAcquirer:
         try:
             return await self._ask(credentials, rejected)
         except InvalidCredentialsError:
+            if isinstance(self._provider, CachingCredentials):
+                self._provider.invalidate(credentials)
             reloaded = await self._load(limit)
             if reloaded == credentials:
                 raise

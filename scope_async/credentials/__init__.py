@@ -2,6 +2,12 @@
 
 from scope_async.credentials.api_key import ApiKeyCredentials, ClientCredentials
 from scope_async.credentials.document import parse_credentials
+from scope_async.credentials.protocols import (
+    CachingCredentials,
+    LeasedCredentials,
+    WritableCredentials,
+    keep_alive,
+)
 from scope_async.credentials.providers import (
     ChainCredentials,
     CredentialProvider,
@@ -13,12 +19,16 @@ from scope_async.credentials.providers import (
 
 __all__ = [
     "ApiKeyCredentials",
+    "CachingCredentials",
     "ChainCredentials",
     "ClientCredentials",
     "CredentialProvider",
     "EnvCredentials",
     "FileCredentials",
+    "LeasedCredentials",
     "StaticCredentials",
+    "WritableCredentials",
     "as_provider",
+    "keep_alive",
     "parse_credentials",
 ]

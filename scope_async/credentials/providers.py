@@ -9,13 +9,16 @@ from inspect import getattr_static, isawaitable, iscoroutinefunction, isfunction
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import anyio
 import attrs
 
 from scope_async._core.redaction import scrub
-from scope_async._core.threads import SharedThread
+from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials.api_key import ApiKeyCredentials
 from scope_async.credentials.document import parse_document, read_credentials
+from scope_async.credentials.file_writer import write_file
 from scope_async.credentials.folder import read_folder
+from scope_async.credentials.protocols import CachingCredentials, LeasedCredentials, keep_alive
 from scope_async.credentials.value_file import read_text, reason
 from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError, MissingApiKeyError
@@ -145,6 +148,18 @@ class FileCredentials:
     async def __call__(self) -> ApiKeyCredentials:
         return _own(await self._read())
 
+    async def store(self, credentials: ApiKeyCredentials, /) -> None:
+        """Replace the three values in the file, or make it; everything else in it stays.
+
+        It is replaced by one rename, with the mode and the owner that it has; a new one is its owner's
+        alone. A folder cannot be written: its files are replaced one by one.
+
+        Raises:
+            ConflictError: another writer was faster; nothing was written.
+            ConfigurationError: it cannot be read or written; nothing was written.
+        """
+        await run_in_thread(partial(write_file, os.fspath(self.path), credentials))
+
 
 def _own(found: ApiKeyCredentials | ConfigurationError) -> ApiKeyCredentials:
     """Return the credentials; or raise an error of the caller's own, for one may be shared by many."""
@@ -163,6 +178,8 @@ def _read_path(path: str) -> ApiKeyCredentials | ConfigurationError:
         if Path(path).is_dir():
             return read_folder(path)
         document = parse_document(read_text(path))
+    except FileNotFoundError as error:
+        return MissingApiKeyError(f"cannot read the credentials file {path}: {reason(error)}")
     except UnicodeDecodeError:
         return ConfigurationError(f"the credentials file {path} is not UTF-8")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or too large
@@ -211,3 +228,16 @@ class ChainCredentials:
                     f"{type(answer).__name__}, which cannot be awaited"
                 )
         raise MissingApiKeyError(f"no provider has credentials: {'; '.join(reasons) or 'none was given'}")
+
+    def invalidate(self, credentials: ApiKeyCredentials, /) -> None:
+        """Let every provider that remembers these very credentials forget them."""
+        for provider in self.providers:
+            if isinstance(provider, CachingCredentials):
+                provider.invalidate(credentials)
+
+    async def keep_alive(self) -> None:
+        """Renew the access of every provider that has one; returns at once when none has."""
+        async with anyio.create_task_group() as group:
+            for provider in self.providers:
+                if isinstance(provider, LeasedCredentials):
+                    group.start_soon(keep_alive, provider)

@@ -9,7 +9,7 @@ import asyncio
 import builtins
 import random
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -39,7 +39,8 @@ class Transport:
     """Calls the service over one `aiohttp.ClientSession`, opened at the first call.
 
     A session that was passed in is used and never closed. At most `max_connections` calls are in
-    flight at a time; the others wait in order of arrival. `rng` returns a random number in [0, 1).
+    flight at a time; the others wait in order of arrival. `headers` go out with every call, by default
+    those of the Scope API. `rng` returns a random number in [0, 1).
     """
 
     def __init__(
@@ -50,11 +51,12 @@ class Transport:
         emit: Emit | None = None,
         session: aiohttp.ClientSession | None = None,
         max_connections: int,
+        headers: Mapping[str, str] | None = None,
         rng: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
         self._clock = clock
-        headers = default_headers(config.environment)
+        headers = default_headers(config.environment) if headers is None else headers
         self._instrumentation = (
             None if emit is None else RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
         )

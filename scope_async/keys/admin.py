@@ -167,7 +167,14 @@ class ApiKeyAdmin:
         request = self._request("revoke key", "POST", f"{self._url_of(api_key)}/revoke", body)
         return await self._transport.call(request, reading(ApiKey))
 
-    async def rotate(self, api_key: str, *, overlap: float = 86_400, again: bool = False) -> NewApiKey:
+    async def rotate(
+        self,
+        api_key: str,
+        *,
+        overlap: float = 86_400,
+        again: bool = False,
+        idempotency_key: str | None = None,
+    ) -> NewApiKey:
         """Make a key with the old one's name and environment; the old one goes on `overlap` seconds.
 
         Bring the new credentials to the service that uses them within that time, then revoke
@@ -177,6 +184,8 @@ class ApiKeyAdmin:
             api_key: the key to replace.
             overlap: seconds that it goes on, 30 days at most.
             again: rotate a key that was replaced already.
+            idempotency_key: names this rotation. Sent again within ten minutes, by another process
+                too, the service answers with the same new key and its secret.
 
         Raises:
             NotFoundError: there is no such key.
@@ -184,7 +193,7 @@ class ApiKeyAdmin:
             ScopeError: as every call.
         """
         fields = {"overlap": overlap, "again": True} if again else {"overlap": overlap}
-        return await self._make("rotate key", f"{self._url_of(api_key)}/rotate", fields)
+        return await self._make("rotate key", f"{self._url_of(api_key)}/rotate", fields, idempotency_key)
 
     async def events(self, api_key: str) -> AsyncIterator[KeyEvent]:
         """Yield the audit trail of an API key, oldest first, page by page as it is asked for.
@@ -216,8 +225,11 @@ class ApiKeyAdmin:
             idempotent=True,
         )
 
-    async def _make(self, operation: str, url: str, fields: Mapping[str, Any]) -> NewApiKey:
-        request = self._request(operation, "POST", url, fields, **{"Idempotency-Key": str(uuid4())})
+    async def _make(
+        self, operation: str, url: str, fields: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> NewApiKey:
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        request = self._request(operation, "POST", url, fields, **headers)
         return await self._transport.call(request, reading(NewApiKey))
 
     async def _pages(

@@ -22,6 +22,10 @@ class KeyUser:
     user_agent: str | None = None
     address: str | None = None
 
+    def __str__(self) -> str:
+        known = [text for text in (self.user_agent, self.address) if text]
+        return " at ".join(known) or "an unknown process"
+
 
 @attrs.frozen(kw_only=True)
 class ApiKey:

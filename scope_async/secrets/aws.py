@@ -12,6 +12,7 @@ from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import parse_object, read_credentials
+from scope_async.credentials.replacement import format_object, replace_credentials
 from scope_async.errors import ConfigurationError, ConflictError, ScopeError, TimeoutError
 from scope_async.secrets.aws_api import (
     CURRENT,
@@ -21,7 +22,6 @@ from scope_async.secrets.aws_api import (
     SecretsManagerApi,
     SecretVersion,
 )
-from scope_async.secrets.document import format_object, replace_credentials
 from scope_async.secrets.failures import named, require_extra
 from scope_async.secrets.memory import Answer, AnswerMemory
 

@@ -11,8 +11,14 @@ from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import parse_object, read_credentials
-from scope_async.errors import ConfigurationError, ConflictError, ScopeError, TimeoutError
-from scope_async.secrets.document import format_object, replace_credentials
+from scope_async.credentials.replacement import format_object, replace_credentials
+from scope_async.errors import (
+    ConfigurationError,
+    ConflictError,
+    MissingApiKeyError,
+    ScopeError,
+    TimeoutError,
+)
 from scope_async.secrets.failures import import_extra, named, require_extra
 from scope_async.secrets.memory import Answer, AnswerMemory
 
@@ -104,7 +110,7 @@ class KeyringCredentials:
         if isinstance(text, ScopeError):
             return text
         if text is None:
-            return ConfigurationError(
+            return MissingApiKeyError(
                 f"there is none; make it with `keyring set {self.service} {ENTRY}` and a JSON object "
                 "with org_id, api_key and api_secret"
             )

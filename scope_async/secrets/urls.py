@@ -7,13 +7,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import url2pathname
 
 from scope_async.credentials import CredentialProvider, EnvCredentials, FileCredentials
-from scope_async.environment import Environment
+from scope_async.environment import CREDENTIALS_VARIABLE, Environment
 from scope_async.errors import ConfigurationError
 from scope_async.secrets.aws import AwsSecretsManagerCredentials
 from scope_async.secrets.system_keyring import KeyringCredentials
 from scope_async.secrets.vault import VaultCredentials
 
-CREDENTIALS_VARIABLE = "SCOPE_CREDENTIALS"
 _FORMS = "file:///path, vault://mount/path, aws-sm://name-or-arn or keyring://service"
 
 

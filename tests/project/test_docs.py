@@ -21,6 +21,7 @@ from scope_async.environment import (
     ADMIN_TOKEN_VARIABLE,
     CREDENTIAL_FILE_VARIABLES,
     CREDENTIAL_VARIABLES,
+    CREDENTIALS_VARIABLE,
     LOG_VARIABLE,
     OPTION_VARIABLES,
 )
@@ -192,8 +193,8 @@ def test_scope_async_commands_and_options_exist() -> None:
 
 def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
-    known |= {*CREDENTIAL_FILE_VARIABLES.values()}
-    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
+    known |= {*OPTION_VARIABLES.values(), *CREDENTIAL_FILE_VARIABLES.values(), CREDENTIALS_VARIABLE}
+    known |= {ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
     known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
     for path in DOCUMENTS:
         named = set(re.findall(r"\bSCOPE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))

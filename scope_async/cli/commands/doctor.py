@@ -17,7 +17,7 @@ from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.cli.output import EXIT_REFUSED, EXIT_USAGE, AsJson, print_json, print_styled, printable, run
 from scope_async.client import ScopeClient
 from scope_async.config import Config
-from scope_async.credentials import ApiKeyCredentials, EnvCredentials
+from scope_async.credentials import ApiKeyCredentials
 from scope_async.environment import Environment
 from scope_async.errors import (
     AuthorizationError,
@@ -30,6 +30,7 @@ from scope_async.errors import (
 from scope_async.http.failures import GATEWAY
 from scope_async.http.messages import Reply, Request, request_headers
 from scope_async.http.transport import Transport
+from scope_async.secrets.urls import credentials_from_env
 
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 
@@ -105,13 +106,13 @@ class Checkup:
 
     async def _configuration(self) -> tuple[Config, ApiKeyCredentials] | None:
         environment = Environment()
-        environment.credentials()
+        environment.require_credentials()
         options = environment.options()
         try:
             environment.check()
-            config, credentials = Config(**options), await EnvCredentials()()
-        except ConfigurationError as error:
-            self.misconfigured = True
+            config, credentials = Config(**options), await credentials_from_env()()
+        except ScopeError as error:
+            self.misconfigured = isinstance(error, ConfigurationError)
             advice = "export what is missing, correct what is wrong; the README says what each variable is"
             self._add_check("variables", "failed", str(error), advice)
             return None

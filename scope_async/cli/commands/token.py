@@ -14,9 +14,9 @@ from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.auth.source import TokenSource
 from scope_async.cli.output import AsJson, print_fields, print_json, print_text, run
 from scope_async.config import Config
-from scope_async.credentials import EnvCredentials
 from scope_async.environment import Environment
 from scope_async.http.transport import Transport
+from scope_async.secrets.urls import credentials_from_env
 
 _INSTANTS = ("iat", "nbf", "exp")
 
@@ -48,14 +48,14 @@ def token(
 
 async def _exchanged(*, reveal: bool) -> dict[str, Any]:
     environment = Environment()
-    environment.credentials()
+    environment.require_credentials()
     options = environment.options()
     environment.check()
     config = Config(**options)
     transport = Transport(config, clock=SystemClock(), max_connections=1)
     exchange = HttpExchange(config, transport)
     try:
-        async with TokenSource(EnvCredentials(), config=config, exchange=exchange) as tokens:
+        async with TokenSource(credentials_from_env(), config=config, exchange=exchange) as tokens:
             found = await tokens.get()
             earliest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=1.0)
             latest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=0.0)

@@ -20,12 +20,13 @@ from scope_async._core.clock import Clock
 from scope_async.config import Config, require_secure
 from scope_async.errors import ConfigurationError, RateLimitError, ServerError
 from scope_async.http.decoding import read_retry_after
-from scope_async.http.messages import Reply, Request, request_headers
+from scope_async.http.messages import USER_AGENT, Reply, Request, request_headers
 from scope_async.http.proxies import Proxies
 from scope_async.http.transport import Transport
 from scope_async.secrets.failures import printable
 
 _TOO_MANY = 429
+_HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 
 
 @attrs.frozen
@@ -111,7 +112,9 @@ class VaultApi:
             timeout=address.timeout,
             open_timeout=address.timeout / 2,
         )
-        self._transport = Transport(config, clock=self._clock, session=self._session, max_connections=2)
+        self._transport = Transport(
+            config, clock=self._clock, session=self._session, max_connections=2, headers=_HEADERS
+        )
         return self
 
     async def __aexit__(

@@ -13,10 +13,10 @@ from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.threads import run_in_thread
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import read_credentials
+from scope_async.credentials.replacement import replace_credentials
 from scope_async.environment import OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
 from scope_async.http.messages import TOKEN
-from scope_async.secrets.document import replace_credentials
 from scope_async.secrets.failures import named
 from scope_async.secrets.memory import Answer, AnswerMemory
 from scope_async.secrets.vault.api import VaultAddress, VaultApi

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import pty
 import stat
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,7 +109,7 @@ def test_rotate_then_revoke(shell, tmp_path):
     assert result.exit_code == 0
     assert "1h" in result.stderr
     at_once = shell("keys", "rotate", shell.json("keys", "create", "hasty")["api_key"], "--overlap", "0s")
-    assert "has expired" in at_once.stderr
+    assert "is expired now" in at_once.stderr
     refused = shell("keys", "revoke", old["api_key"])
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
@@ -141,15 +144,109 @@ def test_revoke_asks_for_the_name(local, shell, typed, code, status):
     assert found[key] == status
 
 
-def test_audit_exits_with_1_on_findings(shell):
+def test_rotate_says_what_the_service_answered_about_the_old_key(shell):
+    key = shell.json("keys", "create", "short", "--expires-in", "10m")["api_key"]
+    result = shell("keys", "rotate", key, "--overlap", "1d")
+    assert f"{key} stays valid for 10m" in result.stderr
+
+
+def test_rotate_again_needs_a_word(local, shell):
+    key = shell.json("keys", "create", "twice")["api_key"]
+    first = shell.json("keys", "rotate", key)
+    assert first["replaced_key"]["api_key"] == first["replaces"] == key
+    refused = shell("keys", "rotate", key)
+    assert refused.exit_code == 1
+    assert f"{key} was replaced by {first['api_key']}" in refused.stderr
+    assert "--again" in refused.stderr
+    second = shell.json("keys", "rotate", key, "--again")
+    assert shell.json("keys", "show", key)["replaced_by"] == second["api_key"] != first["api_key"]
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 1)])
+def test_rotate_of_a_replaced_key_asks_on_a_terminal(local, shell, typed, code):
+    key = shell.json("keys", "create", "asking")["api_key"]
+    shell.json("keys", "rotate", key)
+    keyboard, terminal = pty.openpty()
+    try:
+        os.write(keyboard, f"{typed}\n".encode())
+        result = subprocess.run(
+            [*COMMAND, "keys", "rotate", key, "--json"],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            env=clean_environment(**local.variables),
+            check=False,
+        )
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert result.returncode == code, result.stderr
+    assert "Make another successor?" in result.stderr
+
+
+def test_show_and_events_tell_the_story_of_a_key(shell):
+    made = shell.json("keys", "create", "story", "--env", "staging")
+    variables = {"SCOPE_API_KEY": made["api_key"], "SCOPE_API_SECRET": made["api_secret"]}
+    assert shell("token", **variables).exit_code == 0
+    new = shell.json("keys", "rotate", made["api_key"])
+    shown = shell("keys", "show", made["api_key"]).stdout
+    assert new["api_key"] in shown
+    assert "scope-async/" in shown  # who used it last
+    assert shell.json("keys", "show", new["api_key"])["replaces"] == made["api_key"]
+    events = shell.json("keys", "events", made["api_key"])
+    assert [event["event"] for event in events] == ["created", "used", "rotated"]
+    assert "rotated" in shell("keys", "events", made["api_key"]).stdout
+    assert shell("keys", "show", "key_none").exit_code == shell("keys", "events", "key_none").exit_code == 1
+
+
+def test_audit_exits_with_3_on_findings(shell):
+    for key in shell.json("keys", "list", "--status", "active"):
+        if "terminal" in key["name"] or key["name"] == "short":
+            shell("keys", "revoke", key["api_key"], "--yes")
     assert shell.json("keys", "audit") == []
-    key = shell.json("keys", "create", "reports-prod", "--env", "staging", "--expires-in", "3d")
-    found = shell.json("keys", "audit", code=1)
-    assert {finding["problem"] for finding in found} == {"about to expire", "shared by environments"}
-    assert {finding["api_key"] for finding in found} == {key["api_key"]}
-    assert shell("keys", "audit").exit_code == 1
-    old = shell.json("keys", "audit", "--older-than", "0s", "--expiring", "0s", code=1)
+    key = shell.json("keys", "create", "reports-prod", "--env", "staging")["api_key"]
+    found = shell.json("keys", "audit", code=3)
+    assert [finding["problem"] for finding in found] == ["shared-by-environments"]
+    assert {finding["api_key"] for finding in found} == {key}
+    assert shell("keys", "audit").exit_code == 3
+    assert shell("keys", "audit", "--ignore", key).exit_code == 0
+    assert shell("keys", "audit", "--ignore", f"{key}:shared-by-environments").exit_code == 0
+    assert shell("keys", "audit", "--ignore", f"{key}:old").exit_code == 3
+    assert shell("keys", "audit", "--ignore", f"{key}:typo").exit_code == 2
+    old = shell.json("keys", "audit", "--older-than", "0s", code=3)
     assert "old" in {finding["problem"] for finding in old}
+
+
+def test_audit_says_what_is_in_its_overlap(shell):
+    key = shell.json("keys", "create", "overlapping")["api_key"]
+    new = shell.json("keys", "rotate", key)["api_key"]
+    result = shell("keys", "audit", "--older-than", "0s")
+    assert f"{key}: replaced by {new}, last used never: revoke it when idle" in result.stderr
+    assert key not in result.stdout
+
+
+def test_audit_exits_with_1_when_the_service_is_down(shell):
+    assert shell("keys", "audit", SCOPE_API_URL="http://127.0.0.1:9").exit_code == 1
+
+
+def test_audit_breaks_no_line_on_a_narrow_terminal(local, shell):
+    key = shell.json("keys", "create", "narrow-prod-" + "x" * 60, "--env", "staging")["api_key"]
+    keyboard, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = clean_environment(**local.variables)
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, "keys", "audit", "--older-than", "0s"],
+            stdout=terminal,
+            stdin=terminal,
+            env=environment,
+        )
+        assert process.wait(20) == 3
+        shown = os.read(keyboard, 65_536).decode()
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert f"scope-async keys rotate {key}\r\n" in shown
 
 
 def test_admin_token_is_required_and_never_shown(shell):

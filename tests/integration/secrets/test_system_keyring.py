@@ -80,12 +80,6 @@ async def test_store_fails_on_a_concurrent_change(file_keyring, monkeypatch) -> 
         await KeyringCredentials("scope").store(SECOND)
 
 
-async def test_store_refuses_a_secret_of_two_lines(file_keyring, monkeypatch) -> None:
-    monkeypatch.setattr(file_keyring, "get_password", lambda *_: pytest.fail("it was asked"))
-    with pytest.raises(ConfigurationError, match="api_secret must be one printable line"):
-        await KeyringCredentials("scope").store(ApiKeyCredentials("org_1", "key_1", "two\nlines"))
-
-
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -281,14 +281,6 @@ async def test_store_without_permission_says_so(openbao) -> None:
     assert openbao.get("readonly")["data"] == VALUES
 
 
-@pytest.mark.parametrize("secret", ["two\nlines", "tab\there", "nul\x00"])
-async def test_store_refuses_what_is_not_one_line_before_it_is_sent(vault_stub, secret) -> None:
-    provider = VaultCredentials("secret/scope", address=vault_stub.url, auth="t")
-    with pytest.raises(ConfigurationError, match="api_secret must be one printable line"):
-        await provider.store(ApiKeyCredentials("org_1", "key_1", secret))
-    assert vault_stub.asked == []
-
-
 def lease_of(provider: VaultCredentials) -> TokenLease:
     assert provider._token._lease is not None
     return provider._token._lease
@@ -420,3 +412,10 @@ async def test_private_ca_of_vault_cacert(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("VAULT_ADDR", f"https://127.0.0.1:{free_port()}")
     with pytest.raises(ConfigurationError, match=r"VAULT_CACERT: cannot read .*absent\.pem: No such file"):
         await VaultCredentials("secret/scope", auth="t")()
+
+
+async def test_vault_is_sent_no_header_of_the_scope_api(vault_stub) -> None:
+    await VaultCredentials("secret/scope", address=vault_stub.url, auth="t")()
+    for asked in vault_stub.asked:
+        assert "X-Scope-Environment" not in asked.headers
+        assert asked.headers["User-Agent"].startswith("scope-async/")

@@ -74,6 +74,22 @@ async def test_acquirer_reloads_refused_credentials_once_and_reports_the_change(
     assert events == [CredentialsChanged(api_key="key_2")]
 
 
+async def test_acquirer_lets_a_provider_that_remembers_forget_what_was_refused(acquirer) -> None:
+    class Remembering(Provider):
+        def __init__(self, *answers: ApiKeyCredentials | Exception) -> None:
+            super().__init__(*answers)
+            self.forgotten: list[ApiKeyCredentials] = []
+
+        def invalidate(self, credentials: ApiKeyCredentials, /) -> None:
+            assert self.asked == 1
+            self.forgotten.append(credentials)
+
+    auth, provider = FakeAuth(), Remembering(CREDENTIALS, ROTATED)
+    auth.refused.add("key_1")
+    assert (await acquirer(provider, auth, [])()).api_key == "key_2"
+    assert provider.forgotten == [CREDENTIALS]
+
+
 async def test_acquirer_raises_when_the_reloaded_credentials_are_the_refused_ones(acquirer) -> None:
     auth, provider = FakeAuth(), Provider(CREDENTIALS)
     auth.refused.add("key_1")

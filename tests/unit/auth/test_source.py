@@ -255,6 +255,28 @@ async def test_refused_credentials_leave_the_old_token_in_use_until_it_expires()
             await tokens.get()
 
 
+async def test_source_keeps_the_access_of_its_provider_alive_while_it_is_open() -> None:
+    class Leased:
+        running = 0
+
+        async def __call__(self) -> ApiKeyCredentials:
+            return CREDENTIALS
+
+        async def keep_alive(self) -> None:
+            self.running += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.running -= 1
+
+    leased = Leased()
+    async with source(FakeAuth(), credentials=leased) as tokens:
+        await tokens.get()
+        await settle()
+        assert leased.running == 1
+    assert leased.running == 0
+
+
 async def test_refused_credentials_are_reloaded_at_once() -> None:
     current = [CREDENTIALS]
     auth, seen = FakeAuth(), []

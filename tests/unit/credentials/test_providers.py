@@ -26,6 +26,7 @@ from scope_async.credentials import (
     FileCredentials,
     StaticCredentials,
     as_provider,
+    keep_alive,
     parse_credentials,
 )
 from scope_async.errors import ConfigurationError, MissingApiKeyError
@@ -474,3 +475,58 @@ def test_file_and_environment_credentials_are_equal_by_what_they_name() -> None:
     assert FileCredentials("x") == FileCredentials("x") != FileCredentials("y")
     assert EnvCredentials() == EnvCredentials()
     assert repr(FileCredentials("x")) == "FileCredentials(path='x')"
+
+
+class Manager:
+    """A provider with both hooks; `keep_alive` runs until cancelled, or fails."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.forgotten: list[ApiKeyCredentials] = []
+        self.alive = anyio.Event()
+
+    async def __call__(self) -> ApiKeyCredentials:
+        return CREDENTIALS
+
+    def invalidate(self, credentials: ApiKeyCredentials, /) -> None:
+        self.forgotten.append(credentials)
+
+    async def keep_alive(self) -> None:
+        self.alive.set()
+        if self.failure is not None:
+            raise self.failure
+        await anyio.sleep_forever()
+
+
+async def test_chain_forwards_invalidate_and_keep_alive_to_all_that_have_them() -> None:
+    managers = (Manager(RuntimeError("hunter2")), Manager())
+    chain = ChainCredentials(EnvCredentials(), *managers)
+    chain.invalidate(CREDENTIALS)
+    assert [manager.forgotten for manager in managers] == [[CREDENTIALS], [CREDENTIALS]]
+    async with anyio.create_task_group() as group:
+        group.start_soon(chain.keep_alive)
+        for manager in managers:
+            await manager.alive.wait()
+        group.cancel_scope.cancel()
+    await ChainCredentials(EnvCredentials()).keep_alive()
+
+
+async def test_keep_alive_that_fails_is_one_warning_without_the_error_text(caplog) -> None:
+    await keep_alive(Manager(RuntimeError("hunter2")))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+async def test_file_credentials_store_what_is_read_next(tmp_path) -> None:
+    path = tmp_path / "credentials"
+    provider = FileCredentials(path)
+    with pytest.raises(MissingApiKeyError, match="No such file"):
+        await provider()
+    await provider.store(CREDENTIALS)
+    assert await provider() == CREDENTIALS
+
+
+async def test_file_credentials_of_a_folder_cannot_be_stored(tmp_path) -> None:
+    with pytest.raises(ConfigurationError, match="it is a folder"):
+        await FileCredentials(tmp_path).store(CREDENTIALS)

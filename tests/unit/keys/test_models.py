@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from scope_async.errors import ConfigurationError
-from scope_async.keys import ApiKey, KeyEvent, NewApiKey
+from scope_async.keys import ApiKey, KeyEvent, KeyUser, NewApiKey
 
 SECRET = "secret_0123456789"
 FIELDS = {
@@ -74,3 +74,22 @@ def test_new_api_key_without_organization_has_no_credentials():
     assert new.credentials("org_2").org_id == "org_2"
     with pytest.raises(ConfigurationError, match="org_id"):
         new.credentials()
+
+
+def test_api_key_has_the_keys_around_it_and_who_used_it_last():
+    used_by = {"user_agent": "scope-async/1.0", "address": "10.0.0.7"}
+    key = ApiKey.from_fields({**FIELDS, "replaces": "key_0", "replaced_by": None, "last_used_by": used_by})
+    assert (key.replaces, key.replaced_by) == ("key_0", None)
+    assert key.last_used_by == KeyUser(user_agent="scope-async/1.0", address="10.0.0.7")
+    assert str(key.last_used_by) == "scope-async/1.0 at 10.0.0.7"
+    assert str(KeyUser()) == "an unknown process"
+    with pytest.raises(ValueError, match="last_used_by"):
+        ApiKey.from_fields({**FIELDS, "last_used_by": "someone"})
+
+
+def test_new_api_key_has_the_key_that_it_replaces():
+    new = NewApiKey.from_fields(
+        {**FIELDS, "api_secret": SECRET, "replaced_key": {**FIELDS, "api_key": "key_0"}}
+    )
+    assert new.replaced_key is not None
+    assert new.replaced_key.api_key == "key_0"

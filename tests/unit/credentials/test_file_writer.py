@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from scope_async.credentials import ApiKeyCredentials, parse_credentials
+from scope_async.credentials import file_writer as module
+from scope_async.credentials.file_writer import write_file
 from scope_async.errors import ConfigurationError, ConflictError
-from scope_async.secrets import file_writer as module
-from scope_async.secrets.file_writer import write_file
 
 CREDENTIALS = ApiKeyCredentials("org_2", "key_2", "secret_2")
 
@@ -144,11 +144,16 @@ def test_file_that_cannot_be_understood_is_left_alone(path, before, said) -> Non
     assert "secret_" not in f"{caught.value} {caught.value.__context__}"
 
 
-def test_values_that_the_form_cannot_hold_are_refused(path) -> None:
-    path.write_text("A=x\n")
-    with pytest.raises(ConfigurationError, match="one printable line"):
-        write_file(str(path), ApiKeyCredentials("org_1", "key_1", "two\nSCOPE_ORG_ID=lines"))
-    assert path.read_text() == "A=x\n"
+@pytest.mark.parametrize(
+    ("before", "secret"),
+    [("A=x\n", "both ' and \""), ("NOTE='\nSCOPE_API_KEY=x\n'\nSCOPE_ORG_ID=a\n", "secret_2")],
+)
+def test_values_that_the_form_cannot_hold_are_refused(path, before, secret) -> None:
+    path.write_text(before)
+    with pytest.raises(ConfigurationError, match="make it a JSON object") as caught:
+        write_file(str(path), ApiKeyCredentials("org_1", "key_1", secret))
+    assert path.read_text() == before
+    assert secret not in str(caught.value)
 
 
 def test_folder_cannot_be_written(tmp_path) -> None:

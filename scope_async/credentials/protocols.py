@@ -1,10 +1,13 @@
-"""What a provider of credentials may do besides returning them."""
+"""What a provider of credentials is, and what it may do besides returning them."""
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol, runtime_checkable
 
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials.api_key import ApiKeyCredentials
+
+_logger = logging.getLogger("scope_async.credentials")
 
 
 @runtime_checkable
@@ -44,3 +47,13 @@ class LeasedCredentials(Protocol):
     async def keep_alive(self) -> None:
         """Renew the provider's own access until cancelled; a task of the client's background."""
         ...
+
+
+async def keep_alive(provider: LeasedCredentials) -> None:
+    """Renew a provider's own access until cancelled; when it fails, say so and go on without it."""
+    try:
+        await provider.keep_alive()
+    except Exception as error:  # noqa: BLE001 - a provider may raise anything
+        _logger.warning(
+            "%s.keep_alive failed with %s and is not run again", type(provider).__name__, type(error).__name__
+        )

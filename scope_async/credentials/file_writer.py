@@ -6,15 +6,17 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from scope_async.credentials import ApiKeyCredentials, parse_credentials
-from scope_async.credentials.document import SPELLINGS, parse_object, read_credentials
+from scope_async.credentials.api_key import ApiKeyCredentials
+from scope_async.credentials.document import SPELLINGS, parse_document, parse_object, read_credentials
+from scope_async.credentials.replacement import format_object, replace_credentials
+from scope_async.credentials.value_file import reason
 from scope_async.errors import ConfigurationError, ConflictError
-from scope_async.secrets.document import format_object, replace_credentials
 
 try:
     import fcntl
@@ -43,7 +45,7 @@ def write_file(path: str, credentials: ApiKeyCredentials) -> None:
 
     Raises:
         ConflictError: another writer was faster; nothing was written.
-        ConfigurationError: it cannot be read or written, or the values cannot be; nothing was written.
+        ConfigurationError: it cannot be read or written, or hold the values; nothing was written.
     """
     failure: ConfigurationError | ConflictError
     try:
@@ -53,8 +55,7 @@ def write_file(path: str, credentials: ApiKeyCredentials) -> None:
     except UnicodeDecodeError:
         failure = ConfigurationError(f"the credentials file {path} is not UTF-8")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        failure = ConfigurationError(f"cannot write the credentials file {path}: {reason}")
+        failure = ConfigurationError(f"cannot write the credentials file {path}: {reason(error)}")
     else:
         return
     raise failure
@@ -154,10 +155,23 @@ def _new_text(text: str, credentials: ApiKeyCredentials) -> str:
         if isinstance(new, ConfigurationError):
             raise new
         return new + ("\n" if text.endswith("\n") or not body else "")
+    before = parse_document(text)
+    if isinstance(before, ConfigurationError):
+        raise type(before)(str(before))
     new = _replace_lines(text, credentials)
-    if read_credentials(parse_credentials(new)) != credentials:
+    after = parse_document(new)
+    if (
+        isinstance(after, ConfigurationError)
+        or read_credentials(after) != credentials
+        or _others(after) != _others(before)
+    ):
         raise ConfigurationError("its form cannot hold these values; make it a JSON object")
     return new
+
+
+def _others(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    ours = {name for names in SPELLINGS.values() for name in names}
+    return {name: value for name, value in document.items() if name not in ours}
 
 
 def _replace_lines(text: str, credentials: ApiKeyCredentials) -> str:

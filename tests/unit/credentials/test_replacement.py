@@ -4,8 +4,8 @@ import pytest
 
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import parse_object, read_credentials
+from scope_async.credentials.replacement import format_object, replace_credentials
 from scope_async.errors import ConfigurationError, MissingApiKeyError
-from scope_async.secrets.document import format_object, replace_credentials
 
 FIRST = ApiKeyCredentials("org_1", "key_1", "secret_1")
 SECOND = ApiKeyCredentials("org_2", "key_2", "secret_2")

@@ -1,8 +1,4 @@
-"""Credentials into the JSON object that a secret manager keeps; pure. `credentials.document` reads it.
-
-What may hold the secret is returned or compared, never raised from: a collector of tracebacks
-with their locals would find it in the frames.
-"""
+"""New credentials in the document that holds the old ones; pure."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials.api_key import ApiKeyCredentials
 from scope_async.credentials.document import SPELLINGS
 from scope_async.errors import ConfigurationError
 
