@@ -18,8 +18,11 @@ import typer
 
 from scope_async.environment import (
     ADMIN_TOKEN_VARIABLE,
+    ALLOW_INSECURE_VARIABLE,
     CREDENTIAL_FILE_VARIABLES,
     CREDENTIAL_VARIABLES,
+    LOCAL_ADMIN_TOKEN_VARIABLE,
+    LOCAL_CREDENTIALS_VARIABLE,
     LOG_VARIABLE,
     OPTION_VARIABLES,
 )
@@ -179,8 +182,9 @@ def test_scope_async_commands_and_options_exist() -> None:
 def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
     known |= {*CREDENTIAL_FILE_VARIABLES.values()}
-    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
-    known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
+    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, ALLOW_INSECURE_VARIABLE, LOG_VARIABLE}
+    known |= {LOCAL_ADMIN_TOKEN_VARIABLE, LOCAL_CREDENTIALS_VARIABLE}
+    known |= {"SCOPE_TEST_LOOP", "SCOPE_TEST_SCREENSHOTS", "SCOPE_CONTRACT_URL"}  # of the tests themselves
     for path in DOCUMENTS:
         named = set(re.findall(r"\bSCOPE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
         assert named <= known, f"{path.name} names {named - known}, which nothing reads"
