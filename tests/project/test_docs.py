@@ -18,7 +18,6 @@ import typer
 
 from scope_async.environment import (
     ADMIN_TOKEN_VARIABLE,
-    ALLOW_INSECURE_VARIABLE,
     CREDENTIAL_FILE_VARIABLES,
     CREDENTIAL_VARIABLES,
     LOCAL_ADMIN_TOKEN_VARIABLE,
@@ -182,7 +181,7 @@ def test_scope_async_commands_and_options_exist() -> None:
 def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
     known |= {*CREDENTIAL_FILE_VARIABLES.values()}
-    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, ALLOW_INSECURE_VARIABLE, LOG_VARIABLE}
+    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
     known |= {LOCAL_ADMIN_TOKEN_VARIABLE, LOCAL_CREDENTIALS_VARIABLE}
     known |= {"SCOPE_TEST_LOOP", "SCOPE_TEST_SCREENSHOTS", "SCOPE_CONTRACT_URL"}  # of the tests themselves
     for path in DOCUMENTS:
