@@ -34,8 +34,9 @@ def clean_environment(**variables: str) -> dict[str, str]:
 class ServeProcess:
     """A `serve` process for the block; `ready` is the JSON that it printed. SIGTERM ends it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **variables: str) -> None:
         self._arguments = arguments
+        self._variables = variables
         self.ready: dict[str, Any] = {}
         self.returncode: int | None = None
         self.errors = ""
@@ -46,7 +47,7 @@ class ServeProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=clean_environment(),
+            env=clean_environment(**self._variables),
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

@@ -15,7 +15,7 @@ _PAGE_DIGITS = 6
 
 
 @frozen
-class Event:
+class HistoryEvent:
     """One line of the trail."""
 
     event: str
@@ -30,7 +30,7 @@ class Event:
 class History:
     """One page of the trail, newest first; `page` counts from 1."""
 
-    events: Sequence[Event]
+    events: Sequence[HistoryEvent]
     page: int
     pages: int
     total: int
@@ -46,8 +46,8 @@ class History:
         return cls([_event(event, now) for event in newest], number, pages, len(events))
 
 
-def _event(event: Mapping[str, Any], now: float) -> Event:
-    return Event(
+def _event(event: Mapping[str, Any], now: float) -> HistoryEvent:
+    return HistoryEvent(
         event["event"],
         instant(event["at"], now),
         event["actor"],

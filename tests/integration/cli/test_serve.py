@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+import stat
 import subprocess
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,7 +86,17 @@ def test_serve_prints_a_shell_script_for_a_client(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [("--prompts", "/nowhere"), ("--fault", "moon:status=5"), ("--token-ttl", "0")]
+    "options",
+    [
+        ("--prompts", "/nowhere"),
+        ("--fault", "moon:status=5"),
+        ("--token-ttl", "0"),
+        ("--host", ""),
+        ("--public-url", "scope:8400"),
+        ("--public-url", "http://user:password@scope"),
+        ("--public-url", "ftp://scope"),
+        ("--public-url", "http://scope:99999"),
+    ],
 )
 def test_serve_reports_an_error_in_one_line(options):
     result = subprocess.run(
@@ -96,6 +109,107 @@ def test_serve_reports_an_error_in_one_line(options):
     assert result.returncode == 2
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"SCOPE_LOCAL_ADMIN_TOKEN": "short"}, "admin_token: 16 or more"),
+        ({"SCOPE_LOCAL_CREDENTIALS": "/nowhere"}, "cannot read the credentials file /nowhere"),
+    ],
+)
+def test_serve_refuses_unusable_values_in_the_environment(variables, words):
+    result = subprocess.run(
+        [*COMMAND, "serve"], capture_output=True, text=True, env=clean_environment(**variables), check=False
+    )
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "short" not in result.stderr.replace("16 or more", "")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_serve_prints_nothing_that_was_known_beforehand(tmp_path):
+    file = tmp_path / "credentials.json"
+    file.write_text('{"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_known"}')
+    variables = {"SCOPE_LOCAL_ADMIN_TOKEN": "admin_known_before", "SCOPE_LOCAL_CREDENTIALS": str(file)}
+    script = tmp_path / "env.sh"
+    with script.open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "serve"], stdout=output, stderr=subprocess.PIPE, env=clean_environment(**variables)
+        )
+        try:
+            _wait_until_ready(script)
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    printed = script.read_text()
+    assert "key_1" in printed
+    assert "admin_known" not in printed
+    assert "secret_known" not in printed
+
+
+def test_serve_refuses_a_store_of_other_credentials(tmp_path):
+    path = str(tmp_path / "scope.sqlite")
+    with ServeProcess("--path", path) as local:
+        ready = local.ready
+    file = tmp_path / "credentials.env"
+    for secret, code in ((ready["api_secret"], 0), ("secret_other", 2)):
+        lines = (
+            f"SCOPE_ORG_ID={ready['org_id']}",
+            f"SCOPE_API_KEY={ready['api_key']}",
+            f"SCOPE_API_SECRET={secret}",
+        )
+        file.write_text("\n".join(lines))
+        variables = {"SCOPE_LOCAL_CREDENTIALS": str(file)}
+        if code == 0:
+            with ServeProcess("--path", path, **variables) as again:
+                assert again.ready["api_key"] == ready["api_key"]
+            continue
+        result = subprocess.run(
+            [*COMMAND, "serve", "--path", path],
+            capture_output=True,
+            text=True,
+            env=clean_environment(**variables),
+            check=False,
+        )
+        assert result.returncode == code
+        assert "other credentials" in result.stderr
+        assert "secret_other" not in result.stderr
+
+
+def test_serve_path_tightens_the_permissions_of_its_store(tmp_path):
+    path = tmp_path / "scope.sqlite"
+    with ServeProcess("--path", str(path)):
+        pass
+    path.chmod(0o664)
+    with ServeProcess("--path", str(path)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    foreign = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    foreign.chmod(0o644)
+    refused = subprocess.run(
+        [*COMMAND, "serve", "--path", str(foreign)], capture_output=True, env=clean_environment(), check=False
+    )
+    assert refused.returncode == 2
+    assert stat.S_IMODE(foreign.stat().st_mode) == 0o644
+
+
+def test_serve_says_which_files_are_no_prompts_and_stops_with_strict(tmp_path):
+    (tmp_path / "greeting.md").write_text("Hello")
+    (tmp_path / "broken.json").write_text("{")
+    with ServeProcess("--prompts", str(tmp_path)) as local:
+        pass
+    assert "broken.json" in local.errors
+    strict = subprocess.run(
+        [*COMMAND, "serve", "--prompts", str(tmp_path), "--strict"],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        check=False,
+    )
+    assert strict.returncode == 2
+    assert "broken.json" in strict.stderr
 
 
 def _wait_until_ready(script: Path) -> None:

@@ -66,14 +66,16 @@ class HtmlClient:
 
     def __init__(self, local: LocalScope, session: aiohttp.ClientSession) -> None:
         self.local = local
+        self.base: str | None = None
+        self.headers: dict[str, str] = {}
         self.cookies: dict[str, str] = {}
         self._session = session
 
     async def send(self, method: str, path: str, *, follow: bool = False, **options: Any) -> SeenPage:
-        headers = dict(options.pop("headers", {}))
+        headers = {**self.headers, **options.pop("headers", {})}
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        url = URL(self.local.url + path, encoded=True)
+        url = URL((self.base or self.local.url) + path, encoded=True)
         async with self._session.request(
             method, url, headers=headers, allow_redirects=False, **options
         ) as response:

@@ -6,7 +6,11 @@ import re
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
 
+from scope_async.local import LocalScope
 from tests.integration.local.html_client import KEYS, SECRET, HtmlClient, newest_key
 
 
@@ -234,3 +238,128 @@ async def test_secret_and_admin_token_are_left_nowhere(local, session, caplog):
     assert local.journal.unexpected == ()
     for word in (secret, local.admin_token):
         assert word not in left
+
+
+async def test_entrances_lead_to_the_page(admin):
+    for path in ("/", "/settings", "/settings/"):
+        page = await admin.get(path)
+        assert (page.status, page.path) == (200, KEYS)
+
+
+@pytest.mark.parametrize(
+    "place", ["", "?status=revoked&q=a%26b&page=2", "/new", "/key_1/rotate?environment=staging"]
+)
+async def test_sign_in_comes_back_to_where_one_was(signed_out, local, place):
+    form = (await signed_out.get(KEYS + place)).form("/settings/sign-in")
+    wrong = await signed_out.submit(form, token="admin_wrong")
+    page = await signed_out.submit(wrong.form("/settings/sign-in"), token=local.admin_token)
+    assert URL(page.path) == URL(KEYS + place)
+    other = await signed_out.send(
+        "GET", f"{KEYS}{place}{'&' if '?' in place else '?'}token={local.admin_token}"
+    )
+    assert URL(other.location) == URL(KEYS + place)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/settings/api-keys/../../evil",
+        "/settings/api-keys//evil.example",
+        "/settings/api-keysevil",
+        "/settings/api-keys\\evil",
+        "/settings/api-keys\r\nSet-Cookie: a=b",
+        "/settings/sign-out",
+        "/settings/api-keys?token=x",
+        "",
+    ],
+)
+async def test_sign_in_leads_to_no_other_place(signed_out, local, place):
+    form = (await signed_out.get(f"/settings/sign-in?next={quote(place)}")).form("/settings/sign-in")
+    assert form.fields["next"] == KEYS
+    sent = await signed_out.send(
+        "POST", form.action, data={**form.fields, "token": local.admin_token, "next": place}
+    )
+    assert sent.location == KEYS
+
+
+async def test_form_of_an_earlier_start_keeps_what_was_typed(session, tmp_path):
+    path = tmp_path / "scope.sqlite"
+    async with LocalScope(path) as first:
+        browser = await HtmlClient(first, session).sign_in()
+        own = await first.create_key("kept")
+        creation, revocation = await browser.creation_form(), await browser.dialog(own.api_key, "revoke")
+        rotation = await browser.dialog(own.api_key, "rotate")
+    async with LocalScope(path) as second:
+        browser.local = second
+        page = await browser.submit(revocation, name="kept", reason="typed & kept")
+        assert page.status == 403
+        back = await browser.submit(page.form("/settings/sign-in"), token=second.admin_token)
+        assert back.form(revocation.action).fields["reason"] == "typed & kept"
+        assert back.form(revocation.action).fields["name"] == ""  # it confirms, so it is typed anew
+        # Signed in again, another form of the time before.
+        stale = await browser.submit(creation, name="new name", environment="staging")
+        assert stale.status == 403
+        (link,) = [link for link in stale.links if "/new" in link]
+        assert (await browser.get(link)).form(KEYS).fields["name"] == "new name"
+        stale = await browser.submit(rotation, overlap="3600")
+        (link,) = [link for link in stale.links if "/rotate" in link]
+        assert (await browser.get(link)).form(rotation.action).fields["overlap"] == "3600"
+        assert len(second._store.keys.all()) == 2
+
+
+async def test_two_servers_do_not_sign_each_other_out(session):
+    async with LocalScope() as one, LocalScope() as other:
+        first, second = HtmlClient(one, session), HtmlClient(other, session)
+        second.cookies = first.cookies  # cookies ignore ports
+        await first.sign_in()
+        await second.sign_in()
+        assert (await first.get(KEYS)).path == KEYS
+        assert (await second.get(KEYS)).path == KEYS
+        assert len(first.cookies) == 2
+
+
+async def test_foreign_page_cannot_replace_the_session(signed_out, local):
+    for path in ("/settings/sign-in", KEYS, f"{KEYS}?token=guess", f"{KEYS}?from=link"):
+        page = await signed_out.send("GET", path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert "Set-Cookie" not in page.headers, path
+
+
+async def test_public_host_and_path_are_served(session):
+    public = "http://scope.example:8400/local/scope"
+    async with LocalScope(public_url=f"{public}/") as local:
+        inside = URL(local._listener.url)
+
+        async def forward(request):
+            """A proxy that takes its path off."""
+            path = request.raw_path.removeprefix("/local/scope")
+            async with session.request(
+                request.method,
+                URL(f"{inside}{path}", encoded=True),
+                headers={name: value for name, value in request.headers.items() if name != "Content-Length"},
+                data=await request.read(),
+                allow_redirects=False,
+            ) as response:
+                return web.Response(
+                    status=response.status, headers=response.headers, body=await response.read()
+                )
+
+        app = web.Application()
+        app.router.add_route("*", "/local/scope/{rest:.*}", forward)
+        async with TestServer(app) as proxy:
+            browser = HtmlClient(local, session)
+            browser.base = str(proxy.make_url("")).rstrip("/")
+            browser.headers = {"Host": "scope.example:8400"}
+            assert local.settings_url.startswith(f"{public}/settings/api-keys?token=")
+            page = await browser.send("GET", URL(local.settings_url).raw_path_qs)
+            assert page.location == "/local/scope/settings/api-keys"
+            assert "Path=/local/scope/settings" in page.headers["Set-Cookie"]
+            page = await browser.get(page.location)
+            assert all(link.startswith(("/local/scope/settings/", "#")) for link in page.links)
+            for link in page.links:
+                assert (await browser.get(link.partition("#")[0])).status == 200, link
+            form = (await browser.get("/local/scope/settings/api-keys/new")).forms[-1]
+            shown = await browser.submit(form, name="behind-a-proxy", environment="staging")
+            assert shown.status == 200
+            assert f"SCOPE_API_URL=&#39;{public}&#39;" in shown.source

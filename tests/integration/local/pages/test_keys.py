@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -245,3 +245,121 @@ async def test_actions_have_the_name_of_their_key(admin, local):
 async def test_pages_are_free_of_faults(admin, local):
     local.faults.add(Fault.parse("any:status=503"))
     assert (await admin.get(KEYS)).status == 200
+
+
+async def test_rotation_shows_successor_and_end_and_revoke_first(admin, local):
+    own = await local.create_key("search-indexer")
+    new = await local.rotate_key(own.api_key)
+    page = await admin.get(KEYS)
+    assert 'class="status replaced">Replaced<' in page.source
+    assert re.search(r"ends <time [^>]*>in 1 day</time>", page.source)
+    assert f'href="#key-{new.api_key}" title="{new.api_key}">successor<' in page.source
+    actions = re.findall(rf'id="(revoke|rotate)-{own.api_key}"', page.source)
+    assert actions == ["revoke", "rotate"]
+    # Where the successor is not in the table, the link leads to its history.
+    filtered = await admin.get(f"{KEYS}?q={own.api_key}")
+    assert f"{KEYS}/{new.api_key}/history?q={own.api_key}" in filtered.links
+
+
+async def test_second_rotation_asks(admin, local):
+    own = await local.create_key("search-indexer")
+    stale = await admin.dialog(own.api_key, "rotate")
+    new = await local.rotate_key(own.api_key)
+    before = len(local._store.keys.all())
+    asked = await admin.submit(stale)
+    assert asked.status == 409
+    assert "replaced already" in asked.source
+    assert new.api_key in asked.source
+    assert "Confirm that it is to be rotated once more." in asked.source
+    assert len(local._store.keys.all()) == before
+    form = await admin.dialog(own.api_key, "rotate")
+    assert "again" not in form.fields
+    assert SECRET.search((await admin.submit(form, again="yes")).source)
+    assert len(local._store.keys.all()) == before + 1
+
+
+async def test_rotation_offers_no_overlap_beyond_the_end_of_the_key(admin, local):
+    own = await local.create_key("short", expires_in=3 * 86_400)
+    page = await admin.get(f"{KEYS}/{own.api_key}/rotate")
+    assert len(re.findall(r'<input type="radio" name="overlap"[^>]* disabled', page.source)) == 2
+    assert page.source.count("it ends before") == 2
+    assert len(re.findall(r"until \d+ \w{3} 20\d\d, \d\d:\d\d UTC", page.source)) == 2
+    assert page.form(f"{KEYS}/{own.api_key}/rotate").fields["overlap"] == "86400"
+    brief = await local.create_key("brief", expires_in=600)
+    assert (await admin.dialog(brief.api_key, "rotate")).fields["overlap"] == "0"
+
+
+async def test_rotation_and_revocation_show_the_last_use(admin, local, raw_client):
+    own = await local.create_key("used")
+    await raw_client.exchange(own)
+    for action in ("rotate", "revoke", "history"):
+        source = (await admin.get(f"{KEYS}/{own.api_key}/{action}")).source
+        assert re.search(r"just now</time>.*\d\d:\d\d:\d\d UTC", source, re.DOTALL), action
+        assert re.search(r"from 127\.0\.0\.1 · [\w./ ]*aiohttp", source), action
+
+
+async def test_history_pages_through_all_events(admin, local):
+    own = await local.create_key("busy")
+    for number in range(120):
+        local._store.audit_log.refused(own.api_key, local.clock.time() + number * 2, f"10.0.0.{number}", "x")
+    await local._store.audit_log.flush()
+    seen, pages = [], 0
+    path: str | None = f"{KEYS}/{own.api_key}/history?status=all"
+    while path is not None:
+        assert "status=all" in path
+        page = await admin.get(path)
+        seen += re.findall(r"from (10\.0\.0\.\d+)", page.source)
+        assert re.search(r"<time [^>]*>\d+ \w{3} 20\d\d, [\d:]{8} UTC</time>", page.source)
+        older = re.search(r'rel="next" href="([^"]+)"', page.source)
+        path = None if older is None else urljoin(path, unescape(older[1]))
+        pages += 1
+    assert pages == 3
+    assert len(seen) == len(set(seen)) == 120
+    for nonsense in ("0", "-1", "99999", "x", "%C2%B2"):
+        assert (await admin.get(f"{KEYS}/{own.api_key}/history?events={nonsense}")).status == 200
+
+
+async def test_creation_chooses_no_environment_and_ninety_days(admin, local):
+    page = await admin.get(f"{KEYS}/new?environment=staging")
+    form = page.form(KEYS)
+    assert "environment" not in form.fields
+    assert form.fields["expires_in"] == str(90 * 86_400)
+    assert re.search(r"selected>In 90 days · \d+ \w{3} 20\d\d<", page.source)
+    assert (await admin.submit(form, name="nowhere")).status == 422
+
+
+async def test_names_are_normalized_and_joiners_accepted(admin, local):
+    await admin.create("Zoe\u0308")
+    key = newest_key(local)
+    assert key.name == "Zo\u00eb"
+    form = await admin.dialog(key.api_key, "revoke")
+    assert (await admin.submit(form, name="Zoe\u0308")).status == 200
+    await admin.create("a\u200cb \U0001f469\u200d\U0001f4bb")
+    assert newest_key(local).name == "a\u200cb \U0001f469\u200d\U0001f4bb"
+    assert names(await admin.get(f"{KEYS}?status=all&q={quote('zoe' + chr(0x308))}")) == ["Zo\u00eb"]
+
+
+async def test_second_revocation_says_what_happened(admin, local):
+    own = await local.create_key("gone")
+    stale = await admin.dialog(own.api_key, "revoke")
+    await local.revoke_key(own.api_key, "laptop stolen")
+    local.clock.advance(180)
+    page = await admin.submit(stale, name="gone", reason="another")
+    assert "was revoked already, 3 min ago" in page.source
+    assert "laptop stolen" in page.source
+    assert "your new reason was not recorded" in page.source
+    assert local._store.keys.get_key(own.api_key).revoked_reason == "laptop stolen"
+
+
+async def test_tabs_count_what_the_search_finds(admin, local):
+    for name in ("one", "two"):
+        await local.revoke_key((await local.create_key(name)).api_key)
+    await local.create_key("one more")
+
+    async def counts(query):
+        source = (await admin.get(f"{KEYS}?{query}")).source
+        return dict(re.findall(r'>(\w+) <span class="count">(\d+)<', source))
+
+    assert await counts("") == {"Active": "2", "Expired": "0", "Revoked": "2", "All": "4"}
+    assert await counts("q=one") == {"Active": "1", "Expired": "0", "Revoked": "1", "All": "2"}
+    assert "No expired API key" in (await admin.get(f"{KEYS}?status=expired")).source
