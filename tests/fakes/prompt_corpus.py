@@ -23,13 +23,13 @@ SCRIPTS = {
     "sinhala": "ආයුබෝවන් ලෝකය",
     "thai": "สวัสดีชาวโลก",
     "lao": "ສະບາຍດີຊາວໂລກ",
-    "khmer": "សួស្តី​ពិភពលោក",
+    "khmer": "សួស្តី\u200bពិភពលោក",
     "myanmar": "မင်္ဂလာပါကမ္ဘာ",
     "tibetan": "བཀྲ་ཤིས་བདེ་ལེགས།",
     "ethiopic": "ሰላም ልዑል",
     "hangul": "안녕하세요 세계",
     "kana": "こんにちは セカイ",
-    "han": "你好，世界 𠮷野家",
+    "han": "你好，世界 𠮷野家",  # noqa: RUF001 - a comma of its own
     "cherokee": "ᎣᏏᏲ ᎡᎶᎯ",
 }
 
@@ -39,7 +39,7 @@ KINDS = {
     "jinja": "{% for x in xs %}{{ x.name }} {# <text> #}{%- endfor -%} {{name}} {{ name|upper }}",
     "shell": "${HOME} $(id) `<text>` $name %NAME% {{name}} $$ ${x:-{{name}}}",
     "erb": "<% if <text> %><%= name %> {{name}} <%- end -%>",
-    "mustache": "{{#items}}{{name}}{{/items}} {{^none}}<text>{{/none}} {{{name}}} {{&raw}} {{>partial}} {{!x}}",
+    "mustache": "{{#items}}{{name}}{{/items}} {{^no}}<text>{{/no}} {{{name}}} {{&raw}} {{>part}} {{!x}}",
     "format": "{name} {0} {} {{}} {{{{name}}}} %s %(name)s <text> {name!r:>10}",
     "json": '{"text": "<text>", "nested": {"a": [1, null, "\\u00e9\\n"]}, "name": "{{name}}"}',
     "python": 'def f(x: dict[str, int]) -> str:\n\treturn f"{x!r} <text> {{name}}"  # \\d+\\1\n',

@@ -1,4 +1,4 @@
-"""The instructions that one call takes, counted by valgrind's callgrind: the same whatever else the machine does.
+"""The instructions that one call takes, counted by callgrind, whatever else the machine does.
 
 Each case runs twice in a process of its own, for two numbers of calls; the difference is what a call
 takes. The server runs in another process, and is not counted.
@@ -51,7 +51,9 @@ def instructions(valgrind: str, names: Sequence[str], calls: int | None) -> dict
     with server_process() as url, ThreadPoolExecutor(os.cpu_count()) as pool:
         numbers = {name: calls or CALLS.get(name, MORE_CALLS) for name in names}
         runs = [(name, times) for name, more in numbers.items() for times in (0, more)]
-        taken = dict(zip(runs, pool.map(lambda run: _count(valgrind, *run, url), runs), strict=True))
+        taken = dict(
+            zip(runs, pool.map(lambda run: _count(valgrind, run[0], run[1], url), runs), strict=True)
+        )
     return {name: (taken[name, more] - taken[name, 0]) / more for name, more in numbers.items()}
 
 

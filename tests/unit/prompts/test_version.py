@@ -3,6 +3,7 @@ import inspect
 import json
 import pickle
 import pydoc
+from typing import Any
 from unittest.mock import create_autospec
 
 import attrs
@@ -201,7 +202,7 @@ def test_with_flags_changes_the_flags_alone():
     assert with_flags(stale) == version
 
 
-RICH = [
+RICH: list[Any] = [
     {"role": "developer", "content": "Be {{tone}}.", "name": "dev", "cache_control": {"type": "ephemeral"}},
     {"type": "placeholder", "name": "history"},
     {
