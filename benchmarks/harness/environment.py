@@ -16,6 +16,7 @@ PACKAGES = (
     "aiohttp",
     "anyio",
     "attrs",
+    "msgspec",
     "pyjwt",
     "uvloop",
     "hdrhistogram",

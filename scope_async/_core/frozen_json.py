@@ -14,16 +14,20 @@ MAX_DEPTH = 128
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
+def _refuse(*_: object, **__: object) -> Never:
+    raise TypeError("a prompt version cannot be changed; copy.deepcopy returns a dict that can")
+
+
+_CHANGE: Any = _refuse
+
+
 class FrozenDict(dict[str, Any]):
     """A `dict` that cannot be changed; `copy` and `copy.deepcopy` return plain ones that can."""
 
     __slots__ = ()
 
-    def _refuse(self, *_: object, **__: object) -> Never:
-        raise TypeError("a prompt version cannot be changed; copy.deepcopy returns a dict that can")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = _CHANGE
+    clear = pop = popitem = setdefault = update = _CHANGE
 
     def __copy__(self) -> dict[str, Any]:
         return dict(self)

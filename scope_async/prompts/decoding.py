@@ -14,8 +14,9 @@ from scope_async.errors import ValidationError
 from scope_async.http.decoding import broken, read_object
 from scope_async.http.failures import UNREADABLE
 from scope_async.http.messages import Reply
+from scope_async.prompts.content import variables_in
 from scope_async.prompts.validation import content_text
-from scope_async.prompts.version import PromptVersion, VersionFields, freeze_fields, variables_in
+from scope_async.prompts.version import PromptVersion, VersionFields, freeze_fields
 
 _INSTANTS = ("created_at", "updated_at", "promoted_at")
 _NOTHING = FrozenDict()

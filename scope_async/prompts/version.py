@@ -14,6 +14,7 @@ from scope_async._core.frozen_json import freeze_mapping, thaw, to_plain_json
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.prompts import validation
+from scope_async.prompts.content import comparable_content, content_renderer, variables_in
 from scope_async.prompts.diff import unified_text_diff
 from scope_async.rendering.anthropic import AnthropicPrompt, anthropic_prompt
 from scope_async.rendering.messages import Messages
@@ -125,7 +126,7 @@ class PromptVersion(VersionFields):
         # Made at the first rendering: many versions are fetched only to find that nothing changed.
         strict = self.unknown_variables == "error"
         declared = (*self.variables, *self._bound)
-        return _renderer(self.content, self.type, declared, strict=strict, bound=self._bound)
+        return content_renderer(self.content, self.type, declared, strict=strict, bound=self._bound)
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -218,8 +219,8 @@ class PromptVersion(VersionFields):
         Chat prompts are compared as indented JSON.
         """
         return unified_text_diff(
-            _comparable(self),
-            _comparable(other),
+            comparable_content(self.content, self.type),
+            comparable_content(other.content, other.type),
             before_name=f"{self.name} v{self.version_number}",
             after_name=f"{other.name} v{other.version_number}",
         )
@@ -299,30 +300,6 @@ def freeze_fields(fields: Any) -> PromptVersion:
     fields.__class__ = PromptVersion
     version: PromptVersion = fields
     return version
-
-
-def variables_in(content: str, type: str) -> tuple[str, ...]:
-    """Return the names of the variables in a prompt's content, each once, in their order."""
-    return _renderer(content, type, ()).names
-
-
-def _renderer(
-    content: str,
-    type: str,
-    declared: Sequence[str],
-    *,
-    strict: bool = True,
-    bound: Mapping[str, Any] | None = None,
-) -> TextRenderer | ChatRenderer:
-    messages = validation.chat_messages(content) if type != "text" else None
-    if messages is None:
-        return TextRenderer(content, declared, strict=strict, bound=bound)
-    return ChatRenderer(messages, declared, strict=strict, bound=bound)
-
-
-def _comparable(version: PromptVersion) -> str:
-    messages = validation.chat_messages(version.content) if version.type != "text" else None
-    return version.content if messages is None else json.dumps(messages, indent=2, ensure_ascii=False)
 
 
 _FIELDS = attrs.fields(PromptVersion)

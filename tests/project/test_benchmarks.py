@@ -32,7 +32,8 @@ from benchmarks.reporting.bar_chart import BarChart
 from benchmarks.reporting.line_chart import Axis, Line, LineChart, time_slots
 from benchmarks.reporting.readme import BEGIN, END, README, summary, update_readme
 from benchmarks.reporting.report import RESULTS, Report, row, table
-from benchmarks.suites import load
+from benchmarks.suites import instructions, load
+from benchmarks.suites.instructions import worker as instructions_worker
 from benchmarks.suites.micro import COMPARISONS, Comparison
 from benchmarks.suites.micro import worker as micro_worker
 from benchmarks.suites.prompts import outage as prompt_outage
@@ -350,3 +351,15 @@ def test_readme_shows_the_committed_results() -> None:
     shown = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
     assert shown == summary(Report.read())
     assert RESULTS.joinpath("latest.md").read_text(encoding="utf-8") == Report.read().markdown()
+
+
+def test_instructions_suite_says_when_valgrind_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    result = SUITES["instructions"](True)
+    assert result.results == []
+    assert "valgrind" in result.missing[0]
+
+
+def test_instructions_suite_has_a_case_for_each_of_its_names() -> None:
+    assert tuple(instructions_worker.CASES) == instructions.NAMES
+    asyncio.run(instructions_worker.make_calls(instructions_worker.CASES["decoding"], 2, ""))
