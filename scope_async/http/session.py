@@ -15,6 +15,7 @@ from aiohttp import ClientRequest, ClientResponse, ClientTimeout
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 
+from scope_async._core.inherited import open_socket
 from scope_async._core.redaction import scrub
 from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ServerError
@@ -110,6 +111,7 @@ class SessionProvider:
                     limit=self._limit,
                     ssl=self._ssl or True,
                     resolver=ThreadResolver(timeout=self._open_timeout),
+                    socket_factory=open_socket,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
@@ -138,6 +140,8 @@ class SessionProvider:
             return
         if bound.is_current():
             await bound.session.close()
+        elif bound.process != os.getpid():
+            self._abandoned.append(bound)
 
 
 MAX_REPLY_BYTES = 10 * 1024 * 1024
