@@ -98,14 +98,14 @@ class PromptService:
         if not self._caching or self._closed:
             return None
         try:
-            return self._cache.peek_stale(self._refs(name, label, version))
+            return self._cache.stale_reads.peek(self._refs(name, label, version))
         except TypeError:  # not hashable, so no name either
             return None
 
     def refresh(self, name: str, label: Label | None = None, version: str | None = None) -> None:
         """Start the fetch that a read of a stale copy starts; call it in the event loop."""
         if not self._closed:
-            self._cache.refresh(self._refs(name, label, version))
+            self._cache.stale_reads.refresh(self._refs(name, label, version))
 
     async def get(self, name: str, *, label: Label | None = None) -> PromptVersion:
         """Return a version of the prompt; does not suspend while a fresh copy is in memory.

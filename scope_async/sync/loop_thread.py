@@ -43,7 +43,7 @@ class EventLoopThread:
         self._selector: selectors.BaseSelector | None = None
         self._thread: threading.Thread | None = None
         self._in_use: WeakSet[Closable] = WeakSet()
-        self._inherited: list[object] = []
+        self._kept: list[object] = []
 
     def submit(
         self, client: Closable, call: Callable[[], Coroutine[Any, Any, Result]]
@@ -80,7 +80,10 @@ class EventLoopThread:
                 # Of a known kind whatever the policy: a child must be able to cut it off.
                 self._selector = selectors.DefaultSelector()
                 loop = asyncio.SelectorEventLoop(self._selector)
-                self._thread = threading.Thread(target=_serve, args=(loop,), name="scope-async", daemon=True)
+                self._kept = [self._selector]
+                self._thread = threading.Thread(
+                    target=_serve, args=(loop, self._kept), name="scope-async", daemon=True
+                )
                 self._thread.start()
                 self._loop = loop
             return self._loop
@@ -101,15 +104,15 @@ class EventLoopThread:
 
     def after_fork(self) -> None:
         """Forget the parent's loop, in the child."""
+        loop, selector, clients = self._loop, self._selector, tuple(self._in_use)
         self._lock, self._in_use = threading.Lock(), WeakSet()
-        loop, selector = self._loop, self._selector
         self._loop = self._selector = self._thread = None
         if loop is None or selector is None:
             return
         epoll = [selector.fileno()] if hasattr(selector, "fileno") else []
         cut_off([*epoll, *(key.fd for key in selector.get_map().values())])
         loop.set_exception_handler(_ignore)
-        self._inherited.append((loop, selector))
+        self._kept.extend(clients)
 
 
 async def _close_all(clients: list[Closable]) -> None:
@@ -120,7 +123,9 @@ async def _close_all(clients: list[Closable]) -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-def _serve(loop: asyncio.SelectorEventLoop) -> None:
+def _serve(loop: asyncio.SelectorEventLoop, _kept: list[object]) -> None:
+    # In a forked child this frame stays for good, and with it the loop and `_kept`: what belongs to the
+    # parent is never finalized there, and so neither cleaned up nor reported as unclosed.
     asyncio.set_event_loop(loop)
     loop.run_forever()
 

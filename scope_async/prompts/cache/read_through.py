@@ -15,7 +15,6 @@ from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation, FetchInstrumentation
 from scope_async.prompts.cache.memory import CacheEntry, PromptCache
 from scope_async.prompts.cache.policy import (
-    Decision,
     Fetch,
     Fresh,
     Mode,
@@ -29,6 +28,7 @@ from scope_async.prompts.cache.policy import (
 )
 from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.cache.snapshot_format import SnapshotEntry
+from scope_async.prompts.cache.stale_reads import StaleReads
 from scope_async.prompts.conditional import KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
@@ -81,6 +81,9 @@ class ReadThroughCache:
             emit=emit,
         )
         self._instrumentation = CacheInstrumentation(self._failures, emit)
+        self.stale_reads = StaleReads(
+            config, memory=memory, failures=self._failures, fetcher=self._fetcher, clock=clock, emit=emit
+        )
         self._closings = 0
 
     async def read(
@@ -127,34 +130,6 @@ class ReadThroughCache:
                 return await self._stand_in(ref, decision, call.name)
             case _:
                 return await self._stand_in(ref, decision)
-
-    def peek_stale(self, ref: PromptRef) -> PromptVersion | None:
-        """Return the stale copy in memory that `read` would return at once, or None; from any thread."""
-        entry = self._memory.get(ref.key)
-        match self._decide_now(ref, entry):
-            case Revalidate(version):
-                self._instrumentation.hit(ref, fresh=False)
-                return version
-            case ServeStale(CacheEntry() as entry, error):
-                age = self._clock.monotonic() - entry.stored_at
-                self._instrumentation.stale(ref, age, error, None)
-                return entry.stale_version
-        return None
-
-    def refresh(self, ref: PromptRef) -> None:
-        """Start the fetch that `read` starts when it returns a stale copy at once."""
-        entry = self._memory.get(ref.key)
-        known = None if entry is None else entry.version
-        match self._decide_now(ref, entry):
-            case Revalidate():
-                self._fetcher.start(ref, self._ttl(ref, None), known=known)
-            case ServeStale(refresh=True):
-                self._fetcher.start(ref, self._ttl(ref, None), known=known, max_retries=0)
-
-    def _decide_now(self, ref: PromptRef, entry: CacheEntry | None) -> Decision:
-        """Return what a read does with what is in memory alone."""
-        failure, now = self._failures.get(ref.key), self._clock.monotonic()
-        return decide(entry, failure, now, None, limits=self._limits)
 
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id; a fetch in flight is not stored."""
