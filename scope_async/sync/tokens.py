@@ -21,8 +21,8 @@ class ClientTokens:
     def get(self) -> AccessToken:
         """Return a token that the service will accept now.
 
-        While the current token is valid this never suspends. Callers that arrive without
-        one share a single exchange; cancelling a caller leaves the exchange to the others.
+        While the current token is valid this never waits. Callers that arrive without
+        one share a single exchange; interrupting a caller leaves the exchange to the others.
 
         Raises:
             InvalidCredentialsError: the service refused the credentials; fix them, do not retry.
