@@ -48,7 +48,8 @@ def described(method: Any) -> str:
 def returned(annotation: Any) -> Any:
     """Return what a synchronous method returns where the asynchronous one returns `annotation`."""
     if typing.get_origin(annotation) is collections.abc.AsyncIterator:
-        return collections.abc.Iterator[typing.get_args(annotation)]
+        (item,) = typing.get_args(annotation)
+        return collections.abc.Iterator[item]
     return annotation
 
 
@@ -84,7 +85,8 @@ def test_both_methods_promise_the_same(with_async, without, name) -> None:
 
 @pytest.mark.parametrize("kind", ["ScopeClient", "ApiKeyAdmin"])
 def test_both_constructors_have_the_same_arguments_defaults_and_types(kind) -> None:
-    with_async, without, _ = PAIRS[kind]
+    kinds: tuple[Any, Any] = PAIRS[kind][:2]
+    with_async, without = kinds
     assert inspect.signature(without).parameters == inspect.signature(with_async).parameters
     assert typing.get_type_hints(without.__init__) == typing.get_type_hints(with_async.__init__)
 
@@ -92,8 +94,6 @@ def test_both_constructors_have_the_same_arguments_defaults_and_types(kind) -> N
 @pytest.mark.parametrize("kind", sorted(PAIRS))
 def test_docstring_without_async_speaks_of_no_await(kind) -> None:
     without = PAIRS[kind][1]
-    for text in (
-        inspect.getdoc(without),
-        *(inspect.getdoc(getattr(without, name)) for name in methods(without)),
-    ):
-        assert not re.search(r"\bawait\b|async with|aclose|coroutine", text or "")
+    for described_thing in (without, *(getattr(without, name) for name in methods(without))):
+        text = inspect.getdoc(described_thing) or ""
+        assert not re.search(r"\bawait\b|async with|aclose|coroutine", text)

@@ -14,7 +14,7 @@ from scope_async.sync.loop_thread import EventLoopThread
 class Client:
     """A client that may take its time to close."""
 
-    def __init__(self, hang: bool = False) -> None:
+    def __init__(self, *, hang: bool = False) -> None:
         self.closed = False
         self._hang = hang
 
