@@ -99,9 +99,13 @@ class ClientCalls:
     def close(self) -> None:
         """Close the client, and wait for that; inside a running event loop without waiting."""
         if in_event_loop():
-            self.submit(self._client.aclose)
+            self.submit(self._close)
         else:
-            self.run(self._client.aclose)
+            self.run(self._close)
+
+    async def _close(self) -> None:
+        await self._client.aclose()
+        LOOP_THREAD.forget(self._client)
 
     def _outcome(self, future: concurrent.futures.Future[Result]) -> Result:
         patience = self._timeout

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
-from weakref import WeakSet
 
 from scope_async._core.inherited import cut_off
 from scope_async.errors import ClientClosedError
@@ -42,7 +41,7 @@ class EventLoopThread:
         self._loop: asyncio.SelectorEventLoop | None = None
         self._selector: selectors.BaseSelector | None = None
         self._thread: threading.Thread | None = None
-        self._in_use: WeakSet[Closable] = WeakSet()
+        self._in_use: set[Closable] = set()
         self._kept: list[object] = []
 
     def submit(
@@ -61,6 +60,10 @@ class EventLoopThread:
         except RuntimeError as error:
             coroutine.close()
             raise ClientClosedError("the interpreter is exiting") from error
+
+    def forget(self, client: Closable) -> None:
+        """Do not close a client at exit: it is closed."""
+        self._in_use.discard(client)
 
     def answers(self, within: float) -> bool:
         """Return False if the loop does not turn for `within` seconds, or has ended."""
@@ -93,10 +96,11 @@ class EventLoopThread:
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        clients, self._in_use = list(self._in_use), WeakSet()
-        with suppress(RuntimeError, TimeoutError):
+        clients, self._in_use = list(self._in_use), set()
+        with suppress(RuntimeError):  # closed already
             if self.answers(1.0):
-                asyncio.run_coroutine_threadsafe(_close_all(clients), loop).result(_CLOSING_TIMEOUT)
+                closing = asyncio.run_coroutine_threadsafe(_close_all(clients), loop)
+                concurrent.futures.wait((closing,), _CLOSING_TIMEOUT)
             loop.call_soon_threadsafe(loop.stop)
         thread.join(1.0)
         if not thread.is_alive():
@@ -105,7 +109,7 @@ class EventLoopThread:
     def after_fork(self) -> None:
         """Forget the parent's loop, in the child."""
         loop, selector, clients = self._loop, self._selector, tuple(self._in_use)
-        self._lock, self._in_use = threading.Lock(), WeakSet()
+        self._lock, self._in_use = threading.Lock(), set()
         self._loop = self._selector = self._thread = None
         if loop is None or selector is None:
             return

@@ -1,32 +1,31 @@
-"""A Local Scope in a thread of its own, for synchronous tests."""
+"""A Local Scope in a thread of its own, and what a client or a process needs to use it."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
+
+import attrs
 
 from scope_async.local import LocalScope
+from scope_async.local.scope import ThreadedLocalScope
 
-Result = TypeVar("Result")
 
-
+@attrs.frozen
 class ThreadedScope:
-    """`local` is the server; `run` awaits one of its methods in its thread."""
+    """`local` is the server."""
 
-    def __init__(self, local: LocalScope, loop: asyncio.AbstractEventLoop) -> None:
-        self.local = local
-        self._loop = loop
-        self.addresses = {"base_url": local.url, "auth_api_url": local.url}
+    local: ThreadedLocalScope
 
-    def run(self, call: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result(20)
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The options of a client."""
+        return {"base_url": self.local.url, "auth_api_url": self.local.url}
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that a client and an administrator need."""
+        """The variables of a client and of an administrator."""
         credentials = self.local.credentials
         return {
             "SCOPE_API_URL": self.local.url,
@@ -40,24 +39,6 @@ class ThreadedScope:
 
 @contextmanager
 def threaded_scope(**options: Any) -> Iterator[ThreadedScope]:
-    """Serve for the block; `options` are those of `LocalScope`."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="local-scope")
-    thread.start()
-
-    async def opened() -> LocalScope:
-        local = LocalScope(**options)
-        await local.start()
-        return local
-
-    try:
-        local = asyncio.run_coroutine_threadsafe(opened(), loop).result(20)
-        try:
-            yield ThreadedScope(local, loop)
-        finally:
-            asyncio.run_coroutine_threadsafe(local.aclose(), loop).result(20)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+    """Serve the prompt `greeting` for the block; `options` are those of `LocalScope`."""
+    with LocalScope(prompts={"greeting": "Hello, {{name}}!"}, **options) as local:
+        yield ThreadedScope(local)

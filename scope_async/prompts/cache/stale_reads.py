@@ -13,14 +13,6 @@ from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit
 
-# What an id names never changes in content, so its answer may stay longer than a label's.
-_BY_ID_TTL = 3600.0
-
-
-def default_ttl(config: Config, ref: PromptRef) -> float:
-    """Return the seconds that an answer stays fresh whose caller names none."""
-    return max(config.cache_ttl, _BY_ID_TTL) if ref.is_by_id else config.cache_ttl
-
 
 class StaleReads:
     """A read of a stale copy in two halves: what is served, in any thread, and the fetch, in the loop."""
@@ -58,12 +50,11 @@ class StaleReads:
     def refresh(self, ref: PromptRef) -> None:
         """Start the fetch that such a read starts; call it in the event loop."""
         entry = self._memory.get(ref.key)
-        known = None if entry is None else entry.version
         match self._decide(ref, entry):
             case Revalidate():
-                self._fetcher.start(ref, default_ttl(self._config, ref), known=known)
+                self._fetcher.start(ref, self._config.cache_ttl, known=entry)
             case ServeStale(refresh=True):
-                self._fetcher.start(ref, default_ttl(self._config, ref), known=known, max_retries=0)
+                self._fetcher.start(ref, self._config.cache_ttl, known=entry, max_retries=0)
 
     def _decide(self, ref: PromptRef, entry: CacheEntry | None) -> Decision:
         failure = self._failures.get(ref.key)

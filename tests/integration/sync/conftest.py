@@ -15,7 +15,6 @@ from tests.fakes.threaded_scope import ThreadedScope, threaded_scope
 def server() -> Iterator[ThreadedScope]:
     """A Local Scope with the prompt `greeting`."""
     with threaded_scope() as serving:
-        serving.run(serving.local.add_prompt("greeting", "Hello, {{name}}!"))
         yield serving
 
 

@@ -18,7 +18,8 @@ def test_administers_keys_from_the_first_to_the_last(server) -> None:
             with pytest.raises(AuthenticationError):
                 scope.ping()
         assert admin.get(new.api_key).name == "billing"
-        assert [found.api_key for found in admin.list(status="active", environment="staging")] == [new.api_key]
+        active = admin.list(status="active", environment="staging")
+        assert [found.api_key for found in active] == [new.api_key]
         assert [event.event for event in admin.events(key.api_key)][-1] == "refused"
         with pytest.raises(NotFoundError):
             admin.get("key_unknown")
@@ -26,7 +27,7 @@ def test_administers_keys_from_the_first_to_the_last(server) -> None:
 
 def test_list_is_an_ordinary_iterator_that_reads_page_by_page(server) -> None:
     for number in range(120):
-        server.run(server.local.create_key(f"key {number}"))
+        server.local.create_key(f"key {number}")
     with ApiKeyAdmin(server.local.url, server.local.admin_token) as admin:
         keys = admin.list()
         assert isinstance(keys, Iterator)

@@ -69,13 +69,13 @@ def test_closed_client_refuses_calls_until_it_is_started(server, new_client) -> 
 
 
 def test_close_wakes_a_caller_in_another_thread(server, new_client) -> None:
-    scope = new_client()
+    missed = threading.Event()
+    scope = new_client(hooks=[lambda event: missed.set() if isinstance(event, CacheMiss) else None])
     scope.ping()
-    server.local.faults.delay("prompt", 20)
+    server.local.faults.hang("prompt")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(scope.get_prompt_version, "greeting")
-        while not server.local.journal.count("exchange") or not scope.tokens.peek() or waiting.done():
-            threading.Event().wait(0.01)
+        assert missed.wait(10)
         scope.close()
         with pytest.raises(ClientClosedError):
             waiting.result(10)
@@ -96,9 +96,7 @@ async def test_event_loop_gets_what_is_in_memory_and_an_error_for_the_rest(serve
 async def test_event_loop_gets_a_stale_copy_which_is_refreshed_meanwhile(server, new_client) -> None:
     scope = new_client(cache_ttl=1e-6)
     old = await asyncio.to_thread(scope.get_prompt_version, "greeting")
-    new = await asyncio.to_thread(
-        server.run, server.local.add_prompt("greeting", "Good morning, {{name}}!")
-    )
+    new = await server.local.add_prompt("greeting", "Good morning, {{name}}!")
     while scope.get_prompt_version("greeting").id != new.id:
         await asyncio.sleep(0.01)
     assert old.id != new.id
@@ -131,7 +129,7 @@ def test_hooks_see_the_callers_context_and_no_other(server, new_client) -> None:
     scope = new_client(hooks=[hook])
     names = [f"prompt-{number}" for number in range(8)]
     for name in names:
-        server.run(server.local.add_prompt(name, "text"))
+        server.local.add_prompt(name, "text")
 
     def call(name: str) -> None:
         who.set(name)
@@ -169,7 +167,11 @@ def test_span_of_a_call_is_a_child_of_the_callers_span(server, new_client) -> No
     with provider.get_tracer("test").start_as_current_span("caller") as caller:
         scope.get_prompt_version("greeting")
         scope.get_prompt_version("greeting", cache=False)
-    spans = [span for span in exporter.get_finished_spans() if span.context.trace_id == caller.get_span_context().trace_id]
+    spans = [
+        span
+        for span in exporter.get_finished_spans()
+        if span.context.trace_id == caller.get_span_context().trace_id
+    ]
     parents = {span.context.span_id: span for span in spans}
     wait = next(span for span in spans if span.name == "scope get_prompt_version")
     fetches = [span for span in spans if span.name.startswith("GET")]
@@ -181,7 +183,7 @@ def test_invalidate_and_clear_cache_are_seen_by_the_next_read(server, new_client
     scope = new_client()
     for drop in (lambda: scope.invalidate("greeting"), scope.clear_cache):
         old = scope.get_prompt_version("greeting")
-        new = server.run(server.local.add_prompt("greeting", "Another {{name}}"))
+        new = server.local.add_prompt("greeting", "Another {{name}}")
         assert scope.get_prompt_version("greeting") is old
         drop()
         assert scope.get_prompt_version("greeting").id == new.id
@@ -199,7 +201,7 @@ def test_readers_never_fail_while_others_empty_the_cache(server, new_client) -> 
     scope = new_client(cache_max_entries=2)
     names = [f"prompt-{number}" for number in range(4)]
     for name in names:
-        server.run(server.local.add_prompt(name, "text"))
+        server.local.add_prompt(name, "text")
     stop = threading.Event()
 
     def empty() -> None:
