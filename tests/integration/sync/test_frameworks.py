@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def exchanges_per_process(server: ThreadedScope, answers: Answers) -> float:
     return server.local.journal.count("exchange") / len({answer["process"] for answer in answers})
 
 
-GUNICORN = "gunicorn --bind 127.0.0.1:0 --workers 2 --no-control-socket".split()
+GUNICORN = shlex.split("gunicorn --bind 127.0.0.1:0 --workers 2 --no-control-socket")
 SET_UPS = {
     "Django, gunicorn sync": [*GUNICORN, "django_service:wsgi"],
     "Django, gunicorn sync, preloaded": [*GUNICORN, "--preload", "django_service:wsgi"],
@@ -124,7 +125,7 @@ def test_web_server_makes_one_exchange_per_process(server, tmp_path, command) ->
 
 def test_celery_makes_one_exchange_per_process(server, tmp_path) -> None:
     env = environment(server, CELERY_FOLDER=str(tmp_path / "celery"))
-    worker = "celery --app celery_tasks worker --pool prefork --concurrency 2 --loglevel info".split()
+    worker = shlex.split("celery --app celery_tasks worker --pool prefork --concurrency 2 --loglevel info")
     with running(worker, env, tmp_path, re.compile(r"celery@\S+ ready")):
         answers = answers_of("celery_caller.py", env)
     assert exchanges_per_process(server, answers) == 1
