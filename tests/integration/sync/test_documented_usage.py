@@ -213,7 +213,7 @@ def hooks_for_requests_responses_and_errors(api: Api) -> Scenario:
 
 
 def hooks_that_write_a_log(api: Api) -> Scenario:
-    logger, lines = logging.Logger("documented"), []
+    logger, lines = logging.getLogger(f"documented.{id(api)}"), []
     logger.addFilter(lambda record: lines.append(record.getMessage()) or False)
 
     def log(event: Any) -> None:
