@@ -143,18 +143,23 @@ class ApiKeyAdmin:
         """
         return self._calls.run(partial(self._admin.revoke, api_key, reason=reason))
 
-    def rotate(self, api_key: str, *, overlap: float = 86_400) -> NewApiKey:
+    def rotate(self, api_key: str, *, overlap: float = 86_400, again: bool = False) -> NewApiKey:
         """Make a key with the old one's name and environment; the old one goes on `overlap` seconds.
 
         Bring the new credentials to the service that uses them within that time, then revoke
-        the old key, or let it expire.
+        the old key, or let it expire. It is in the result as `replaced_key`.
+
+        Args:
+            api_key: the key to replace.
+            overlap: seconds that it goes on, 30 days at most.
+            again: rotate a key that was replaced already.
 
         Raises:
             NotFoundError: there is no such key.
-            ConflictError: it is revoked or expired.
+            ConflictError: it is revoked, expired, or replaced already.
             ScopeError: as every call.
         """
-        return self._calls.run(partial(self._admin.rotate, api_key, overlap=overlap))
+        return self._calls.run(partial(self._admin.rotate, api_key, overlap=overlap, again=again))
 
     def events(self, api_key: str) -> Iterator[KeyEvent]:
         """Yield the audit trail of an API key, oldest first, page by page as it is asked for.

@@ -39,7 +39,11 @@ class ClientTokens:
         seconds: beyond that the token stays, since more of them do not help a service that
         refuses every new token. Call it on the source's event loop.
         """
-        self._source.invalidate(token)
+
+        async def invalidate() -> None:
+            self._source.invalidate(token)
+
+        self._calls.do(invalidate)
 
     def status(self) -> TokenStatus:
         """Return what the source looks like now; never waits."""

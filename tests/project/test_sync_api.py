@@ -48,8 +48,7 @@ def described(method: Any) -> str:
 def returned(annotation: Any) -> Any:
     """Return what a synchronous method returns where the asynchronous one returns `annotation`."""
     if typing.get_origin(annotation) is collections.abc.AsyncIterator:
-        (item,) = typing.get_args(annotation)
-        return collections.abc.Iterator[item]
+        return collections.abc.Iterator.__class_getitem__(*typing.get_args(annotation))
     return annotation
 
 

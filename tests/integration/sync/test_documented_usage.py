@@ -214,7 +214,9 @@ def hooks_for_requests_responses_and_errors(api: Api) -> Scenario:
 
 def hooks_that_write_a_log(api: Api) -> Scenario:
     logger, lines = logging.getLogger(f"documented.{id(api)}"), []
-    logger.addFilter(lambda record: lines.append(record.getMessage()) or False)
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
 
     def log(event: Any) -> None:
         if isinstance(event, ResponseReceived):
@@ -229,8 +231,11 @@ def hooks_that_make_spans(api: Api) -> Scenario:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     client = api.client(hooks=[OpenTelemetryHook(tracer_provider=provider)])
     yield client.get_prompt_version("greeting")
-    spans = {span.attributes.get("http.request.method"): span for span in exporter.get_finished_spans()}
-    assert spans["GET"].attributes["http.response.status_code"] == 200
+    found = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
+    assert any(
+        (each.get("http.request.method"), each.get("http.response.status_code")) == ("GET", 200)
+        for each in found
+    )
 
 
 def telemetry_that_is_switched_off(api: Api) -> Scenario:

@@ -137,8 +137,14 @@ def test_forked_child_has_a_connection_of_its_own(tls) -> None:
 def test_forked_child_leaves_a_call_in_flight_to_its_parent(tls) -> None:
     server, environment = tls
     command = [sys.executable, str(PROGRAMS / "forked.py"), "in flight"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+    with subprocess.Popen(
+        command,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert server.held.wait(20)
         assert process.stdin is not None
         assert process.stdout is not None

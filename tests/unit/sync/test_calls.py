@@ -202,4 +202,4 @@ def test_submit_leaves_no_coroutine_behind_when_the_loop_is_closed(client, monke
 def test_refuse_session_says_why() -> None:
     refuse_session(None)
     with pytest.raises(ConfigurationError, match="belongs to the event loop"):
-        refuse_session(object())  # type: ignore[arg-type]
+        refuse_session(object())
