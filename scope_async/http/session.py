@@ -17,6 +17,7 @@ from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 from anyio.lowlevel import checkpoint
 
+from scope_async._core.inherited import open_socket
 from scope_async._core.redaction import scrub
 from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ServerError
@@ -113,6 +114,7 @@ class SessionProvider:
                     limit=self._limit,
                     ssl=self._ssl or True,
                     resolver=ThreadResolver(timeout=self._open_timeout),
+                    socket_factory=open_socket,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
@@ -168,9 +170,11 @@ class SessionProvider:
         bound_sessions, self._by_loop, self._bound = [*self._by_loop.values()], {}, None
         process = os.getpid()
         for bound in bound_sessions:
-            if bound.is_given or bound.process != process:
+            if bound.process != process:
+                self._abandoned.append(bound)
+            elif bound.is_given:
                 continue
-            if bound.is_current():
+            elif bound.is_current():
                 await bound.session.close()
             else:
                 _dispose(bound)

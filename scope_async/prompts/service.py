@@ -87,6 +87,28 @@ class PromptService:
             self._emit(CacheHit(prompt=name, selector=version or label or "production", fresh=True))
         return found
 
+    def peek_stale(
+        self, name: str, label: Label | None = None, version: str | None = None
+    ) -> PromptVersion | None:
+        """Return the copy in memory that `fetch` would return at once although it is not fresh, or None.
+
+        For callers in any thread, which have `refresh` called in the loop for what the read leaves out.
+
+        Raises:
+            ValidationError: an argument is not acceptable.
+        """
+        if not self._caching or self._closed:
+            return None
+        try:
+            return self._cache.stale_reads.peek(self._refs(name, label, version))
+        except TypeError:  # not hashable, so no name either
+            return None
+
+    def refresh(self, name: str, label: Label | None = None, version: str | None = None) -> None:
+        """Start the fetch that a read of a stale copy starts; call it in the event loop."""
+        if not self._closed:
+            self._cache.stale_reads.refresh(self._refs(name, label, version))
+
     async def get(self, name: str, *, label: Label | None = None) -> PromptVersion:
         """Return a version of the prompt; does not suspend while a fresh copy is in memory.
 

@@ -29,7 +29,7 @@ SCRIPTS = {
     "ethiopic": "ሰላም ልዑል",
     "hangul": "안녕하세요 세계",
     "kana": "こんにちは セカイ",
-    "han": "你好，世界 𠮷野家",  # noqa: RUF001 - a comma of its own
+    "han": "你好，世界 𠮷野家",
     "cherokee": "ᎣᏏᏲ ᎡᎶᎯ",
 }
 
@@ -39,11 +39,7 @@ KINDS = {
     "jinja": "{% for x in xs %}{{ x.name }} {# <text> #}{%- endfor -%} {{name}} {{ name|upper }}",
     "shell": "${HOME} $(id) `<text>` $name %NAME% {{name}} $$ ${x:-{{name}}}",
     "erb": "<% if <text> %><%= name %> {{name}} <%- end -%>",
-<<<<<<< HEAD
-    "mustache": "{{#items}}{{name}}{{/items}} {{^none}}<text>{{/none}} {{{name}}} {{&raw}} {{>part}} {{!x}}",
-=======
     "mustache": "{{#items}}{{name}}{{/items}} {{^no}}<text>{{/no}} {{{name}}} {{&raw}} {{>part}} {{!x}}",
->>>>>>> pr-version
     "format": "{name} {0} {} {{}} {{{{name}}}} %s %(name)s <text> {name!r:>10}",
     "json": '{"text": "<text>", "nested": {"a": [1, null, "\\u00e9\\n"]}, "name": "{{name}}"}',
     "python": 'def f(x: dict[str, int]) -> str:\n\treturn f"{x!r} <text> {{name}}"  # \\d+\\1\n',

@@ -19,7 +19,7 @@ FILES = {
 # From the ground up: folders, and the few files of the root. Those between two bars do not know each other.
 LAYERS = """
     _version errors | _core environment | config credentials | rendering telemetry | http stores
-    | auth keys prompts secrets | status | client | __init__ | local | cli pytest_plugin
+    | auth keys prompts secrets | status | client | sync | __init__ | local | cli pytest_plugin
 """
 FLOORS = {name: floor for floor, names in enumerate(LAYERS.split("|")) for name in names.split()}
 
@@ -29,7 +29,10 @@ LOCAL_MAY_USE = (
     "prompts.validation prompts.version"
 )
 
-MOST_FILES = 13
+# The same names without `async`, by contract: code changes its import alone.
+WITHOUT_ASYNC = {("sync", "ScopeClient"), ("sync", "ApiKeyAdmin")}
+
+MOST_FILES = 14
 MOST_LINES = 300
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 
@@ -106,7 +109,7 @@ def test_class_names_are_unique() -> None:
     homes: dict[str, list[str]] = defaultdict(list)
     for module in FILES:
         for node in ast.walk(tree(module)):
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef) and (layer(module), node.name) not in WITHOUT_ASYNC:
                 homes[node.name].append(module)
     assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
 

@@ -21,12 +21,9 @@ from scope_async.environment import (
     ADMIN_TOKEN_VARIABLE,
     CREDENTIAL_FILE_VARIABLES,
     CREDENTIAL_VARIABLES,
-<<<<<<< HEAD
     CREDENTIALS_VARIABLE,
-=======
     LOCAL_ADMIN_TOKEN_VARIABLE,
     LOCAL_CREDENTIALS_VARIABLE,
->>>>>>> ls-pages
     LOG_VARIABLE,
     OPTION_VARIABLES,
 )
@@ -198,16 +195,9 @@ def test_scope_async_commands_and_options_exist() -> None:
 
 def test_variables_exist() -> None:
     known = {name for names in CREDENTIAL_VARIABLES.values() for name in names}
-<<<<<<< HEAD
     known |= {*OPTION_VARIABLES.values(), *CREDENTIAL_FILE_VARIABLES.values(), CREDENTIALS_VARIABLE}
-    known |= {ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
-    known |= {"SCOPE_TEST_LOOP", "SCOPE_CONTRACT_URL"}  # of the tests themselves
-=======
-    known |= {*CREDENTIAL_FILE_VARIABLES.values()}
-    known |= {*OPTION_VARIABLES.values(), ADMIN_TOKEN_VARIABLE, LOG_VARIABLE}
-    known |= {LOCAL_ADMIN_TOKEN_VARIABLE, LOCAL_CREDENTIALS_VARIABLE}
+    known |= {ADMIN_TOKEN_VARIABLE, LOG_VARIABLE, LOCAL_ADMIN_TOKEN_VARIABLE, LOCAL_CREDENTIALS_VARIABLE}
     known |= {"SCOPE_TEST_LOOP", "SCOPE_TEST_SCREENSHOTS", "SCOPE_CONTRACT_URL"}  # of the tests themselves
->>>>>>> ls-pages
     for path in DOCUMENTS:
         named = set(re.findall(r"\bSCOPE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
         assert named <= known, f"{path.name} names {named - known}, which nothing reads"

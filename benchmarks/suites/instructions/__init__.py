@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The instructions that one call takes, counted by valgrind's callgrind: the same on a busy machine.
-=======
 """The instructions that one call takes, counted by callgrind, whatever else the machine does.
->>>>>>> pr-version
 
 Each case runs twice in a process of its own, for two numbers of calls; the difference is what a call
 takes. The server runs in another process, and is not counted.

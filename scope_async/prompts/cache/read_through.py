@@ -30,6 +30,7 @@ from scope_async.prompts.cache.policy import (
 )
 from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.cache.snapshot_format import SnapshotEntry
+from scope_async.prompts.cache.stale_reads import StaleReads
 from scope_async.prompts.cache.status import CacheStatus, cache_status
 from scope_async.prompts.conditional import KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
@@ -85,6 +86,9 @@ class ReadThroughCache:
             emit=emit,
         )
         self._instrumentation = CacheInstrumentation(self._failures, emit)
+        self.stale_reads = StaleReads(
+            config, memory=memory, failures=self._failures, fetcher=self._fetcher, clock=clock, emit=emit
+        )
         self._closings = 0
 
     async def read(

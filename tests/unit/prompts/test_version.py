@@ -202,11 +202,7 @@ def test_with_flags_changes_the_flags_alone():
     assert with_flags(stale) == version
 
 
-<<<<<<< HEAD
 RICH: list[dict[str, Any]] = [
-=======
-RICH: list[Any] = [
->>>>>>> pr-version
     {"role": "developer", "content": "Be {{tone}}.", "name": "dev", "cache_control": {"type": "ephemeral"}},
     {"type": "placeholder", "name": "history"},
     {
