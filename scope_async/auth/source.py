@@ -6,7 +6,6 @@ import logging
 import random
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from types import TracebackType
 from typing import Any, Self
 
 import attrs
@@ -236,12 +235,7 @@ class TokenSource:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __del__(self) -> None:

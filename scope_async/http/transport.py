@@ -28,7 +28,8 @@ from scope_async.http.decoding import read_error
 from scope_async.http.failures import CONNECTION_CUT, MISDIRECTED, is_transient, map_exception, retry_delay
 from scope_async.http.instrumentation import ObservedCall, RequestInstrumentation
 from scope_async.http.messages import Reply, Request, default_headers
-from scope_async.http.session import BoundSession, SessionProvider, send
+from scope_async.http.sending import send
+from scope_async.http.session import BoundSession, SessionProvider
 from scope_async.http.token_provider import Token, TokenProvider, replay_while_unauthorized
 from scope_async.telemetry.events import Emit
 

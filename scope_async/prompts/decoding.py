@@ -16,7 +16,8 @@ from scope_async.http.failures import UNREADABLE
 from scope_async.http.messages import Reply
 from scope_async.prompts.content import variables_in
 from scope_async.prompts.validation import content_text
-from scope_async.prompts.version import PromptVersion, VersionFields, freeze_fields
+from scope_async.prompts.version import PromptVersion, freeze_fields
+from scope_async.prompts.version_fields import VersionFields
 
 _INSTANTS = ("created_at", "updated_at", "promoted_at")
 _NOTHING = FrozenDict()

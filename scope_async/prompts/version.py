@@ -16,22 +16,11 @@ from scope_async.errors import ValidationError
 from scope_async.prompts import validation
 from scope_async.prompts.content import comparable_content, content_renderer, variables_in
 from scope_async.prompts.diff import unified_text_diff
+from scope_async.prompts.version_fields import VersionFields
 from scope_async.rendering.anthropic import AnthropicPrompt, anthropic_prompt
 from scope_async.rendering.messages import Messages
 from scope_async.rendering.renderers import ChatRenderer, TextRenderer
 from scope_async.rendering.template import canonical_name
-
-
-class VersionFields:
-    """The fields of a version that is being made, before `freeze_fields`."""
-
-    # A frozen class sets a field in four times the time that this one takes, which is most of what
-    # there is to do for an answer whose fields were checked while it was decoded.
-    __slots__ = (  # noqa: RUF023 - in the order of the version's fields
-        "id", "prompt_id", "name", "version_number", "content", "variables", "status", "is_production",
-        "type", "metadata", "tags", "created_at", "updated_at", "promoted_at", "promoted_by", "created_by",
-        "_raw", "_bound", "is_stale", "is_fallback", "unknown_variables", "_renderer", "__weakref__",
-    )  # fmt: skip
 
 
 @attrs.frozen(kw_only=True, init=False, repr=False)

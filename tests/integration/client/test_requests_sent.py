@@ -24,7 +24,7 @@ from scope_async import (
     ServerError,
 )
 from scope_async._version import __version__
-from scope_async.http.session import MAX_REPLY_BYTES
+from scope_async.http.sending import MAX_REPLY_BYTES
 from scope_async.local import LocalScope
 from scope_async.telemetry.events import Event, RequestRetried, ResponseReceived
 from tests.fakes.exchange import CREDENTIALS

@@ -215,7 +215,7 @@ def hooks_for_requests_responses_and_errors(api: Api) -> Scenario:
 def hooks_that_write_a_log(api: Api) -> Scenario:
     logger, lines = logging.getLogger(f"documented.{id(api)}"), []
     handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logger.addHandler(handler)
 
     def log(event: Any) -> None:

@@ -30,7 +30,7 @@ from scope_async.errors import (
 )
 from scope_async.http.decoding import read_json
 from scope_async.http.messages import Reply, Request, merge_headers, request_headers
-from scope_async.http.session import MAX_REPLY_BYTES
+from scope_async.http.sending import MAX_REPLY_BYTES
 from scope_async.http.transport import Transport
 from scope_async.telemetry.events import Event, RequestRetried, RequestStarted, ResponseReceived
 from tests.fakes.exchange import settle

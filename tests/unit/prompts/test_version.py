@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from scope_async.errors import MissingVariableError, RenderError, ValidationError
-from scope_async.prompts.version import PromptVersion, VersionFields, raw_json, with_flags
+from scope_async.prompts.version import PromptVersion, raw_json, with_flags
+from scope_async.prompts.version_fields import VersionFields
 
 FIELDS = {
     "id": "ver_1",

@@ -1,0 +1,126 @@
+"""Sends one request over one session, and reads its reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import ClientRequest, ClientResponse, ClientTimeout
+from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
+from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
+
+from scope_async._core.redaction import scrub
+from scope_async.errors import ServerError
+from scope_async.http.failures import TOO_LARGE
+from scope_async.http.messages import Reply, Request, merge_headers
+from scope_async.http.session import BoundSession
+
+MAX_REPLY_BYTES = 10 * 1024 * 1024
+
+
+_UNAUTHORIZED_BODY_TIMEOUT = 1.0
+"""Seconds for the body of a 401: its status is known already."""
+
+
+async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
+    """Send the request once and return the reply, read to its end.
+
+    Raises:
+        ServerError: the reply is larger than `MAX_REPLY_BYTES`.
+        Exception: anything that aiohttp and the network raise.
+    """
+    if bound.is_given:
+        response = await _send_over_given(bound, request, limits)
+    else:
+        response = await bound.session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            timeout=limits,
+            proxy=bound.proxies.choose(request.url) if bound.proxies is not None else None,
+        )
+    try:
+        # Read to its end, so that aiohttp has the connection back.
+        body = await (
+            _read(response) if response.status != HTTPStatus.UNAUTHORIZED else _read_unauthorized(response)
+        )
+    except BaseException:
+        response.close()
+        raise
+    return Reply(
+        status=response.status,
+        headers=response.headers,
+        body=body,
+        sent=request.headers,
+        secrets=request.secrets,
+    )
+
+
+async def _send_over_given(bound: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
+    """Send it over a session that was passed in, overriding that session's own defaults."""
+    headers = merge_headers(bound.headers, request.headers)
+    return await bound.session.request(
+        request.method,
+        request.url,
+        middlewares=(_set_authorization(headers.pop(AUTHORIZATION, None)),),
+        headers=headers,
+        data=request.body,
+        allow_redirects=False,
+        auto_decompress=True,
+        raise_for_status=False,
+        timeout=limits,
+        ssl=bound.ssl or True,
+    )
+
+
+def _set_authorization(authorization: str | None) -> ClientMiddlewareType:
+    """Return a middleware that sets our Authorization header on a caller-provided session.
+
+    It replaces the session's own middlewares, any of which might set another token. As a plain
+    header ours would clash with the session's `auth`, and be shown to its traces.
+    """
+
+    async def set_header(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        request.headers.pop(AUTHORIZATION, None)
+        if authorization is not None:
+            request.headers[AUTHORIZATION] = authorization
+        return await handler(request)
+
+    return set_header
+
+
+def _read(response: ClientResponse) -> Coroutine[Any, Any, bytes]:
+    """Return the reply's body, decoded; holds at most one chunk more than `MAX_REPLY_BYTES`."""
+    length = response.content_length
+    if length is not None and length <= MAX_REPLY_BYTES and CONTENT_ENCODING not in response.headers:
+        return response.read()
+    return _read_capped(response)
+
+
+async def _read_capped(response: ClientResponse) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_REPLY_BYTES:
+            raise ServerError(
+                f"the reply is larger than {MAX_REPLY_BYTES} bytes",
+                error_code=TOO_LARGE,
+                http_status=response.status,
+                request_id=scrub(response.headers.get("X-Request-ID", ""), limit=200) or None,
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _read_unauthorized(response: ClientResponse) -> bytes:
+    """Return the body of a 401; empty if it cannot be read, since the token is rejected in any case."""
+    try:
+        async with asyncio.timeout(_UNAUTHORIZED_BODY_TIMEOUT):
+            return await _read(response)
+    except Exception:  # noqa: BLE001 - its status alone decides
+        response.close()
+        return b""
