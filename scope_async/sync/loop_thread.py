@@ -113,7 +113,8 @@ class EventLoopThread:
         self._loop = self._selector = self._thread = None
         if loop is None or selector is None:
             return
-        epoll = [selector.fileno()] if hasattr(selector, "fileno") else []
+        descriptor: Callable[[], int] | None = getattr(selector, "fileno", None)  # of an epoll
+        epoll = [] if descriptor is None else [descriptor()]
         cut_off([*epoll, *(key.fd for key in selector.get_map().values())])
         loop.set_exception_handler(_ignore)
         self._kept.extend(clients)
