@@ -72,9 +72,9 @@ def freeze_mapping(value: Mapping[str, Any], depth: int = 0) -> FrozenDict:
     Raises:
         ValidationError: as `freeze`.
     """
-    check_depth(depth)
-    if _SCALARS.issuperset(map(type, value.values())):
+    if depth < MAX_DEPTH and _SCALARS.issuperset(map(type, value.values())):
         return FrozenDict(value)
+    check_depth(depth)
     depth += 1
     return FrozenDict(
         {key: item if type(item) in _SCALARS else freeze(item, depth) for key, item in value.items()}

@@ -32,10 +32,9 @@ class _Document(msgspec.Struct, gc=False):
     All may be absent or null here: which of them are required is `_missing`'s to say.
     """
 
+    # In the order of the documented reply, in which msgspec looks for them.
     version_id: str | None = None
-    id: str | None = None
     version: int | None = None
-    version_number: int | None = None
     prompt_id: str | None = None
     name: str | None = None
     content: str | list[dict[str, Any]] | None = None
@@ -50,6 +49,8 @@ class _Document(msgspec.Struct, gc=False):
     promoted_at: _Instant | None = None
     promoted_by: str | None = None
     created_by: str | None = None
+    id: str | None = None
+    version_number: int | None = None
 
 
 _decode = msgspec.json.Decoder(_Document).decode
@@ -63,11 +64,20 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
         ServerError: the reply is a success, and not a prompt version. Its code is `UNREADABLE` if
             a field is of the wrong type, which no retry changes.
     """
+    body = reply.body
+    document = None
     try:
-        document = _typed(reply) or _convert(read_object(reply))
+        # The text of fields that nothing reads is not decoded, and so not checked otherwise.
+        if 200 <= reply.status < 300 and (body.isascii() or body.decode()):  # noqa: PLR2004 - the class of statuses
+            document = _decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # an odd one is read the long way, which also says what is wrong
+    try:
+        if document is None:
+            document = _convert(read_object(reply))
         if missing := _missing(document):
             raise broken(reply, f"the service's prompt version is not readable: {missing}")
-        return _version(document, name=name, raw=reply.body, unknown_variables=unknown_variables)
+        return _version(document, name, body, unknown_variables)
     except ValidationError as error:
         message = f"the service's prompt version is not readable: {error}"
         raise broken(reply, message, UNREADABLE) from None
@@ -84,18 +94,7 @@ def read_document(
     converted = _convert(document)
     if missing := _missing(converted):
         raise ValidationError(missing)
-    return _version(converted, name=name, raw=raw, unknown_variables=unknown_variables)
-
-
-def _typed(reply: Reply) -> _Document | None:
-    """Return the document of a usual reply; None for an error or an odd one, which is read the long way."""
-    body = reply.body
-    try:
-        if reply.is_success and (body.isascii() or body.decode()):  # fields that are skipped are not decoded
-            return _decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
-    return None
+    return _version(converted, name, raw, unknown_variables)
 
 
 def _convert(document: Mapping[str, Any]) -> _Document:
@@ -128,13 +127,13 @@ def _missing(document: _Document) -> str:
         return "it has no version_id and no id"
     if document.version is None and document.version_number is None:
         return "it has no version and no version_number"
-    if document.content is None:
-        return "it has no content"
-    return "it has no status" if document.status is None else ""
+    if document.content is None or document.status is None:
+        return "it has no content" if document.content is None else "it has no status"
+    return ""
 
 
 def _version(
-    document: _Document, *, name: str, raw: bytes, unknown_variables: UnknownVariables
+    document: _Document, name: str, raw: bytes, unknown_variables: UnknownVariables
 ) -> PromptVersion:
     content, variables, metadata = document.content, document.variables, document.metadata
     fields: Any = VersionFields()

@@ -23,15 +23,15 @@ def test_render_is_one_pass_of_substitution(pieces, end, data):
     renderer = TextRenderer(text)
     values = {name: data.draw(texts, name) for name in renderer.names}
     for _ in range(2):
-        assert renderer.render(values) == expected(text, values)
-    assert (renderer.compiled or renderer.render)(**values) == expected(text, values)
+        assert renderer.render(values, {}) == expected(text, values)
+    assert (renderer.compiled or renderer.render)(None, values) == expected(text, values)
 
 
 @given(texts, st.dictionaries(names, texts))
 def test_render_leaves_text_without_variables_alone(text, values):
     renderer = TextRenderer(text, strict=False)
     if not renderer.names:
-        assert renderer.render(values) == text
+        assert renderer.render(values, {}) == text
 
 
 @given(st.lists(st.tuples(texts, texts), max_size=5), st.data())
@@ -41,4 +41,4 @@ def test_render_keeps_the_structure_of_a_chat_for_any_value(messages, data):
     rendered = renderer.messages(values)
     assert [message["role"] for message in rendered] == [role for role, _ in messages]
     assert [message["content"] for message in rendered] == [expected(text, values) for _, text in messages]
-    assert json.loads(renderer.render(values)) == rendered
+    assert json.loads(renderer.render(values, {})) == rendered
