@@ -75,8 +75,7 @@ class _Converter:
         if isinstance(value, date):  # and datetime
             return value.isoformat()
         if isinstance(value, dict):
-            items = value.items()
-            return {_key(key): self.value(item) for key, item in items}
+            return {_key(key): self.value(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item) for item in value]
         raise ValueError(f"{type(value).__name__} has no form in JSON")

@@ -31,7 +31,7 @@ from scope_async import (
     TokenSource,
     TokenStatus,
 )
-from scope_async.local import LocalScope
+from scope_async.local import LocalScope, ThreadedLocalScope
 from scope_async.telemetry.events import Event, TokenExchanged
 from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
@@ -154,7 +154,9 @@ async def keys() -> None:
         assert_type(new.api_secret, str)
         async for key in admin.list(status="active"):
             assert_type(key, ApiKey)
-        assert_type(await admin.rotate(new.api_key, overlap=60), NewApiKey)
+        rotated = await admin.rotate(new.api_key, overlap=60, again=True)
+        assert_type(rotated, NewApiKey)
+        assert_type(rotated.replaced_key, ApiKey | None)
         assert_type(await admin.get(new.api_key), ApiKey)
         await admin.revoke(new.api_key, reason="leaked")
 
@@ -164,6 +166,14 @@ async def local() -> None:
         version = await scope.add_prompt("greeting", "Hello, {{name}}!")
         await scope.promote("greeting", version.id)
         ScopeClient(scope.credentials, base_url=scope.url, auth_api_url=scope.url)
+
+
+def threaded() -> None:
+    with LocalScope() as scope:
+        assert_type(scope, ThreadedLocalScope)
+        version = scope.add_prompt("greeting", "Hello, {{name}}!", tags=["a"])
+        assert_type(version.version_number, int)
+        scope.add_prompt("greeting")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
 class Propagating:

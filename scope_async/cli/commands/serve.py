@@ -139,6 +139,8 @@ def _ready(local: LocalScope, known: KnownBeforehand) -> dict[str, Any]:
         "url": local.url,
         "org_id": local.org_id,
         "admin_token": local.admin_token if known.admin_token is None else None,
+        "editor_token": local.editor_token if known.admin_token is None else None,
+        "viewer_token": local.viewer_token if known.admin_token is None else None,
         "settings_url": local.settings_url if known.admin_token is None else f"{local.url}/settings",
         "api_key": first.api_key if first else None,
         "api_secret": first.api_secret if first and known.credentials is None else None,

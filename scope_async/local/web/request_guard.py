@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -23,7 +24,7 @@ class RequestGuard:
     """
 
     def __init__(self, *own_hosts: str) -> None:
-        self._own_hosts = {host.lower() for host in own_hosts if host}
+        self._own_hosts = frozenset(host.lower() for host in own_hosts if host)
 
     def check(self, request: web.Request) -> None:
         """Return if a program, or a page of this server, sent the request.
@@ -56,11 +57,7 @@ class RequestGuard:
         configured hosts and the address the connection `arrived_at`. The port is ignored: tunnels
         change it, and rebinding works with any port.
         """
-        match = _HOST.fullmatch(header)
-        if match is None:
-            return False
-        name = (match[1] or match[2]).lower().removesuffix(".")
-        return is_loopback(name) or name in self._own_hosts or name == arrived_at.lower()
+        return _names(header, self._own_hosts, arrived_at)
 
     def _is_own_origin(self, origin: str | None, host: str) -> bool:
         if origin is None:
@@ -70,6 +67,15 @@ class RequestGuard:
             return parts.netloc.lower() == host.lower() or (parts.hostname or "") in self._own_hosts
         except ValueError:
             return False
+
+
+@lru_cache(maxsize=256)  # every request asks, and nearly all ask the same
+def _names(header: str, own_hosts: frozenset[str], arrived_at: str) -> bool:
+    match = _HOST.fullmatch(header)
+    if match is None:
+        return False
+    name = (match[1] or match[2]).lower().removesuffix(".")
+    return is_loopback(name) or name in own_hosts or name == arrived_at.lower()
 
 
 def _address_of(request: web.Request) -> str:

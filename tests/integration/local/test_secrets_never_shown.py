@@ -46,7 +46,7 @@ async def test_internal_error_is_logged_and_hidden_from_the_client(
     def fail(*_: object) -> None:
         raise RuntimeError("the inside")
 
-    monkeypatch.setattr(raw_client.local._store.prompts, "body_by_label", fail)
+    monkeypatch.setattr(raw_client.local._store.prompts, "encoded_by_label", fail)
     answer = await raw_client.prompt(await raw_client.token())
     assert (answer.status, answer.code) == (500, "internal_error")
     assert b"inside" not in answer.body
