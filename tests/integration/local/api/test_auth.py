@@ -102,7 +102,7 @@ async def test_exchange_names_all_missing_fields(raw_client: RawClient):
 async def test_other_methods_are_405_and_other_paths_404(raw_client: RawClient):
     refused = await raw_client.send("GET", LOGIN[0])
     assert (refused.status, refused.code, refused.headers["Allow"]) == (405, "method_not_allowed", "POST")
-    for path in ("/v1/auth/other", "/", "/a%0Ab", "/v1/auth/sdk-token/"):
+    for path in ("/v1/auth/other", "/other", "/a%0Ab", "/v1/auth/sdk-token/"):
         answer = await raw_client.send("POST", path)
         assert (answer.status, answer.code) == (404, "not_found")
 
