@@ -16,7 +16,7 @@ from scope_async.sync import ScopeClient
 FOLDER = Path(os.environ.get("CELERY_FOLDER", "celery-data")).absolute()
 FOLDER.mkdir(exist_ok=True)
 
-app = Celery("celery_tasks", broker="filesystem://", backend=FOLDER.as_uri())
+app = Celery("celery_tasks", broker="filesystem://")
 app.conf.broker_transport_options = {
     "data_folder_in": str(FOLDER),
     "data_folder_out": str(FOLDER),

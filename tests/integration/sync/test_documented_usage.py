@@ -212,11 +212,20 @@ def hooks_for_requests_responses_and_errors(api: Api) -> Scenario:
     ]
 
 
+class Lines(logging.Handler):
+    """Adds the text of each record to a list."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+
+
 def hooks_that_write_a_log(api: Api) -> Scenario:
-    logger, lines = logging.getLogger(f"documented.{id(api)}"), []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    logger.addHandler(handler)
+    logger, lines = logging.getLogger(f"documented.{id(api)}"), list[str]()
+    logger.addHandler(Lines(lines))
 
     def log(event: Any) -> None:
         if isinstance(event, ResponseReceived):
@@ -232,10 +241,8 @@ def hooks_that_make_spans(api: Api) -> Scenario:
     client = api.client(hooks=[OpenTelemetryHook(tracer_provider=provider)])
     yield client.get_prompt_version("greeting")
     found = [dict(span.attributes or {}) for span in exporter.get_finished_spans()]
-    assert any(
-        (each.get("http.request.method"), each.get("http.response.status_code")) == ("GET", 200)
-        for each in found
-    )
+    statuses = {each.get("http.request.method"): each.get("http.response.status_code") for each in found}
+    assert statuses["GET"] == 200
 
 
 def telemetry_that_is_switched_off(api: Api) -> Scenario:
