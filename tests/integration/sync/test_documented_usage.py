@@ -21,6 +21,7 @@ from scope_async import (
     ApiError,
     ApiKeyCredentials,
     AuthenticationError,
+    ClientCredentials,
     Config,
     MissingVariableError,
     NoProductionVersionError,
@@ -73,6 +74,8 @@ def credentials_that_are_written_out(api: Api) -> Scenario:
     credentials = ApiKeyCredentials(org_id=known.org_id, api_key=known.api_key, api_secret=known.api_secret)
     client = api.client(credentials, base_url=api.local.url, auth_api_url=api.local.url)
     yield client.ping()
+    newer = ClientCredentials(org_id=known.org_id, client_id=known.api_key, client_secret=known.api_secret)
+    yield api.client(newer, base_url=api.local.url, auth_api_url=api.local.url).ping()
 
 
 def options_of_a_client(api: Api) -> Scenario:
