@@ -143,7 +143,14 @@ class ApiKeyAdmin:
         """
         return self._calls.run(partial(self._admin.revoke, api_key, reason=reason))
 
-    def rotate(self, api_key: str, *, overlap: float = 86_400, again: bool = False) -> NewApiKey:
+    def rotate(
+        self,
+        api_key: str,
+        *,
+        overlap: float = 86_400,
+        again: bool = False,
+        idempotency_key: str | None = None,
+    ) -> NewApiKey:
         """Make a key with the old one's name and environment; the old one goes on `overlap` seconds.
 
         Bring the new credentials to the service that uses them within that time, then revoke
@@ -153,13 +160,19 @@ class ApiKeyAdmin:
             api_key: the key to replace.
             overlap: seconds that it goes on, 30 days at most.
             again: rotate a key that was replaced already.
+            idempotency_key: names this rotation. Sent again within ten minutes, by another process
+                too, the service answers with the same new key and its secret.
 
         Raises:
             NotFoundError: there is no such key.
             ConflictError: it is revoked, expired, or replaced already.
             ScopeError: as every call.
         """
-        return self._calls.run(partial(self._admin.rotate, api_key, overlap=overlap, again=again))
+        return self._calls.run(
+            partial(
+                self._admin.rotate, api_key, overlap=overlap, again=again, idempotency_key=idempotency_key
+            )
+        )
 
     def events(self, api_key: str) -> Iterator[KeyEvent]:
         """Yield the audit trail of an API key, oldest first, page by page as it is asked for.

@@ -83,13 +83,6 @@ class ClientCalls:
         """Run a call without waiting for it."""
         return LOOP_THREAD.submit(self._client, call)
 
-    def do(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a call, and wait for it unless that would block an event loop."""
-        if in_event_loop():
-            self.submit(call)
-        else:
-            self.run(call)
-
     def iterate(self, items: AsyncIterator[Item]) -> Iterator[Item]:
         """Yield the items, each asked for when it is needed.
 
@@ -105,7 +98,10 @@ class ClientCalls:
 
     def close(self) -> None:
         """Close the client, and wait for that; inside a running event loop without waiting."""
-        self.do(self._close)
+        if in_event_loop():
+            self.submit(self._close)
+        else:
+            self.run(self._close)
 
     async def _close(self) -> None:
         await self._client.aclose()

@@ -17,6 +17,7 @@ from scope_async.credentials import ApiKeyCredentials, CredentialProvider
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
 from scope_async.prompts.version import PromptVersion
+from scope_async.status import ClientStatus
 from scope_async.sync.calls import ClientCalls, refuse_session
 from scope_async.sync.tokens import ClientTokens
 from scope_async.telemetry.events import Hook
@@ -77,7 +78,8 @@ class ScopeClient:
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
 
-        The credentials are read anew at every exchange. An option that is given here wins
+        The credentials are where `SCOPE_CREDENTIALS` says, without it in the variables themselves,
+        and are read anew at every exchange. An option that is given here wins
         over its variable.
 
         Raises:
@@ -228,12 +230,19 @@ class ScopeClient:
         self._client.clear_cache()
 
     def ping(self) -> None:
-        """Return once the auth API has given a token that the Scope API accepts; for health checks.
+        """Return once the auth API has given a token that the Scope API accepts; for deploy scripts.
 
         Raises:
             ScopeError: what a call would fail with now.
         """
         self._calls.run(self._client.ping)
+
+    def status(self) -> ClientStatus:
+        """Return whether a call made now would be answered, and what is wrong; for readiness probes.
+
+        Never waits and does no I/O; callable from any thread.
+        """
+        return self._client.status()
 
     def _recall(self, name: str, label: Label | None, version: str | None) -> PromptVersion | None:
         """Return a copy that is no longer fresh, if it is served at once; its refresh is left to the loop."""

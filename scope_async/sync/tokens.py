@@ -22,12 +22,14 @@ class ClientTokens:
         """Return a token that the service will accept now.
 
         While the current token is valid this never waits. Callers that arrive without
-        one share a single exchange; interrupting a caller leaves the exchange to the others.
+        one share a single exchange, from whichever thread; interrupting a caller leaves the
+        exchange to the others.
 
         Raises:
             InvalidCredentialsError: the service refused the credentials; fix them, do not retry.
             TokenRefreshError: no exchange has succeeded before the token expired; trying again
                 after `retry_after` seconds may help.
+            ConfigurationError: the credential provider returned something else than credentials.
             ClientClosedError: the source was closed.
         """
         return self._source.peek() or self._calls.run(self._source.get)
@@ -37,16 +39,23 @@ class ClientTokens:
 
         Renewals that are forced in this way are limited to three at once and one in ten
         seconds: beyond that the token stays, since more of them do not help a service that
-        refuses every new token. Call it on the source's event loop.
+        refuses every new token. Callable from any thread.
         """
+        self._source.invalidate(token)
 
-        async def invalidate() -> None:
-            self._source.invalidate(token)
+    def refresh(self) -> AccessToken:
+        """Renew the token now, because the credentials have changed, and return the new one.
 
-        self._calls.do(invalidate)
+        Callers share a single exchange that began after they called; the old token stays in use until
+        it has succeeded. Limited as `invalidate`: beyond that the current token is returned.
+
+        Raises:
+            InvalidCredentialsError, TokenRefreshError, ConfigurationError, ClientClosedError: as `get`.
+        """
+        return self._calls.run(self._source.refresh)
 
     def status(self) -> TokenStatus:
-        """Return what the source looks like now; never waits."""
+        """Return what the source looks like now; never waits, callable from any thread."""
         return self._source.status()
 
     def __repr__(self) -> str:

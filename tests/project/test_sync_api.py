@@ -26,6 +26,8 @@ WITHOUT_ASYNC = {
     "`aclose`": "`close`",
     "never suspends": "never waits",
     "cancelling a caller leaves": "interrupting a caller leaves",
+    "from whichever event loop": "from whichever thread",
+    " (when awaited)": "",
 }
 
 
@@ -49,6 +51,8 @@ def returned(annotation: Any) -> Any:
     """Return what a synchronous method returns where the asynchronous one returns `annotation`."""
     if typing.get_origin(annotation) is collections.abc.AsyncIterator:
         return collections.abc.Iterator.__class_getitem__(*typing.get_args(annotation))
+    if typing.get_origin(annotation) is collections.abc.Coroutine:
+        return typing.get_args(annotation)[-1]
     return annotation
 
 

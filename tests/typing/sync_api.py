@@ -15,6 +15,7 @@ from scope_async import (
     PromptVersion,
     TokenStatus,
 )
+from scope_async.status import ClientStatus
 from scope_async.sync import ApiKeyAdmin, ScopeClient
 from scope_async.telemetry.logging_hook import LoggingHook
 
@@ -52,6 +53,8 @@ def tokens() -> None:
     assert_type(token, AccessToken)
     scope.tokens.invalidate(token)
     assert_type(scope.tokens.status(), TokenStatus)
+    assert_type(scope.tokens.refresh(), AccessToken)
+    assert_type(scope.status(), ClientStatus)
 
 
 def keys() -> None:

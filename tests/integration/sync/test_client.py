@@ -28,6 +28,7 @@ def test_methods_answer_as_their_asynchronous_twins(server, new_client) -> None:
     scope.ping()
     assert scope.tokens.peek() is scope.tokens.get()
     assert scope.tokens.status().exchanges == 1
+    assert scope.status().ready
     with pytest.raises(NoProductionVersionError):
         scope.get_prompt_version("nothing")
     assert server.local.journal.count("exchange") == 1
@@ -200,6 +201,7 @@ def test_refused_token_is_replaced(server, new_client) -> None:
     scope.tokens.invalidate(first)
     assert scope.tokens.peek() is None or scope.tokens.peek() is not first
     assert scope.tokens.get().generation == first.generation + 1
+    assert scope.tokens.refresh().generation == first.generation + 2
 
 
 def test_readers_never_fail_while_others_empty_the_cache(server, new_client) -> None:
