@@ -54,8 +54,9 @@ class RefreshLoop:
         clock = self._clock
         detector, ends_at = SuspendDetector(clock), clock.monotonic() + seconds
         noticed = False
-        with anyio.CancelScope() as self._sleeping:
-            sleeping, self._loop = self._sleeping, asyncio.get_running_loop()
+        sleeping = anyio.CancelScope()
+        self._sleeping, self._loop = sleeping, asyncio.get_running_loop()
+        with sleeping:
             await clock.sleep(seconds)
             # The clock ends a sleep early only when it noticed a suspension, also one that the
             # detector does not see because the wall clock was set back earlier in this sleep.
