@@ -10,7 +10,7 @@ import builtins
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self, TypeVar, overload
 
-BODY_LIMIT = 2000
+_BODY_LIMIT = 2000
 _FACTS = ("message", "http_status", "error_code", "request_id", "http_body", "retry_after")
 
 
@@ -77,7 +77,7 @@ class ApiError(ScopeError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, http_status=http_status, error_code=error_code, request_id=request_id)
-        self.http_body = http_body[:BODY_LIMIT] if http_body is not None else None
+        self.http_body = http_body[:_BODY_LIMIT] if http_body is not None else None
         self.retry_after = retry_after
 
     @overload

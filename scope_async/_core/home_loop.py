@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
+from itertools import count
 from typing import Any
 
 import anyio.abc
@@ -49,7 +50,8 @@ class HomeLoop:
         self._stopping = False
         self._waiting: list[_Job] = []
         self._group: anyio.abc.TaskGroup | None = None
-        self._unstarted: dict[object, Coroutine[Any, Any, None]] = {}
+        self._numbers = count(1)
+        self._unstarted: dict[int, Coroutine[Any, Any, None]] = {}
         self._unanswered_since: float | None = None
         self.finished: concurrent.futures.Future[None] = concurrent.futures.Future()
         # An empty context: background work belongs to no request, so it must not
@@ -114,14 +116,15 @@ class HomeLoop:
         function: Callable[..., Coroutine[Any, Any, Any]],
         args: tuple[Any, ...],
     ) -> None:
-        key = object()
-        job = self._unstarted[key] = self._run_job(key, function, args)
-        group.start_soon(lambda: job)
+        number = next(self._numbers)
+        job = self._unstarted[number] = self._run_job(number, function, args)
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        group.start_soon(lambda: job, name=f"scope-async {name} {number}")
 
     async def _run_job(
-        self, key: object, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]
+        self, number: int, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]
     ) -> None:
-        del self._unstarted[key]
+        del self._unstarted[number]
         try:
             await function(*args)
         except Exception:

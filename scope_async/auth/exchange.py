@@ -13,11 +13,13 @@ from typing import Any, NamedTuple, Protocol
 import attrs
 from yarl import URL
 
+from scope_async._core.redaction import scrub
 from scope_async.auth.token import AccessToken, read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
-from scope_async.errors import BODY_LIMIT, ApiError, InvalidCredentialsError, ServerError
+from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
 from scope_async.http.decoding import broken, read_object
+from scope_async.http.failures import GATEWAY
 from scope_async.http.messages import TOKEN, Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
@@ -199,14 +201,15 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     """Return the error to raise: of the right class, and without the body of a success, which has a token."""
     status, message = error.http_status, error.message
     kind: type[ApiError] = type(error)
-    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and is_json_object(error)):
+    refused = status == HTTPStatus.FORBIDDEN and error.error_code != GATEWAY
+    if refused or status == HTTPStatus.UNAUTHORIZED:
         kind = InvalidCredentialsError
         message = f"the auth API refused API key {credentials.api_key}: {message}"
     elif status in NOT_HERE:
         message = f"there is no token exchange at auth_api_url: {message}"
     elif status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         # Of a gateway or a firewall, or of a service that is out of order: nothing about the credentials.
-        text = "" if is_json_object(error) else _text_of(error.http_body or "")
+        text = "" if error.error_code == GATEWAY else _text_of(error.http_body or "")
         message = f"the auth API did not accept the exchange: {message}{text and f': {text}'}"
 
     claims_success = (
@@ -216,17 +219,8 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     return error.replace(kind, message=message, http_body=http_body)
 
 
-def is_json_object(error: ApiError) -> bool:
-    """Return True if the reply's body is a JSON object, as the service's own errors are."""
-    body = error.http_body or ""
-    try:
-        return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
-        # An error keeps only the beginning of a long body.
-        return len(body) == BODY_LIMIT and body.lstrip().startswith("{")
-
-
-def _text_of(page: str) -> str:
-    """Return the beginning of a page's text, in one line that is safe in a log."""
-    text = " ".join(unescape(_MARKUP.sub(" ", page)).split())
-    return "".join(sign for sign in text[:_MAX_TEXT] if sign.isprintable())
+def _text_of(body: str) -> str:
+    """Return the beginning of a page's text, in one line that is safe in a log; JSON has its own message."""
+    if body.lstrip().startswith("{"):
+        return ""
+    return scrub(" ".join(unescape(_MARKUP.sub(" ", body)).split()), limit=_MAX_TEXT)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from scope_async.auth.exchange import NOT_HERE, is_json_object
+from scope_async.auth.exchange import NOT_HERE
 from scope_async.errors import (
     ApiError,
     ConfigurationError,
@@ -15,7 +15,7 @@ from scope_async.errors import (
     TimeoutError,
     TokenRefreshError,
 )
-from scope_async.http.failures import is_transient
+from scope_async.http.failures import GATEWAY, is_transient
 
 
 class ExchangeTimeoutError(TokenRefreshError):
@@ -69,7 +69,7 @@ def may_pass(error: ScopeError) -> bool:
     if isinstance(error, ConfigurationError | InvalidCredentialsError):
         return False
     if isinstance(error, ApiError) and error.http_status is not None and error.http_status in range(400, 500):
-        return error.http_status not in NOT_HERE or not is_json_object(error)
+        return error.http_status not in NOT_HERE or error.error_code == GATEWAY
     return is_transient(error) or isinstance(error, TokenRefreshError | TimeoutError)
 
 

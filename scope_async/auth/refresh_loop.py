@@ -54,7 +54,8 @@ class RefreshLoop:
         clock = self._clock
         detector, ends_at = SuspendDetector(clock), clock.monotonic() + seconds
         noticed = False
-        self._sleeping, self._loop = sleeping, _ = anyio.CancelScope(), asyncio.get_running_loop()
+        sleeping = anyio.CancelScope()
+        self._sleeping, self._loop = sleeping, asyncio.get_running_loop()
         with sleeping:
             await clock.sleep(seconds)
             # The clock ends a sleep early only when it noticed a suspension, also one that the

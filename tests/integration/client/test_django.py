@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,6 +42,8 @@ async def service(local: LocalScope) -> AsyncIterator[str]:
             SCOPE_API_URL=local.url,
             SCOPE_AUTH_API_URL=local.url,
             SCOPE_TOKEN_REFRESH_BUFFER="1",
+            SCOPE_LOG="error",
+            PYTHONWARNINGS="ignore",  # gunicorn has some of its own
         )
         arguments = f"-k gthread --threads {THREADS} -w 1 -b fd://{listener.fileno()} --log-level error"
         process = await asyncio.create_subprocess_exec(
@@ -49,10 +52,12 @@ async def service(local: LocalScope) -> AsyncIterator[str]:
             env=variables,
             cwd=Path(__file__).parents[3],
             pass_fds=[listener.fileno()],
+            stderr=PIPE,
         )
         yield "http://{}:{}".format(*listener.getsockname())
         process.send_signal(signal.SIGTERM)
-        await process.wait()
+        _, complaints = await process.communicate()
+        assert complaints.decode() == ""
 
 
 async def test_views_under_gunicorn_threads_fail_no_request(local: LocalScope, service: str) -> None:
@@ -64,6 +69,7 @@ async def test_views_under_gunicorn_threads_fail_no_request(local: LocalScope, s
                 answers[response.status, await response.text()] += 1
 
         await request("/sync")  # when the worker has started
+        local.faults.latency("any", (0.01, 0.1))
         deadline = time.monotonic() + 3.0
 
         async def load(path: str) -> None:

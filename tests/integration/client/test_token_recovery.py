@@ -27,9 +27,7 @@ from scope_async._core.clock import FakeClock
 from scope_async.local import LocalScope
 
 CREDENTIALS = ApiKeyCredentials("org", "key", "secret_of_the_key")
-FIREWALL = (
-    "<html><head><title>403</title></head><body><h1>Access&nbsp;denied</h1> by the firewall</body></html>"
-)
+FIREWALL = "<html><head><title>403</title></head><body><h1>Access denied</h1> by the firewall</body></html>"
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from scope_async.errors import (
     TimeoutError,
     TokenRefreshError,
 )
+from scope_async.http.failures import GATEWAY
 
-HTML = "<html><body>Access denied</body></html>"
 JSON = '{"code": "x", "message": "y"}'
 
 
@@ -83,8 +83,8 @@ def test_error_for_caller_names_a_mistake_in_the_provider_as_one() -> None:
         RateLimitError("slow down", http_status=429),
         *(ServerError("down", http_status=status) for status in (200, 500, 502, 503, 504, 529)),
         *(ApiError("odd", http_status=status, http_body=JSON) for status in (400, 408, 422, 425)),
-        AuthorizationError("no", http_status=403, http_body=HTML),
-        NotFoundError("no", http_status=404, http_body=HTML),
+        AuthorizationError("no", http_status=403, error_code=GATEWAY),
+        NotFoundError("no", http_status=404, error_code=GATEWAY),
     ],
 )
 def test_may_pass_what_another_attempt_can_outlive(error) -> None:

@@ -5,6 +5,7 @@ import pytest
 from scope_async.auth.refresh_policy import (
     MIN_INTERVAL,
     RefreshPolicy,
+    attempt_timeout,
     cached_refresh_after,
     cap_to_usable_life,
     extends_lifetime,
@@ -13,7 +14,7 @@ from scope_async.auth.refresh_policy import (
     usable_for,
 )
 from scope_async.auth.token import AccessToken, no_token
-from scope_async.errors import InvalidCredentialsError, RateLimitError, ServerError
+from scope_async.errors import ConnectionError, InvalidCredentialsError, RateLimitError, ServerError
 
 
 def test_plan_refresh_is_one_buffer_before_the_expiry() -> None:
@@ -75,6 +76,27 @@ def test_cap_to_usable_life_leaves_time_for_one_more_attempt(
     delay: float, left: float, expected: float
 ) -> None:
     assert cap_to_usable_life(delay, left=left) == expected
+
+
+@pytest.mark.parametrize(
+    ("life_left", "callers_left", "timed_out", "expected"),
+    [
+        (60, 30, False, 20),
+        (60, 30, True, 30),
+        (15, 30, False, 5),
+        (15, 30, True, 10),
+        (3600, 30, False, 30),
+        (0.5, 30, False, 1),
+        (0, 30, False, 10),
+        (-5, 30, True, 30),
+        (0, 12, True, 12),
+    ],
+)
+def test_attempt_timeout_leaves_time_for_another_attempt(
+    life_left, callers_left, timed_out, expected
+) -> None:
+    limit = attempt_timeout(30, life_left=life_left, callers_left=callers_left, timed_out=timed_out)
+    assert limit == pytest.approx(expected)
 
 
 def test_probe_delay_grows_from_30_seconds_to_5_minutes() -> None:
@@ -144,6 +166,54 @@ def test_failed_grows_the_delay_with_full_jitter_up_to_a_minute() -> None:
 def test_failed_honours_retry_after_while_the_token_is_usable(retry_after, left, delay) -> None:
     error = RateLimitError("slow down", http_status=429, retry_after=retry_after)
     assert policy().failed(error, now=0, left=left) == delay
+
+
+def test_failed_keeps_retry_after_but_for_one_attempt_before_the_expiry() -> None:
+    decides = policy()
+    limited = RateLimitError("slow down", http_status=429, retry_after=40)
+    assert decides.failed(limited, now=0, left=50) == 40
+    assert decides.failed(limited, now=40, left=10) == 5
+    assert decides.failed(limited, now=45, left=5) == 40
+    assert decides.blocking_error(51) is limited
+
+
+def test_refused_probes_once_more_before_the_token_expires() -> None:
+    decides = policy()
+    assert [decides.refused(REFUSED, now=now, left=100 - now) for now in (0, 30, 90)] == [30, 60, 5]
+    assert decides.refused(REFUSED, now=95, left=5) == 240
+
+
+def test_refused_has_the_provider_asked_every_few_seconds() -> None:
+    for random in (0.0, 1.0):
+        decides = policy(random)
+        decides.refused(REFUSED, now=0, left=0)
+        assert decides.due_at(NONE) == decides.poll_at == 2.0 + 1.5 * random
+        assert not decides.is_exchange_due(NONE, 3.5)
+        decides.polled(3.5)
+        assert decides.due_at(NONE) == 5.5 + 1.5 * random
+        assert decides.is_exchange_due(NONE, 30)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "left", "delay"),
+    [
+        (ConnectionError("cut"), 1, 10, 0.0),
+        (ConnectionError("cut"), 2, 10, 0.5),
+        (BUSY, 1, 10, 0.25),
+        (BUSY, 4, 10, 1.0),
+        (BUSY, 4, 0.9, None),
+        (RateLimitError("slow", http_status=429, retry_after=7), 1, 10, 7),
+        (RateLimitError("slow", http_status=429, retry_after=40), 1, 30, None),
+    ],
+)
+def test_retry_delay_fits_into_what_the_callers_have(error, attempt, left, delay) -> None:
+    assert policy().retry_delay(error, attempt, left=left, base=0.5, cap=2.0) == delay
+
+
+def test_retry_delay_is_none_while_the_credentials_are_refused() -> None:
+    decides = policy()
+    decides.refused(REFUSED, now=0, left=0)
+    assert decides.retry_delay(BUSY, 1, left=10, base=0.5, cap=2.0) is None
 
 
 def test_refused_blocks_every_caller_until_credentials_are_accepted() -> None:

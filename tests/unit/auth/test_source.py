@@ -13,6 +13,7 @@ from scope_async import (
     ApiKeyCredentials,
     ClientClosedError,
     ConfigurationError,
+    ConnectionError,
     InvalidCredentialsError,
     RateLimitError,
     ServerError,
@@ -596,3 +597,106 @@ def test_wrong_arguments_are_refused_before_anything_is_opened() -> None:
         with pytest.raises(TypeError, match="credentials") as caught:
             TokenSource(wrong, **ADDRESSES)
         assert "secret_1" not in str(caught.value)
+
+
+async def test_retries_fail_no_reader_and_are_limited_for_each_renewal() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock, max_retries=3) as tokens:
+        auth.error = ConnectionError("cut")
+        reader = asyncio.ensure_future(tokens.get())
+        await settle()
+        assert len(auth.asked) == 2
+        await travel(clock, 10, step=0.25)
+        with pytest.raises(TokenRefreshError):
+            await reader
+        auth.error = None
+        await travel(clock, 10, step=0.25)
+        assert await tokens.get()
+
+
+async def test_refresh_waits_for_an_exchange_that_began_after_the_call() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    auth.hold()
+    async with source(auth, clock) as tokens:
+        await settle()
+        clock.advance(1)
+        refreshing = [asyncio.ensure_future(tokens.refresh()) for _ in range(100)]
+        await settle()
+        clock.advance(1)
+        auth.release()
+        assert {token.generation for token in await asyncio.gather(*refreshing)} == {2}
+    assert len(auth.asked) == 2
+
+
+async def test_refresh_ends_a_refusal_as_soon_as_the_credentials_are_right() -> None:
+    auth = FakeAuth()
+    auth.refused.add("key_1")
+    async with source(auth) as tokens:
+        with pytest.raises(InvalidCredentialsError):
+            await tokens.get()
+        with pytest.raises(InvalidCredentialsError):
+            await tokens.refresh()
+        auth.refused.clear()
+        assert (await tokens.refresh()).generation == 1
+
+
+async def test_refresh_keeps_the_token_when_the_exchange_fails() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        first = await tokens.get()
+        clock.advance(1)
+        auth.error = ServerError("down", http_status=503)
+        with pytest.raises(TokenRefreshError):
+            await tokens.refresh()
+        assert tokens.peek() is first
+
+
+async def test_refresh_is_limited_like_a_forced_renewal() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        for _ in range(20):
+            clock.advance(0.1)
+            await tokens.refresh()
+        assert len(auth.asked) == 4
+
+
+async def test_refusal_is_one_line_in_the_log_however_often_it_is_probed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    auth.refused.add("key_1")
+    with caplog.at_level(logging.INFO, "scope_async.auth"):
+        async with source(auth, clock) as tokens:
+            await travel(clock, 600, step=1)
+            assert tokens.status().exchanges > 3
+    assert len(caplog.records) == 1
+
+
+async def test_refused_credentials_that_change_are_exchanged_within_seconds() -> None:
+    current, auth, clock = [CREDENTIALS], FakeAuth(), FakeClock(ticking=False)
+    auth.refused.add("key_1")
+
+    async def provider() -> ApiKeyCredentials:
+        return current[0]
+
+    async with source(auth, clock, credentials=provider) as tokens:
+        await travel(clock, 1000, step=1)
+        current[0] = ApiKeyCredentials("org_1", "key_2", "secret_of_key_2")
+        await travel(clock, 4, step=1)
+        assert (await tokens.get()).api_key == "key_2"
+
+
+async def test_token_is_lent_until_its_renewal_is_due_when_the_background_has_ended() -> None:
+    auth, clock = FakeAuth(lifetime=100), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        first = await tokens.get()
+        home = tokens._background._home
+        assert home is not None
+        home.task.cancel()
+        await settle()
+        assert (await tokens.get()).generation == 1
+        assert not tokens._background.running
+        clock.advance(70)
+        assert tokens.peek() is first
+        assert (await tokens.get()).generation == 2

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scope_async.auth.token import TokenState, TokenStatus
+from scope_async.errors import ConfigurationError, InvalidCredentialsError, ScopeError, TokenRefreshError
+from scope_async.prompts.cache.status import CacheStatus
+from scope_async.status import client_status
+
+REFUSED = InvalidCredentialsError("the auth API refused API key key_1", http_status=401)
+DOWN = TokenRefreshError("the auth API is down", http_status=503)
+
+
+def tokens(state: TokenState, error: ScopeError | None = None, *, refreshing: bool = False) -> TokenStatus:
+    return TokenStatus(
+        state=state,
+        generation=1,
+        expires_in=30.0,
+        renews_in=0.0,
+        refreshing=refreshing,
+        retries_in=None,
+        exchanges=1,
+        failures=0,
+        last_error=error,
+    )
+
+
+def cache(entries: int = 0, **values: Any) -> CacheStatus:
+    return CacheStatus(
+        **{"stale": 0, "oldest_age": 1.0, "outages": 0, "without_copy": 0, **values}, entries=entries
+    )
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cache", "ready"),
+    [
+        (tokens("fresh"), cache(), True),
+        (tokens("stale", DOWN), cache(), True),
+        (tokens("fresh"), cache(outages=1, without_copy=1), False),
+        (tokens("fresh"), cache(1, stale=1, outages=2, without_copy=1), True),
+        (tokens("expired", DOWN), cache(), False),
+        (tokens("expired", DOWN), cache(2, stale=2), True),
+        (tokens("expired"), cache(), True),
+        (tokens("empty", refreshing=True), cache(), False),
+        (tokens("empty"), cache(), True),
+        (tokens("refused", REFUSED), cache(2, stale=1), True),
+        (tokens("refused", REFUSED), cache(2, stale=2), False),
+        (tokens("refused", DOWN), cache(2, stale=2), False),
+        (tokens("empty", ConfigurationError("a dict")), cache(2, stale=2), False),
+        (tokens("closed"), cache(2), False),
+    ],
+)
+def test_client_is_ready_when_a_call_would_be_answered(tokens, cache, ready) -> None:
+    status = client_status(tokens, cache)
+    assert (status.ready, status.tokens, status.cache) == (ready, tokens, cache)
+    assert status.ready or status.problems
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cache", "problems"),
+    [
+        (tokens("fresh"), cache(3), ()),
+        (
+            tokens("stale", DOWN),
+            cache(),
+            ("The token expires in 30 s and could not be renewed: the auth API is down (HTTP 503).",),
+        ),
+        (
+            tokens("refused", REFUSED),
+            cache(),
+            ("There is no valid token: the auth API refused API key key_1 (HTTP 401).",),
+        ),
+        (
+            tokens("fresh"),
+            cache(1, outages=3, without_copy=2),
+            ("3 prompts cannot be fetched, and 2 of them have no copy.",),
+        ),
+        (tokens("fresh"), cache(1, outages=1), ("1 prompts cannot be fetched; copies stand in.",)),
+        (tokens("closed"), cache(), ("The client is closed.",)),
+    ],
+)
+def test_problems_are_sentences_that_name_the_cause(tokens, cache, problems) -> None:
+    assert client_status(tokens, cache).problems == problems
