@@ -12,8 +12,8 @@ _BLANK = re.compile(r"(?:\s|#[^\r\n]*(?:\r\n|\n|\r|$))*")
 _NAME = re.compile(
     r"(?:export[^\S\r\n]+)?(?:'(?P<quoted>[^']+)'|(?P<plain>(?!')[^=\#\s]+))[^\S\r\n]*=[^\S\r\n]*"
 )
-_SINGLE = re.compile(r"'((?:\\'|[^'])*)'")
-_DOUBLE = re.compile(r'"((?:\\"|[^"])*)"')
+_SINGLE = re.compile(r"'((?:\\.|[^'\\])*)'", re.DOTALL)
+_DOUBLE = re.compile(r'"((?:\\.|[^"\\])*)"', re.DOTALL)
 _UNQUOTED = re.compile(r"[^\r\n]*")
 _COMMENT = re.compile(r"\s+#.*")
 _REST = re.compile(r"[^\S\r\n]*(?:#[^\r\n]*)?(?:\r\n|\n|\r|$)")
@@ -31,7 +31,7 @@ def parse_lines(text: str) -> dict[str, str] | ConfigurationError:
         name = _NAME.match(text, position)
         if name is None:
             return ConfigurationError(f"line {line} is not KEY=value")
-        value, position = _value(text, name.end())
+        value, position = _value(text, name.end(), blanks=not name[0].endswith("="))
         rest = _REST.match(text, position)
         if value is None or rest is None:
             return ConfigurationError(f"line {line} has quotes that do not end with its value")
@@ -40,9 +40,14 @@ def parse_lines(text: str) -> dict[str, str] | ConfigurationError:
     return pairs
 
 
-def _value(text: str, position: int) -> tuple[str | None, int]:
-    """Return the value that begins here, None where its quotes do not end, and where it ends."""
+def _value(text: str, position: int, *, blanks: bool) -> tuple[str | None, int]:
+    """Return the value that begins here, None where its quotes do not end, and where it ends.
+
+    `blanks` are those before it: after them `#` begins a comment, and the value is empty.
+    """
     quote = text[position : position + 1]
+    if blanks and quote == "#":
+        return "", position
     if quote not in ("'", '"') or not quote:
         end = _skip(_UNQUOTED, text, position)
         return _COMMENT.sub("", text[position:end]).rstrip(), end
