@@ -51,11 +51,17 @@ class TokenRenewer:
         self._publish = publish
         self._on_suspended = on_suspended
         self._timed_out = False
+        self._retry_at = _NEVER
         self.exchanges = 0
         self.failures = 0
         self.began_at = _NEVER
         self.wanted_until = _NEVER
         self.rejected: AccessToken | None = None
+
+    def reset(self) -> None:
+        """Forget what the next renewal would begin with."""
+        self.rejected = None
+        self._retry_at = _NEVER
 
     async def __call__(self) -> None:
         """Return when a token is published.
@@ -66,9 +72,16 @@ class TokenRenewer:
         """
         self.began_at = self._monotonic()
         self.wanted_until = max(self.wanted_until, self.began_at + self._config.timeout)
+        # A renewal whose event loop ended while it waited before a retry leaves the wait to the next one.
+        delay = max(0.0, self._retry_at - self.began_at)
         attempt = 1
-        while (delay := await self._attempt(attempt)) is not None:
-            await self._clock.sleep(delay)
+        while True:
+            if delay > 0:
+                await self._clock.sleep(delay)
+            retry_in = await self._attempt(attempt)
+            if retry_in is None:
+                return
+            delay, self._retry_at = retry_in, self._monotonic() + retry_in
             attempt += 1
 
     async def _attempt(self, number: int) -> float | None:

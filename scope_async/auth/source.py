@@ -222,7 +222,7 @@ class TokenSource:
         self._closed = True
         with self._background.lock:
             self._token = self._owned = no_token(self._monotonic)
-            self._renewer.rejected = None
+            self._renewer.reset()
             self._policy.reset()
         try:
             await self._background.aclose()

@@ -62,6 +62,11 @@ class AuthModel:
         self.most_in_flight = 0
         self.change_credentials()
 
+    def source_closed(self) -> None:
+        """Note that the source forgets what it knew of the credentials."""
+        self._refused = False
+        self.excused = True
+
     def change_credentials(self) -> None:
         self._keys += 1
         self.credentials = ApiKeyCredentials("org_1", f"key_{self._keys}", f"secret_{self._keys}")

@@ -173,7 +173,8 @@ class TokenRig:
 
     def _end_life(self) -> None:
         self.lives += 1
-        self.closed = self.token_refused = self.model.excused = True
+        self.closed = self.token_refused = True
+        self.model.source_closed()
 
     def teardown(self) -> None:
         for reader in self.readers:

@@ -143,8 +143,8 @@ async def test_exchange_that_takes_most_of_the_timeout_succeeds(local: LocalScop
 
 
 async def test_renewal_that_is_never_answered_leaves_the_token_time_for_another(local: LocalScope) -> None:
-    local.faults.expires_in(3.0)
-    async with client_of(local, token_refresh_buffer=2.5) as scope:
+    local.faults.expires_in(6.0)
+    async with client_of(local, token_refresh_buffer=5) as scope:
         first = await scope.tokens.get()
         local.faults.hang("exchange", times=1)
         while scope.tokens.status().generation == 1:

@@ -700,3 +700,20 @@ async def test_token_is_lent_until_its_renewal_is_due_when_the_background_has_en
         clock.advance(70)
         assert tokens.peek() is first
         assert (await tokens.get()).generation == 2
+
+
+async def test_wait_before_a_retry_goes_on_in_the_next_renewal_when_its_event_loop_ends() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    auth.error = RateLimitError("slow down", http_status=429, retry_after=5)
+    async with source(auth, clock, max_retries=3) as tokens:
+        await settle()
+        home = tokens._background._home
+        assert home is not None
+        home.task.cancel()
+        await settle()
+        auth.error = None
+        reader = asyncio.ensure_future(tokens.get())
+        await travel(clock, 4, step=1)
+        assert len(auth.asked) == 1
+        await travel(clock, 2, step=1)
+        assert await reader
