@@ -16,8 +16,8 @@ _BACKOFF_CAP = 60.0
 _RETRY_AFTER_CAP = 30.0
 _FORCED_BURST = 3.0
 _FORCED_EVERY = 10.0
-_FIRST_SHARE = 1 / 3
-_NEXT_SHARE = 2 / 3
+_SHARE_OF_LIFE = 3 / 4
+_SHARE_OF_CALLERS = 1 / 3
 _SHORTEST_ATTEMPT = 1.0
 _SAME_INSTANT = 0.001
 
@@ -90,13 +90,14 @@ def cap_to_usable_life(delay: float, *, left: float) -> float:
 def attempt_timeout(timeout: float, *, life_left: float, callers_left: float, timed_out: bool) -> float:
     """Return how many seconds one exchange may take, so that one which hangs leaves time for another.
 
-    While a token is usable for `life_left` seconds: a third of these, two thirds when the last
-    exchange `timed_out`, and at most `timeout`. Without one a third of the `callers_left` seconds
-    that the callers still wait, and then all of them: an auth API may be slow.
+    While a token is usable for `life_left` seconds: three quarters of these, all of them when the
+    last exchange `timed_out`, and at most `timeout`. Without one a third of the `callers_left` seconds that the
+    callers still wait, and then all of them: an auth API may be slow.
     """
     if life_left > 0:
-        return min(timeout, max(life_left * (_NEXT_SHARE if timed_out else _FIRST_SHARE), _SHORTEST_ATTEMPT))
-    return callers_left if timed_out else callers_left * _FIRST_SHARE
+        share = life_left if timed_out else life_left * _SHARE_OF_LIFE
+        return min(timeout, max(share, _SHORTEST_ATTEMPT))
+    return callers_left if timed_out else callers_left * _SHARE_OF_CALLERS
 
 
 def probe_delay(refusals: int) -> float:

@@ -288,7 +288,7 @@ async def stalled(request: web.Request) -> web.StreamResponse:
 async def test_401_counts_whatever_its_body_is(
     scope: Scope, refusal: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch
 ) -> None:
-    monkeypatch.setattr("scope_async.http.session._UNAUTHORIZED_BODY_TIMEOUT", 0.05)
+    monkeypatch.setattr("scope_async.http.sending._UNAUTHORIZED_BODY_TIMEOUT", 0.05)
     scope.refusals, scope.refusal = 1, refusal
     async with client_of(scope) as client:
         assert await client.get_prompt_version("greeting")

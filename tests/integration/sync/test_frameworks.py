@@ -165,4 +165,4 @@ def test_frozen_function_makes_one_exchange_per_token_life() -> None:
                 answers.append(json.loads(process.stdout.readline()))
             process.stdin.close()
             assert process.wait(20) == 0
-        assert 4 <= exchanges_per_process(server, answers) <= 6
+        assert 1 < exchanges_per_process(server, answers) <= 6

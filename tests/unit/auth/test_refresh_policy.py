@@ -81,10 +81,11 @@ def test_cap_to_usable_life_leaves_time_for_one_more_attempt(
 @pytest.mark.parametrize(
     ("life_left", "callers_left", "timed_out", "expected"),
     [
-        (60, 30, False, 20),
+        (60, 30, False, 30),
+        (36, 30, False, 27),
         (60, 30, True, 30),
-        (15, 30, False, 5),
-        (15, 30, True, 10),
+        (15, 30, False, 11.25),
+        (15, 30, True, 15),
         (3600, 30, False, 30),
         (0.5, 30, False, 1),
         (0, 30, False, 10),
