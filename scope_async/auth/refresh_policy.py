@@ -91,8 +91,8 @@ def attempt_timeout(timeout: float, *, life_left: float, callers_left: float, ti
     """Return how many seconds one exchange may take, so that one which hangs leaves time for another.
 
     While a token is usable for `life_left` seconds: three quarters of these, all of them when the
-    last exchange `timed_out`, and at most `timeout`. Without one a third of the `callers_left` seconds that the
-    callers still wait, and then all of them: an auth API may be slow.
+    last exchange `timed_out`, and at most `timeout`. Without one a third of the `callers_left`
+    seconds that the callers still wait, and then all of them: an auth API may be slow.
     """
     if life_left > 0:
         share = life_left if timed_out else life_left * _SHARE_OF_LIFE
