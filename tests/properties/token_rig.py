@@ -143,6 +143,8 @@ class TokenRig:
         if not reader.cancelled() and reader.exception() is None:
             self._handed_out(reader.result())
         self.model.excused = self.cancelled = True
+        # It may have ended an exchange before the auth API was asked: that is one, too.
+        self.model.answered_at = self.clock.monotonic()
         self.run()
 
     def start(self) -> None:
