@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from functools import partial
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.inherited import fork_safe_lock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
 from scope_async.http.failures import UNREADABLE, is_unavailable
@@ -239,7 +239,7 @@ class FetchSequence:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._last = 0
         self._all_up_to = 0
         self._prompts_up_to: dict[str, int] = {}

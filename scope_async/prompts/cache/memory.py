@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from functools import cached_property
 
 import attrs
 
+from scope_async._core.inherited import fork_safe_lock
 from scope_async.prompts.conditional import FetchedVersion, Validator
 from scope_async.prompts.reference import Key
 from scope_async.prompts.version import PromptVersion, raw_json, with_flags
@@ -71,7 +71,7 @@ class PromptCache:
         self._monotonic = monotonic
         self._entries: OrderedDict[Key, CacheEntry] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.RLock()
+        self._lock = fork_safe_lock()
         self._swept_at = monotonic()
 
     def __len__(self) -> int:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 
 import pytest
 
-from scope_async._core.inherited import cut_off, open_socket
+from scope_async._core.inherited import cut_off, fork_safe_lock, open_socket
 
 
 def opened() -> socket.socket:
@@ -50,3 +51,47 @@ def test_forked_child_is_cut_off_from_open_sockets_alone() -> None:
                     os._exit(outcome)
             assert os.waitpid(child, 0)[1] == 0
             assert ours.send(b"the parent's") == 12
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_lock_that_another_thread_holds_is_free_and_its_state_whole_in_a_forked_child() -> None:
+    lock = fork_safe_lock()
+    entered, leave = threading.Event(), threading.Event()
+    halves: list[str] = []
+
+    def change() -> None:
+        with lock:
+            halves.append("first")
+            entered.set()
+            leave.wait(20)
+            halves.append("second")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    entered.wait(20)
+    threading.Timer(0.05, leave.set).start()
+    if not (child := os.fork()):
+        # In a thread, since the lock lets the thread that forked enter twice.
+        found = threading.Thread(
+            target=lambda: os._exit(0 if lock.acquire(timeout=20) and len(halves) == 2 else 1)
+        )
+        found.start()
+        found.join()
+        os._exit(2)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_lock_is_free_in_the_parent_after_a_fork() -> None:
+    lock = fork_safe_lock()
+    if not (child := os.fork()):
+        os._exit(0)
+    os.waitpid(child, 0)
+    taken: list[bool] = []
+    thread = threading.Thread(target=lambda: taken.append(lock.acquire(timeout=20)))
+    thread.start()
+    thread.join()
+    assert taken == [True]

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import traceback
+from functools import partial
 
 import pytest
 
@@ -86,7 +87,10 @@ def test_run_raises_timeout_error_when_the_loop_thread_is_stuck(calls) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal to one thread")
-def test_run_ends_at_once_on_keyboard_interrupt_and_cancels_the_call(calls) -> None:
+def test_run_ends_at_once_on_keyboard_interrupt_and_cancels_the_call(calls, request) -> None:
+    # A shell starts its background processes with SIGINT ignored.
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     begun, cancelled = threading.Event(), threading.Event()
 
     async def hang() -> None:
