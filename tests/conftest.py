@@ -18,9 +18,14 @@ import pytest
 import pytest_asyncio
 from aioresponses import aioresponses
 from blockbuster import BlockBuster
+from hypothesis import settings
 
 from tests.fakes.aioresponses import mocked_service
 from tests.fakes.clock import InstantClock
+
+# The time that an example takes says how busy the machine is.
+settings.register_profile("scope-async", deadline=None)
+settings.load_profile("scope-async")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -20,6 +20,9 @@ Result = TypeVar("Result")
 _CLOSING_TIMEOUT = 5.0
 """Seconds in which the clients may close at exit; a snapshot may be on a file system that hangs."""
 
+_CANCELLATION_TIMEOUT = 1.0
+"""Seconds in which the tasks that are left may end once they are cancelled."""
+
 
 class Closable(Protocol):
     """A client of the loop; hashed by identity."""
@@ -100,7 +103,9 @@ class EventLoopThread:
         with suppress(RuntimeError):  # closed already
             if self.answers(1.0):
                 closing = asyncio.run_coroutine_threadsafe(_close_all(clients), loop)
-                concurrent.futures.wait((closing,), _CLOSING_TIMEOUT)
+                concurrent.futures.wait((closing,), _CLOSING_TIMEOUT + 2 * _CANCELLATION_TIMEOUT)
+            # A task that ignores its cancellation is destroyed with the process.
+            loop.call_soon_threadsafe(loop.set_exception_handler, _ignore)
             loop.call_soon_threadsafe(loop.stop)
         thread.join(1.0)
         if not thread.is_alive():
@@ -121,11 +126,14 @@ class EventLoopThread:
 
 
 async def _close_all(clients: list[Closable]) -> None:
-    await asyncio.gather(*(client.aclose() for client in clients), return_exceptions=True)
+    if clients:
+        closings = [asyncio.ensure_future(client.aclose()) for client in clients]
+        await asyncio.wait(closings, timeout=_CLOSING_TIMEOUT)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    if others:
+        await asyncio.wait(others, timeout=_CANCELLATION_TIMEOUT)
 
 
 def _serve(loop: asyncio.SelectorEventLoop, _kept: list[object]) -> None:
@@ -136,7 +144,7 @@ def _serve(loop: asyncio.SelectorEventLoop, _kept: list[object]) -> None:
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report nothing of a loop that is the parent's."""
+    """Report nothing of a loop that is the parent's, or is over."""
 
 
 LOOP_THREAD = EventLoopThread()

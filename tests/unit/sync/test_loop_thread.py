@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -113,12 +114,15 @@ def test_close_cancels_the_calls_that_are_left() -> None:
     assert future.cancelled()
 
 
-def test_close_leaves_a_client_that_never_closes(monkeypatch) -> None:
+def test_close_leaves_a_client_that_never_closes_without_a_word(monkeypatch, caplog) -> None:
     monkeypatch.setattr("scope_async.sync.loop_thread._CLOSING_TIMEOUT", 0.01)
     made = EventLoopThread()
     made.submit(Client(hang=True), current).result(20)
     made.close()
     assert not made.answers(0.01)
+    del made
+    gc.collect()
+    assert not caplog.records
 
 
 def test_import_starts_no_thread_and_the_process_leaves_nothing() -> None:
