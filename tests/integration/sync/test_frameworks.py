@@ -145,7 +145,14 @@ def test_script_makes_one_exchange(server) -> None:
     assert exchanges_per_process(server, json.loads(output_of("script.py", environment(server)))) == 1
 
 
-def test_frozen_function_makes_one_exchange_per_token_life() -> None:
+def test_notebook_makes_one_exchange(server, tmp_path) -> None:
+    env = environment(server, JUPYTER_RUNTIME_DIR=str(tmp_path), IPYTHONDIR=str(tmp_path))
+    printed, state, *rest = json.loads(output_of("notebook.py", env))
+    assert exchanges_per_process(server, json.loads(printed)) == 1
+    assert (state, rest) == ("'fresh'", [])
+
+
+def test_frozen_function_makes_at_most_one_exchange_per_token_life() -> None:
     # Frozen after every 40 calls for longer than a token lives.
     with threaded_scope(token_ttl=2) as server:
         command = [sys.executable, str(PROGRAMS / "lambda_runtime.py")]
@@ -165,4 +172,5 @@ def test_frozen_function_makes_one_exchange_per_token_life() -> None:
                 answers.append(json.loads(process.stdout.readline()))
             process.stdin.close()
             assert process.wait(20) == 0
-        assert 1 < exchanges_per_process(server, answers) <= 6
+        # A cached prompt needs no token, so that a life may pass unused; a slow machine has more of them.
+        assert 1 <= exchanges_per_process(server, answers) <= 6

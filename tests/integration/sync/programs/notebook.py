@@ -1,0 +1,18 @@
+"""Runs the notebook of the examples in a kernel of its own; prints what its cells show, as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from traitlets.config import Config
+
+EXAMPLES = Path(__file__).parents[4] / "examples" / "without_async"
+
+notebook = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+options = Config(KernelManager={"transport": "ipc"})
+NotebookClient(notebook, timeout=40, kernel_name="python3", config=options).execute()
+outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+print(json.dumps([output.get("text") or output["data"]["text/plain"] for output in outputs]))
