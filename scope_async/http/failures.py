@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
+import zlib
 from collections.abc import Mapping
 from enum import Enum, auto
 from http import HTTPStatus
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from scope_async._core.backoff import full_jitter
 from scope_async._core.redaction import scrub
@@ -65,8 +67,12 @@ def map_exception(error: Exception, config: Config, *, reused: bool = False) -> 
         return ServerError("the request's URL is not acceptable to aiohttp")
     # On a connection that was used before, this may be the rest of what belongs to no request.
     code = CONNECTION_CUT if reused and isinstance(error, aiohttp.ClientResponseError) else None
-    what = f"the reply is not HTTP as the contract says: {type(error).__name__}"
-    return ServerError(what, error_code=code)
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientError | HttpProcessingError | ValueError | zlib.error):
+        return ServerError(f"the reply is not HTTP as the contract says: {name}", error_code=code)
+    return ServerError(
+        f"the request failed in aiohttp, or in a part of the session that was passed in: {name}"
+    )
 
 
 def _is_cut(error: Exception) -> bool:

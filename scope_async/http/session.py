@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from scope_async._core.inherited import open_socket
 from scope_async._core.semaphore import FifoSemaphore
-from scope_async.errors import ClientClosedError
+from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.http.connector import GuardedConnector
 from scope_async.http.proxies import Proxies
 from scope_async.http.resolver import ThreadResolver
@@ -83,6 +83,7 @@ class SessionProvider:
 
         Raises:
             ClientClosedError: closed, or the session that was passed in is.
+            ConfigurationError: that session belongs to another event loop.
         """
         if self.closed:
             raise ClientClosedError("the client is closed")
@@ -101,6 +102,11 @@ class SessionProvider:
         process, loop = os.getpid(), asyncio.get_running_loop()
         self._forget_ended(process)
         session, proxies = self._given, None
+        if session is not None and getattr(session, "_loop", loop) is not loop:
+            raise ConfigurationError(
+                "the aiohttp session that was passed in belongs to another event loop: make it in the one "
+                "in which the client is used, or leave `session` out, and the client opens one per loop"
+            )
         if session is None:
             proxies = Proxies() or None
             session = aiohttp.ClientSession(

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 
-from scope_async.errors import ClientClosedError
+from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.http.session import SessionProvider
 
 HEADERS = {"Accept": "application/json"}
@@ -53,6 +53,18 @@ async def test_current_binds_a_given_session_without_proxies_and_aclose_leaves_i
         assert (bound.session, bound.is_given, bound.proxies) == (given, True, None)
         await sessions.aclose()
         assert not given.closed
+
+
+async def test_current_refuses_a_given_session_of_another_event_loop() -> None:
+    async with aiohttp.ClientSession() as given:
+        sessions = provider(given)
+
+        async def current() -> None:
+            sessions.current()
+
+        with pytest.raises(ConfigurationError, match="belongs to another event loop"):
+            await asyncio.to_thread(asyncio.run, current())
+        assert sessions.current().session is given
 
 
 async def test_current_opens_a_new_session_in_a_forked_child_and_leaves_the_parents_open(monkeypatch) -> None:

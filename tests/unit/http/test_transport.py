@@ -280,7 +280,11 @@ NO_HTTP = [
     (ServerError, "not HTTP", zlib.error("garbage")),
     (ServerError, "URL", aiohttp.InvalidURL("x")),
 ]
-FAILURES = [*NO_TIME_LEFT, *NETWORK, *NO_HTTP]
+NO_REPLY = [
+    (ServerError, "failed in aiohttp, or in a part", RuntimeError(f"of a trace config: {SECRET}")),
+    (ServerError, "failed in aiohttp, or in a part", KeyError(SECRET)),
+]
+FAILURES = [*NO_TIME_LEFT, *NETWORK, *NO_HTTP, *NO_REPLY]
 
 
 @pytest.mark.parametrize(("kind", "message", "error"), FAILURES, ids=lambda value: type(value).__name__)
