@@ -22,7 +22,7 @@ from scope_async.prompts.reference import Label
 from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus, client_status
-from scope_async.telemetry.dispatcher import Dispatcher
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
 from scope_async.telemetry.logging_hook import log_hooks
 
@@ -64,8 +64,8 @@ class ScopeClient:
         self.config = Config.resolve(config, options)
         clock = clock or SystemClock()
         self._background = Background()
-        hooks = (*hooks, *log_hooks())
-        self._emit = Dispatcher(hooks if self.config.telemetry_enabled else (), self._background)
+        hooks = hooks_for_client((*hooks, *log_hooks()) if self.config.telemetry_enabled else (), self.config)
+        self._emit = Dispatcher(hooks, self._background)
         emit = self._emit if self._emit.has_hooks else None
         self._start_emitted = False
         self.tokens = TokenSource(

@@ -24,7 +24,7 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError
 from scope_async.http.transport import Transport
-from scope_async.telemetry.dispatcher import Dispatcher
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import Hook
 from scope_async.telemetry.logging_hook import log_hooks
 
@@ -70,7 +70,7 @@ class TokenSource:
         if background is None:
             background, hooks = Background(), (*hooks, *log_hooks())
         self._background = background
-        emit = self._emit = Dispatcher(hooks, background)
+        emit = self._emit = Dispatcher(hooks_for_client(hooks, self.config), background)
         self._transport = Transport(
             self.config, clock=clock, emit=emit if emit.has_hooks else None, max_connections=4
         )

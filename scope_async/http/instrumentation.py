@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+
+from aiohttp import ClientTimeout
 
 from scope_async.errors import ApiError, ScopeError
 from scope_async.http.messages import Reply, Request, merge_headers
+from scope_async.http.session import BoundSession
 from scope_async.telemetry.events import (
+    AttemptWrapper,
     Emit,
     Propagator,
     RequestFailed,
@@ -18,6 +22,7 @@ from scope_async.telemetry.events import (
 )
 
 Result = TypeVar("Result")
+Send = Callable[[BoundSession, Request, ClientTimeout], Coroutine[Any, Any, Reply]]
 
 
 class RequestInstrumentation:
@@ -31,12 +36,28 @@ class RequestInstrumentation:
     def __init__(self, emit: Emit, *, monotonic: Callable[[], float], headers: Mapping[str, str]) -> None:
         self._emit = emit
         self._inject = emit.inject if isinstance(emit, Propagator) else None
+        self._around_attempt = emit.around_attempt if isinstance(emit, AttemptWrapper) else None
         self.monotonic = monotonic
         self._headers = headers
 
     def observe(self, request: Request) -> ObservedCall:
         """Return a context manager around one call; read every reply through its `read_with`."""
         return ObservedCall(self, request)
+
+    def wrap(self, send: Send) -> Send:
+        """Return `send` within what the hooks put around an attempt."""
+        around_attempt = self._around_attempt
+        if around_attempt is None:
+            return send
+
+        async def send_wrapped(bound: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
+            around = around_attempt(request.request_id)
+            if around is None:
+                return await send(bound, request, limits)
+            with around:
+                return await send(bound, request, limits)
+
+        return send_wrapped
 
     def started(self, request: Request) -> None:
         """Report that a call begins, and let the hooks add headers to it."""

@@ -61,6 +61,7 @@ class Transport:
         self._instrumentation = (
             None if emit is None else RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
         )
+        self._send = send if self._instrumentation is None else self._instrumentation.wrap(send)
         self._sessions = SessionProvider(
             limit=max_connections,
             session=session,
@@ -191,14 +192,14 @@ class Transport:
         handled = sys.exception()
         try:
             if token_provider is None:
-                return await send(session, request, left)
+                return await self._send(session, request, left)
             token = token_provider.peek()
             if token is None:
                 async with asyncio.timeout_at(deadline):
                     token = await token_provider.get()
                 left = self._until(deadline)
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await send(session, request, left)
+            reply = await self._send(session, request, left)
             if reply.status != HTTPStatus.UNAUTHORIZED:
                 return reply
             return await self._replay(session, request, reply, token_provider, token=token, deadline=deadline)
@@ -241,7 +242,7 @@ class Transport:
                 self._instrumentation.retried(request, read_error(reply), 0.0)
             request.attempts += 1
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await send(session, request, self._until(deadline))
+            reply = await self._send(session, request, self._until(deadline))
             reply.rejected = [old.authorization for old in rejected]
             return reply
 

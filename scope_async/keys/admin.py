@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -11,6 +11,7 @@ from uuid import uuid4
 import aiohttp
 from yarl import URL
 
+from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
 from scope_async.config import Config, check_option_names
 from scope_async.environment import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, Environment
@@ -19,6 +20,9 @@ from scope_async.http.messages import TOKEN, Request, api_root, request_headers,
 from scope_async.http.transport import Transport
 from scope_async.keys.decoding import Item, reading, reading_page
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
+from scope_async.telemetry.events import Hook
+from scope_async.telemetry.logging_hook import log_hooks
 
 _MAX_CONNECTIONS = 10
 
@@ -34,6 +38,7 @@ class ApiKeyAdmin:
         base_url: of the Scope API; plain `http://` only to a loopback address.
         admin_token: of an administrator; the token of an API key is refused.
         session: an `aiohttp.ClientSession`; used, and never closed.
+        hooks: callables that take one event (`scope_async.telemetry.events`), for each call.
         clock: for tests.
         options: the fields of `Config` that have to do with requests (`timeout`, `max_retries`, …).
 
@@ -48,6 +53,7 @@ class ApiKeyAdmin:
         admin_token: str,
         *,
         session: aiohttp.ClientSession | None = None,
+        hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -58,9 +64,13 @@ class ApiKeyAdmin:
         self.config = Config(**{"auth_api_url": base_url, **options, "base_url": base_url})
         self._authorization = f"Bearer {admin_token.strip()}"
         self._root = f"{api_root(self.config.base_url, self.config.api_version)}/api-keys"
+        self._background = Background()
+        hooks = (*hooks, *log_hooks()) if self.config.telemetry_enabled else ()
+        self._emit = Dispatcher(hooks_for_client(hooks, self.config), self._background)
         self._transport = Transport(
             self.config,
             clock=clock or SystemClock(),
+            emit=self._emit if self._emit.has_hooks else None,
             session=session,
             max_connections=_MAX_CONNECTIONS,
         )
@@ -84,10 +94,13 @@ class ApiKeyAdmin:
 
     async def start(self) -> None:
         """Accept calls (again). Idempotent; does no I/O."""
+        if self._emit.has_hooks:
+            self._background.start()
         self._transport.open()
 
     async def aclose(self) -> None:
-        """Refuse further calls and close our connections. Idempotent."""
+        """Refuse further calls, end the coroutines of async hooks, close our connections. Idempotent."""
+        await self._background.aclose()
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

@@ -229,18 +229,19 @@ class PromptVersion(VersionFields):
     def otel_attributes(self) -> dict[str, str | bool]:
         """Return attributes for the span of the LLM call that uses this version, without its text.
 
-        `gen_ai.prompt.name` and `gen_ai.prompt.version` are OpenTelemetry's names, the latter
-        being the version number as text; `scope.prompt.id`, `scope.prompt.version_id`,
-        `scope.prompt.is_stale` and `scope.prompt.is_fallback` are ours. A version made by hand
-        has neither ids nor a number.
+        `gen_ai.prompt.name` and `gen_ai.prompt.version`, the version number as text, are OpenTelemetry's
+        names; `scope.prompt.name`, `.version`, `.id`, `.version_id`, `.is_stale` and `.is_fallback` are
+        Scope's. A version made by hand has neither ids nor a number.
         """
         attributes: dict[str, str | bool] = {
             "gen_ai.prompt.name": self.name,
+            "scope.prompt.name": self.name,
             "scope.prompt.is_stale": self.is_stale,
             "scope.prompt.is_fallback": self.is_fallback,
         }
         if self.version_number:
-            attributes["gen_ai.prompt.version"] = str(self.version_number)
+            number = str(self.version_number)
+            attributes |= {"gen_ai.prompt.version": number, "scope.prompt.version": number}
         if self.prompt_id:
             attributes["scope.prompt.id"] = self.prompt_id
         if self.id:

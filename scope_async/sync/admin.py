@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ from scope_async._core.clock import Clock
 from scope_async.keys.admin import ApiKeyAdmin as AsyncApiKeyAdmin
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
 from scope_async.sync.calls import ClientCalls, refuse_session
+from scope_async.telemetry.events import Hook
 
 
 class ApiKeyAdmin:
@@ -26,6 +27,7 @@ class ApiKeyAdmin:
         base_url: of the Scope API; plain `http://` only to a loopback address.
         admin_token: of an administrator; the token of an API key is refused.
         session: not possible here, since a session belongs to an event loop.
+        hooks: callables that take one event, in the background thread.
         clock: for tests.
         options: the fields of `Config` that have to do with requests (`timeout`, `max_retries`, …).
 
@@ -40,11 +42,12 @@ class ApiKeyAdmin:
         admin_token: str,
         *,
         session: aiohttp.ClientSession | None = None,
+        hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
         refuse_session(session)
-        self._adopt(AsyncApiKeyAdmin(base_url, admin_token, clock=clock, **options))
+        self._adopt(AsyncApiKeyAdmin(base_url, admin_token, hooks=hooks, clock=clock, **options))
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:

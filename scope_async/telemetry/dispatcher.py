@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import anyio
 
 from scope_async._core.background import Background
+from scope_async.config import Config
 from scope_async.errors import ClientClosedError
-from scope_async.telemetry.events import Event, Hook, Propagator
+from scope_async.telemetry.events import AttemptWrapper, Event, Hook, PerClientHook, Propagator
 
 _logger = logging.getLogger("scope_async.telemetry")
 
@@ -23,6 +26,18 @@ _FINAL_TIMEOUT = 1.0
 """Seconds for the coroutines of the last event."""
 
 _Result = Coroutine[Any, Any, None]
+_Manager = AbstractContextManager[object]
+_Wrapper = tuple[Hook, Callable[[str], _Manager | None]]
+
+
+def hooks_for_client(hooks: Iterable[Hook], config: Config) -> tuple[Hook, ...]:
+    """Return the hooks to call for one client: each `PerClientHook` gives one of its own."""
+    return tuple(
+        hook.for_client(base_url=config.base_url, environment=config.environment)
+        if isinstance(hook, PerClientHook)
+        else hook
+        for hook in hooks
+    )
 
 
 class Dispatcher:
@@ -35,6 +50,9 @@ class Dispatcher:
     def __init__(self, hooks: Iterable[Hook], background: Background) -> None:
         self._hooks = tuple(hooks)
         self._injectors = tuple((hook, hook.inject) for hook in self._hooks if isinstance(hook, Propagator))
+        self._wrappers: tuple[_Wrapper, ...] = tuple(
+            (hook, hook.around_attempt) for hook in self._hooks if isinstance(hook, AttemptWrapper)
+        )
         self._background = background
         self._pending = 0
         self._reported: set[int] = set()
@@ -58,7 +76,11 @@ class Dispatcher:
             try:
                 inject(request_id, headers)
             except Exception as error:  # noqa: BLE001 - a failing hook never affects a request
-                self._report(hook, error)
+                self.report(hook, error)
+
+    def around_attempt(self, request_id: str, /) -> AbstractContextManager[object] | None:
+        """Return what the hooks that can (`AttemptWrapper`) put around an attempt; it never raises."""
+        return _WrappedAttempt(self, request_id, self._wrappers) if self._wrappers else None
 
     async def emit_final(self, event: Event) -> None:
         """Emit the last event, and wait at most one second for the coroutines of async hooks."""
@@ -77,7 +99,7 @@ class Dispatcher:
             result = hook(event)
         # Nothing is awaited here, so a CancelledError is the hook's own.
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a failing hook never affects a request
-            self._report(hook, error)
+            self.report(hook, error)
             return None
         return result if inspect.iscoroutine(result) else None
 
@@ -110,11 +132,46 @@ class Dispatcher:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self._report(hook, error)
+            self.report(hook, error)
         except Exception as error:  # noqa: BLE001 - as above
-            self._report(hook, error)
+            self.report(hook, error)
 
-    def _report(self, hook: Hook, error: BaseException) -> None:
+    def report(self, hook: Hook, error: BaseException) -> None:
+        """Log once that `hook` raised `error`."""
         if id(hook) not in self._reported:
             self._reported.add(id(hook))
             _logger.error("the hook %r raised and will be called further", hook, exc_info=error)
+
+
+class _WrappedAttempt:
+    """The context managers of all hooks as one, which neither raises nor swallows anything."""
+
+    __slots__ = ("_dispatcher", "_entered", "_request_id", "_wrappers")
+
+    def __init__(self, dispatcher: Dispatcher, request_id: str, wrappers: tuple[_Wrapper, ...]) -> None:
+        self._dispatcher = dispatcher
+        self._request_id = request_id
+        self._wrappers = wrappers
+        self._entered: list[tuple[Hook, _Manager]] = []
+
+    def __enter__(self) -> None:
+        for hook, around in self._wrappers:
+            try:
+                manager = around(self._request_id)
+                if manager is not None:
+                    manager.__enter__()
+                    self._entered.append((hook, manager))
+            except Exception as error:  # noqa: BLE001 - a failing hook never affects a request
+                self._dispatcher.report(hook, error)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for hook, manager in reversed(self._entered):
+            try:
+                manager.__exit__(kind, error, traceback)
+            except Exception as raised:  # noqa: BLE001 - a failing hook never affects a request
+                self._dispatcher.report(hook, raised)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
@@ -250,8 +251,8 @@ class PrefetchDone(Event):
 class Hook(Protocol):
     """Anything that takes one event, in the task that it happens in.
 
-    A coroutine it returns runs in the background. A hook may have a method
-    `inject(request_id, headers)` as well (see `Propagator`).
+    A coroutine it returns runs in the background. A hook may have the methods of `Propagator`,
+    `AttemptWrapper` and `PerClientHook` as well.
     """
 
     def __call__(self, event: Event, /) -> Coroutine[Any, Any, None] | None: ...
@@ -266,6 +267,24 @@ class Propagator(Protocol):
     """
 
     def inject(self, request_id: str, headers: dict[str, str], /) -> None: ...
+
+
+@runtime_checkable
+class AttemptWrapper(Protocol):
+    """A hook that also wraps each attempt of a call, such as to make its span the current one.
+
+    The context manager is entered before a request is sent, a replay after a 401 included, and left
+    when its reply was read, in the task that sends it. None wraps nothing.
+    """
+
+    def around_attempt(self, request_id: str, /) -> AbstractContextManager[object] | None: ...
+
+
+@runtime_checkable
+class PerClientHook(Protocol):
+    """A hook that has a state for each client; the client calls what `for_client` returns instead."""
+
+    def for_client(self, *, base_url: str, environment: str) -> Hook: ...
 
 
 class Emit(Protocol):

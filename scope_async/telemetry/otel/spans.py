@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -22,6 +23,12 @@ from scope_async.telemetry.events import (
     RequestStarted,
     ResponseReceived,
     TokenWaited,
+)
+from scope_async.telemetry.otel.suppression import (
+    Attached,
+    is_http_suppressed,
+    is_suppressed,
+    suppressing_http,
 )
 
 _MAX_OPEN = 10_000
@@ -52,6 +59,9 @@ class Spans:
     began it; every other caller's span has a link to it. Background work is a root: a token
     exchange, with a link to the one before, and the renewal of a copy that was served meanwhile,
     with links to the callers that got it.
+
+    What the application suppresses has no span: a call under `suppress_http_instrumentation`, a wait
+    under `suppress_instrumentation` as well. Of a shared fetch the caller that began it decides.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -60,6 +70,7 @@ class Spans:
         self._waits: BoundedDict[str, tuple[Span, bool]] = BoundedDict(_MAX_OPEN)
         self._parents: BoundedDict[str, Span] = BoundedDict(_MAX_OPEN)
         self._causes: BoundedDict[str, list[SpanContext]] = BoundedDict(_MAX_OPEN)
+        self._suppressed: BoundedDict[str, None] = BoundedDict(_MAX_OPEN)
         # The callers that wait for a fetch or an exchange look it up after its end, too.
         self._known: BoundedDict[str, SpanContext] = BoundedDict(_MAX_OPEN)
         self._exchange: SpanContext | None = None
@@ -69,17 +80,27 @@ class Spans:
         """Remember the caller that a renewal in the background gets a link to."""
         caller = trace.get_current_span().get_span_context()
         request_id = event.request_id
-        if request_id is None or not caller.is_valid or self._known.get(request_id) is not None:
+        if request_id is None or self._known.get(request_id) is not None:
+            return
+        if is_http_suppressed():
+            self._suppressed[request_id] = None
+            return
+        self._suppressed.pop(request_id, None)
+        if not caller.is_valid:
             return
         causes = self._causes.get(request_id) or []
         if len(causes) < _MAX_LINKS:
             self._causes[request_id] = [*causes, caller]
 
     def missed(self, event: CacheMiss) -> None:
+        if is_http_suppressed() and not event.shared:
+            self._suppressed[event.request_id] = None
+        if is_suppressed():
+            return
         span = self._tracer.start_span(
             "scope get_prompt_version",
             kind=SpanKind.INTERNAL,
-            attributes={"gen_ai.prompt.name": event.prompt, "scope.prompt.selector": event.selector},
+            attributes={**_name_of(event.prompt), "scope.prompt.selector": event.selector},
         )
         self._waits[event.call_id] = (span, event.shared)
         if not event.shared:
@@ -97,10 +118,19 @@ class Spans:
             span.add_link(fetch)
         span.set_attribute("scope.outcome", event.outcome)
         if event.version_number:
-            span.set_attribute("gen_ai.prompt.version", str(event.version_number))
+            span.set_attributes(_version_of(event.version_number))
         if event.error is not None:
             _mark_failed(span, event.error)
         span.end()
+
+    def is_suppressed(self, event: RequestStarted) -> bool:
+        """Return True if the call that begins gets no span; to be asked once, before `started`."""
+        suppressed = event.request_id in self._suppressed or is_http_suppressed()
+        self._suppressed.pop(event.request_id, None)
+        if suppressed:
+            self._current_call.set(None)
+            self._parents.pop(event.request_id, None)
+        return suppressed
 
     def started(self, event: RequestStarted) -> None:
         parent = self._parents.pop(event.request_id, None)
@@ -115,7 +145,7 @@ class Spans:
             **address_of(event.url),
         }
         if event.prompt is not None:
-            attributes["gen_ai.prompt.name"] = event.prompt
+            attributes.update(_name_of(event.prompt))
         span = self._tracer.start_span(
             f"{event.method} {event.template}",
             context=None if parent is None else trace.set_span_in_context(parent, Context()),
@@ -134,6 +164,11 @@ class Spans:
         span = self._calls.get(request_id)
         if span is not None:
             propagate.inject(headers, context=trace.set_span_in_context(span, Context()))
+
+    def around_attempt(self, request_id: str) -> AbstractContextManager[None]:
+        """Return what makes the call's span the current one, and keeps others from making spans of it."""
+        span = self._calls.get(request_id)
+        return Attached(suppressing_http(None if span is None else trace.set_span_in_context(span)))
 
     def retried(self, event: RequestRetried) -> None:
         attributes: dict[str, str | int | float] = {
@@ -154,7 +189,7 @@ class Spans:
     def fetched(self, event: PromptFetched) -> None:
         span = self._calls.get(event.request_id)
         if span is not None:
-            span.set_attribute("gen_ai.prompt.version", str(event.version_number))
+            span.set_attributes(_version_of(event.version_number))
 
     def answered(self, event: ResponseReceived) -> None:
         self._end(event.request_id, event.attempts, event.status, None)
@@ -179,6 +214,15 @@ class Spans:
     def _add_event(span: Span | None, name: str, attributes: Mapping[str, str | int | float]) -> None:
         if span is not None and span.is_recording():
             span.add_event(name, attributes)
+
+
+def _name_of(prompt: str) -> dict[str, str]:
+    """Return the name of a prompt by the GenAI conventions, and as Scope's documentation has it."""
+    return {"gen_ai.prompt.name": prompt, "scope.prompt.name": prompt}
+
+
+def _version_of(number: int) -> dict[str, str]:
+    return {"gen_ai.prompt.version": str(number), "scope.prompt.version": str(number)}
 
 
 def _mark_failed(span: Span, kind: str) -> None:

@@ -53,13 +53,18 @@ class Traced:
 
     def points(self) -> dict[str, list[Any]]:
         """Return the data points of all metrics by name, as they are now."""
-        found = self.reader.get_metrics_data()
-        return {
-            metric.name: list(metric.data.data_points)
-            for resource in (found.resource_metrics if found is not None else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+        return points_of(self.reader)
+
+
+def points_of(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
+    """Return the data points of all metrics by name, as they are now."""
+    found = reader.get_metrics_data()
+    return {
+        metric.name: list(metric.data.data_points)
+        for resource in (found.resource_metrics if found is not None else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
 
 
 @asynccontextmanager

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from scope_async import InvalidCredentialsError, ServerError
 from scope_async.local import LocalScope
-from scope_async.telemetry.events import ClientClosed, TokenExchanged
+from scope_async.telemetry.events import ClientClosed, CredentialsRefused, RenewalFailed, TokenExchanged
 from scope_async.telemetry.otel import OpenTelemetryHook
-from scope_async.telemetry.otel.metrics import Metrics
-from tests.integration.telemetry.in_memory_otel import Traced, tracing
+from scope_async.telemetry.otel.instruments import Instruments
+from scope_async.telemetry.otel.metrics import ClientMetrics
+from tests.integration.telemetry.in_memory_otel import Traced, points_of, tracing
 
 
 def reads(traced: Traced) -> dict[str, int]:
@@ -79,26 +83,97 @@ async def test_exchanges_failures_and_waits_are_measured(local: LocalScope) -> N
     assert "scope.token.expires_in" not in points
 
 
+class Gauges:
+    """One client's gauges, by events and a clock that are set by hand."""
+
+    def __init__(self) -> None:
+        self.reader, self.now = InMemoryMetricReader(), 0.0
+        self.instruments = Instruments(MeterProvider([self.reader]).get_meter("test"))
+        self.client = self.add({})
+
+    def add(self, attributes: dict[str, str | int]) -> ClientMetrics:
+        return ClientMetrics(self.instruments, attributes, monotonic=lambda: self.now)
+
+    def __call__(self, name: str) -> dict[tuple[Any, ...], float]:
+        points = points_of(self.reader).get(name, [])
+        return {tuple(sorted(dict(point.attributes).items())): point.value for point in points}
+
+
+EXCHANGED = TokenExchanged(generation=1, lifetime_ms=9e3, expires_in_ms=8e3, duration_ms=1e3)
+REFUSED = CredentialsRefused(error="InvalidCredentialsError", retry_in_ms=1.0)
+FAILED = RenewalFailed(error="ServerError", failures=1, retry_in_ms=1.0)
+AUTH, PROMPTS = (("scope.api", "auth"),), (("scope.api", "prompts"),)
+
+
 def test_gauge_is_the_life_left_until_the_client_closes() -> None:
-    reader, now = InMemoryMetricReader(), 0.0
-    metrics = Metrics(MeterProvider([reader]).get_meter("test"), monotonic=lambda: now)
+    gauges = Gauges()
+    assert gauges("scope.token.expires_in") == {}
+    gauges.client.exchanged(EXCHANGED)
+    gauges.now = 3.0
+    assert gauges("scope.token.expires_in") == {(): 5.0}
+    gauges.now = 30.0
+    assert gauges("scope.token.expires_in") == {(): 0.0}
+    gauges.client.closed()
+    assert gauges("scope.token.expires_in") == {}
 
-    def gauge() -> list[Any]:
-        found = reader.get_metrics_data()
-        return (
-            []
-            if found is None
-            else [found.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0]]
-        )
 
-    assert gauge() == []
-    metrics.exchanged(TokenExchanged(generation=1, lifetime_ms=9e3, expires_in_ms=8e3, duration_ms=1e3))
-    now = 3.0
-    assert gauge()[0].value == 5.0
-    now = 30.0
-    assert gauge()[0].value == 0.0
-    metrics.closed()
-    assert gauge() == []
+def test_refusal_and_outage_of_the_auth_api_end_with_a_token() -> None:
+    gauges = Gauges()
+    gauges.client.renewal_failed(FAILED)
+    gauges.now = 7.0
+    gauges.client.renewal_failed(FAILED)
+    assert (gauges("scope.outage.duration"), gauges("scope.token.refused")) == ({AUTH: 7.0}, {})
+    gauges.client.refused(REFUSED)
+    assert (gauges("scope.outage.duration"), gauges("scope.token.refused")) == ({AUTH: 0.0}, {(): 1.0})
+    gauges.client.exchanged(EXCHANGED)
+    assert (gauges("scope.outage.duration"), gauges("scope.token.refused")) == ({AUTH: 0.0}, {(): 0.0})
+
+
+def test_clients_are_told_apart_and_the_worse_of_two_alike_is_shown() -> None:
+    gauges = Gauges()
+    twin, other = gauges.add({}), gauges.add({"scope.environment": "staging"})
+    for client, left in ((gauges.client, 5e3), (twin, 2e3), (other, 9e3)):
+        client.exchanged(attrs.evolve(EXCHANGED, expires_in_ms=left))
+    twin.refused(REFUSED)
+    staging = (("scope.environment", "staging"),)
+    assert gauges("scope.token.expires_in") == {(): 2.0, staging: 9.0}
+    assert gauges("scope.token.refused") == {(): 1.0, staging: 0.0}
+    del twin, client
+    assert gauges("scope.token.expires_in") == {(): 5.0, staging: 9.0}
+
+
+async def test_outage_copies_and_retries_are_measured(local: LocalScope) -> None:
+    async with tracing(local, cache_ttl=10, stale_while_revalidate=0) as traced:
+        await traced.scope.get_prompt_version("greeting")
+        (calm,) = traced.points()["scope.prompt.copy.age"]
+        assert calm.value == 0.0
+        local.clock.advance(100)
+        with local.faults.status("prompt", 503):
+            assert (await traced.scope.get_prompt_version("greeting")).is_stale
+            await local.journal.wait_for("prompt", 5)
+            await until(lambda: outage(traced) > 0)
+        (copy,) = traced.points()["scope.prompt.copy.age"]
+        assert 100 <= copy.value < 200
+        (retries,) = traced.points()["scope.request.retries"]
+        assert (retries.value, retries.attributes["error.type"]) == (3, "503")
+        assert retries.attributes["url.template"] == "/api/v1/prompts/{name}/production"
+        local.clock.advance(100)
+        assert not (await traced.scope.get_prompt_version("greeting")).is_stale
+        assert outage(traced) == 0.0
+        (copy,) = traced.points()["scope.prompt.copy.age"]
+        assert copy.value == 0.0
+        assert copy.attributes["scope.environment"] == "production"
+
+
+def outage(traced: Traced) -> float:
+    points = traced.points()["scope.outage.duration"]
+    return next(point.value for point in points if point.attributes["scope.api"] == "prompts")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 async def test_gauge_observes_the_token_of_a_real_client(local: LocalScope) -> None:

@@ -42,6 +42,8 @@ async def test_miss_is_a_child_of_the_current_span_and_the_fetch_its_child(trace
     assert facts(wait) == {
         "gen_ai.prompt.name": "greeting",
         "gen_ai.prompt.version": "1",
+        "scope.prompt.name": "greeting",
+        "scope.prompt.version": "1",
         "scope.prompt.selector": "production",
         "scope.outcome": "fetched",
     }
@@ -64,6 +66,8 @@ async def test_call_has_the_attributes_of_the_http_conventions(traced: Traced, l
         "scope.request_id": request.request_id,
         "gen_ai.prompt.name": "greeting",
         "gen_ai.prompt.version": "1",
+        "scope.prompt.name": "greeting",
+        "scope.prompt.version": "1",
     }
 
 

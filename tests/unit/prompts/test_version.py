@@ -165,6 +165,8 @@ def test_otel_attributes_name_the_version_without_its_text():
     assert version.otel_attributes() == {
         "gen_ai.prompt.name": "greeting",
         "gen_ai.prompt.version": "3",
+        "scope.prompt.name": "greeting",
+        "scope.prompt.version": "3",
         "scope.prompt.id": "prm_1",
         "scope.prompt.version_id": "ver_1",
         "scope.prompt.is_stale": False,
@@ -172,6 +174,7 @@ def test_otel_attributes_name_the_version_without_its_text():
     }
     assert with_flags(PromptVersion(name="p", content="x"), is_fallback=True).otel_attributes() == {
         "gen_ai.prompt.name": "p",
+        "scope.prompt.name": "p",
         "scope.prompt.is_stale": False,
         "scope.prompt.is_fallback": True,
     }
