@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ from scope_async.telemetry.events import Hook
 from scope_async.telemetry.logging_hook import log_hooks
 
 _MAX_CONNECTIONS = 10
+_KEY_IN_PATH = re.compile(r"(?<=/api-keys/)[^/]+")
 
 
 class ApiKeyAdmin:
@@ -137,7 +139,7 @@ class ApiKeyAdmin:
             ScopeError: as every call.
         """
         fields = {"name": name, "environment": environment, "expires_in": expires_in}
-        return await self._make("create key", self._root, fields)
+        return await self._make("keys.create", self._root, fields)
 
     async def list(
         self, *, status: str | None = None, environment: str | None = None
@@ -153,7 +155,7 @@ class ApiKeyAdmin:
             ScopeError: as every call.
         """
         query = {"status": status, "environment": environment}
-        async for key in self._pages("list keys", self._root, query, ApiKey):
+        async for key in self._pages("keys.list", self._root, query, ApiKey):
             yield key
 
     async def get(self, api_key: str) -> ApiKey:
@@ -163,7 +165,7 @@ class ApiKeyAdmin:
             NotFoundError: there is no such key.
             ScopeError: as every call.
         """
-        request = self._request("get key", "GET", self._url_of(api_key))
+        request = self._request("keys.get", "GET", self._url_of(api_key))
         return await self._transport.call(request, reading(ApiKey))
 
     async def revoke(self, api_key: str, *, reason: str | None = None) -> ApiKey:
@@ -177,7 +179,7 @@ class ApiKeyAdmin:
             ScopeError: as every call.
         """
         body = {} if reason is None else {"reason": reason}
-        request = self._request("revoke key", "POST", f"{self._url_of(api_key)}/revoke", body)
+        request = self._request("keys.revoke", "POST", f"{self._url_of(api_key)}/revoke", body)
         return await self._transport.call(request, reading(ApiKey))
 
     async def rotate(
@@ -206,7 +208,7 @@ class ApiKeyAdmin:
             ScopeError: as every call.
         """
         fields = {"overlap": overlap, "again": True} if again else {"overlap": overlap}
-        return await self._make("rotate key", f"{self._url_of(api_key)}/rotate", fields, idempotency_key)
+        return await self._make("keys.rotate", f"{self._url_of(api_key)}/rotate", fields, idempotency_key)
 
     async def events(self, api_key: str) -> AsyncIterator[KeyEvent]:
         """Yield the audit trail of an API key, oldest first, page by page as it is asked for.
@@ -215,7 +217,7 @@ class ApiKeyAdmin:
             NotFoundError: there is no such key.
             ScopeError: as every call.
         """
-        async for event in self._pages("key events", f"{self._url_of(api_key)}/events", {}, KeyEvent):
+        async for event in self._pages("keys.events", f"{self._url_of(api_key)}/events", {}, KeyEvent):
             yield event
 
     def _url_of(self, api_key: str) -> str:
@@ -229,10 +231,12 @@ class ApiKeyAdmin:
         headers.update(extra)
         if body is not None:
             headers["Content-Type"] = "application/json"
+        address = URL(url, encoded=True)
         return Request(
             operation=operation,
             method=method,
-            url=URL(url, encoded=True),
+            url=address,
+            template=_KEY_IN_PATH.sub("{api_key}", address.raw_path),
             headers=headers,
             body=None if body is None else json.dumps(body).encode(),
             idempotent=True,

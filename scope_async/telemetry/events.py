@@ -44,8 +44,8 @@ class ClientClosed(Event):
 class RequestStarted(Event):
     """A call begins, in the task that makes it; one of `ResponseReceived` and `RequestFailed` follows.
 
-    `operation` is `prompts.get`, `prompts.ping` or `exchange`; `template` is the URL's path
-    without what varies.
+    `operation` is `prompts.get`, `prompts.ping`, `exchange`, or of an `ApiKeyAdmin` `keys.create` and
+    so on; `template` is the URL's path without what varies.
     """
 
     operation: str

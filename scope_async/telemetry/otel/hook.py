@@ -77,7 +77,7 @@ class OpenTelemetryHook:
 class ClientTelemetry:
     """The spans and metrics of one client."""
 
-    def __init__(self, tracer: Tracer, measured: ClientMetrics, propagate: bool) -> None:  # noqa: FBT001 - private
+    def __init__(self, tracer: Tracer, measured: ClientMetrics, propagate: bool) -> None:
         self._spans = spans = Spans(tracer)
         self._metrics = measured
         self._propagate = propagate

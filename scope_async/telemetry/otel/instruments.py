@@ -21,7 +21,7 @@ _GAUGES: Mapping[str, tuple[str, Callable[[float, float], float], str]] = {
     "scope.outage.duration": (
         "s",
         max,
-        "Time since the first failure that no answer has followed, by scope.api: auth, prompts; 0 when it answers.",
+        "Time since the first failure that no answer has followed, by scope.api: auth, prompts; else 0.",
     ),
 }
 """Name, unit, and which of two clients with the same attributes is shown: the worse one."""

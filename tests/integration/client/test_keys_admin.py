@@ -22,6 +22,7 @@ from scope_async.errors import (
 )
 from scope_async.keys import ApiKeyAdmin
 from scope_async.local import LocalScope
+from scope_async.telemetry.events import Event, RequestFailed, RequestStarted, ResponseReceived
 
 
 @pytest.fixture
@@ -211,3 +212,24 @@ async def test_rotate_under_load_fails_no_call(local, admin):
         await asyncio.gather(*workers)
         assert (await scope.tokens.get()).api_key == new.api_key
     assert failures == []
+
+
+async def test_hooks_see_each_call_without_what_varies_in_its_path(local: LocalScope) -> None:
+    seen: list[Event] = []
+
+    async def asynchronously(event: Event, /) -> None:
+        seen.append(event)
+
+    async with ApiKeyAdmin(local.url, local.admin_token, hooks=[seen.append, asynchronously]) as admin:
+        key = await admin.create("billing")
+        with pytest.raises(NotFoundError):
+            await admin.get(f"{key.api_key}x")
+        await asyncio.sleep(0)
+    expected = [
+        ("keys.create", "/api/v1/api-keys", ResponseReceived),
+        ("keys.get", "/api/v1/api-keys/{api_key}", RequestFailed),
+    ]
+    started = [event for event in seen if isinstance(event, RequestStarted)]
+    ended = [type(event) for event in seen if isinstance(event, ResponseReceived | RequestFailed)]
+    assert [(event.operation, event.template) for event in started[::2]] == [each[:2] for each in expected]
+    assert sorted(map(str, ended)) == sorted(str(each[2]) for each in expected * 2)

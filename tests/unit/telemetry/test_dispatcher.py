@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from scope_async._core.background import Background
-from scope_async.telemetry.dispatcher import Dispatcher
-from scope_async.telemetry.events import Event, TokenWaited
-from tests.fakes.exchange import settle
+from scope_async.config import Config
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
+from scope_async.telemetry.events import Event, Hook, TokenWaited
+from tests.fakes.exchange import ADDRESSES, settle
 
 EVENT = TokenWaited(duration_ms=1.0)
 
@@ -82,6 +85,51 @@ def test_inject_calls_the_propagators(caplog: pytest.LogCaptureFixture) -> None:
     dispatch.inject("r", headers)
     assert headers == {"a": "r", "b": "r"}
     assert len(caplog.records) == 1
+
+
+class Wraps(Adds):
+    """A hook that puts something around each attempt, and fails there if it has an error."""
+
+    def __init__(self, name: str, log: list[str], error: Exception | None = None) -> None:
+        super().__init__(name, error)
+        self.log = log
+
+    @contextmanager
+    def around_attempt(self, request_id: str, /) -> Iterator[None]:
+        self.log.append(f"{self.name} in")
+        try:
+            yield
+        finally:
+            self.log.append(f"{self.name} out")
+            if self.error is not None:
+                raise self.error
+
+
+def test_attempt_is_wrapped_by_every_hook_whatever_they_raise(caplog: pytest.LogCaptureFixture) -> None:
+    log: list[str] = []
+    dispatch = Dispatcher([Wraps("a", log), Adds("b"), Wraps("c", log, ValueError("mine"))], Background())
+    around = Dispatcher([dispatch], Background()).around_attempt("r")
+    assert around is not None
+    with pytest.raises(KeyError), around:
+        raise KeyError
+    assert log == ["a in", "c in", "c out", "a out"]
+    assert len(caplog.records) == 1
+    assert Dispatcher([Adds("b")], Background()).around_attempt("r") is None
+
+
+def test_hook_for_each_client_is_called_in_place_of_its_maker() -> None:
+    class Maker:
+        def __call__(self, _: Event, /) -> None:
+            raise AssertionError("never called")
+
+        def for_client(self, *, base_url: str, environment: str) -> Hook:
+            return Adds(f"{base_url} {environment}")
+
+    plain = Adds("plain")
+    made, same = hooks_for_client([Maker(), plain], Config(**ADDRESSES))
+    assert isinstance(made, Adds)
+    assert made.name == f"{ADDRESSES['base_url']} production"
+    assert same is plain
 
 
 async def test_async_hook_that_falls_behind_misses_events(
