@@ -12,6 +12,8 @@ import anyio
 import attrs
 
 from scope_async._core.background import Background
+from scope_async._core.clock import Clock
+from scope_async._core.episode import Episode
 from scope_async._core.single_flight import SingleFlight
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
@@ -75,18 +77,18 @@ class TokenAcquirer:
         *,
         background: Background,
         timeout: float,
-        monotonic: Callable[[], float],
+        clock: Clock,
         emit: Emit,
     ) -> None:
         self._provider = provider
         self._exchange = exchange
         self._timeout = timeout
-        self._monotonic = monotonic
+        self._monotonic = clock.monotonic
         self._emit = emit
         self._loads: SingleFlight[str, ApiKeyCredentials] = SingleFlight(background)
         self._last: ApiKeyCredentials | None = None
         self._exchanged: ApiKeyCredentials | None = None
-        self._provider_failed = False
+        self._provider_trouble = Episode(_logger, clock, "the credential provider fails")
         if isinstance(provider, LeasedCredentials):
             background.add_service(partial(keep_alive, provider))
 
@@ -150,14 +152,14 @@ class TokenAcquirer:
             return self._go_on_with_known(last, f"failed with {type(call.error).__name__}")
         if not call.completed:
             raise asyncio.CancelledError
-        self._provider_failed = False
+        self._provider_trouble.recovered()
         return call.result
 
     def _go_on_with_known(self, last: ApiKeyCredentials | None, failure: str) -> ApiKeyCredentials:
         assert last is not None  # noqa: S101 - the first load waits for as long as it takes
-        if not self._provider_failed:
-            self._provider_failed = True
-            _logger.warning("the credential provider %s; going on with API key %s", failure, last.api_key)
+        self._provider_trouble.occurred(
+            "failed loads", "it %s; going on with API key %s", failure, last.api_key
+        )
         return last
 
     async def _ask_provider(self) -> ApiKeyCredentials:

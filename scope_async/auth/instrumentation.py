@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from scope_async._core.clock import Clock
+from scope_async._core.episode import Episode
 from scope_async.auth.refresh_policy import RefreshTimes
 from scope_async.auth.token import AccessToken
 from scope_async.errors import ScopeError
@@ -19,25 +21,35 @@ from scope_async.telemetry.events import (
 
 _logger = logging.getLogger("scope_async.auth")
 
+_QUIET = 60.0
+"""Seconds without a refused token after which the service counts as accepting tokens again."""
+
+_ADVICE = "`scope-async doctor` says what to do"
+
 
 class TokenInstrumentation:
-    """Reports exchanges and waits to the log and the hooks; times are in seconds."""
+    """Reports exchanges and waits to the log and the hooks; times are in seconds.
 
-    def __init__(self, emit: Emit, *, configured_buffer: float) -> None:
+    What lasts is an `Episode` of the log each: an auth API that gives no token, credentials that it
+    refuses, and a service that refuses its tokens.
+    """
+
+    def __init__(self, emit: Emit, *, clock: Clock, configured_buffer: float) -> None:
         self._emit = emit
         self._configured_buffer = configured_buffer
         self._clamp_reported = False
         self._request_id: str | None = None
-        self._failures = 0  # since the last token
+        self._outage = Episode(_logger, clock, "the token cannot be renewed")
+        self._refusal = Episode(_logger, clock, "the auth API refuses the credentials")
+        self._rejections = Episode(_logger, clock, "the service refuses new tokens", quiet=_QUIET)
 
     def exchanged(
         self, token: AccessToken, planned: RefreshTimes, duration: float, request_id: str | None
     ) -> None:
         """Report a new token, and once that its buffer was clamped."""
         self._request_id = request_id
-        if self._failures:
-            _logger.info("the token could be renewed again after %d failures", self._failures)
-            self._failures = 0
+        for episode in (self._outage, self._refusal, self._rejections):
+            episode.recovered()
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
         )
@@ -65,10 +77,22 @@ class TokenInstrumentation:
         request_id = self._request_id if error is None else request_id_of(error)
         self._emit(TokenWaited(duration_ms=duration * 1000, request_id=request_id))
 
-    def failed(self, error: ScopeError, failures: int, retry_in: float) -> None:
-        """Report a failed exchange, the one number `failures`; the next is in `retry_in` seconds."""
-        self._failures += 1
-        _logger.warning("the token could not be renewed: %s; trying again in %.1f s", error, retry_in)
+    def failed(
+        self, error: ScopeError, failures: int, retry_in: float, *, left: float, failing: bool = False
+    ) -> None:
+        """Report a failed exchange, the one number `failures`; the next is in `retry_in` seconds.
+
+        `left` is how long the token still lives; `failing` says that a call made now would fail.
+        """
+        self._outage.occurred(
+            "failed exchanges",
+            "%s; %s; trying again in %.1f s; %s",
+            error,
+            _life(left),
+            retry_in,
+            _ADVICE,
+            failing=failing,
+        )
         self._emit(
             RenewalFailed(
                 error=type(error).__name__,
@@ -78,15 +102,20 @@ class TokenInstrumentation:
             )
         )
 
-    def refused(self, error: ScopeError, retry_in: float, *, first: bool) -> None:
+    def refused(self, error: ScopeError, retry_in: float, *, left: float) -> None:
         """Report that the auth API refused the credentials; it is asked again in `retry_in` seconds.
 
-        The `first` time in a row is an error in the log, and the only line of it.
+        `left` is how long the token still lives.
         """
-        self._failures += 1
-        level = logging.ERROR if first else logging.DEBUG
-        _logger.log(
-            level, "%s; asking again in %.0f s, or as soon as the credentials change", error, retry_in
+        self._outage.recovered()
+        self._refusal.occurred(
+            "refused exchanges",
+            "%s; %s; asking again in %.0f s, or as soon as the credentials change; %s",
+            error,
+            _life(left),
+            retry_in,
+            _ADVICE,
+            failing=left <= 0,
         )
         self._emit(
             CredentialsRefused(
@@ -95,3 +124,19 @@ class TokenInstrumentation:
                 request_id=request_id_of(error),
             )
         )
+
+    def call_failed(self, error: Exception) -> None:
+        """Report that a call fails, since there is no token for it."""
+        episode = self._refusal if self._refusal.lasts else self._outage
+        if episode.lasts:
+            episode.occurred("failed calls", "%s; %s", error, _ADVICE, failing=True)
+
+    def rejected(self, generation: int) -> None:
+        """Report that the service refused the token number `generation`, which is not renewed yet."""
+        self._rejections.occurred(
+            "refused requests", "not renewing generation %d yet", generation, failing=True
+        )
+
+
+def _life(left: float) -> str:
+    return f"the token lives {left:.0f} s more" if left > 0 else "there is no valid token"

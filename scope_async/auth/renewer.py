@@ -96,9 +96,9 @@ class TokenRenewer:
         except InvalidCredentialsError as error:
             self.failures += 1
             now = self._monotonic()
-            first = policy.refusal is None
-            delay = policy.refused(error, now=now, left=self._usable_until() - now)
-            self._instrumentation.refused(error, delay, first=first)
+            left = self._usable_until() - now
+            delay = policy.refused(error, now=now, left=left)
+            self._instrumentation.refused(error, delay, left=left)
             raise
         except Exception as error:  # noqa: BLE001 - a provider may raise anything
             return self._failed(as_failure(error), number)
@@ -121,15 +121,16 @@ class TokenRenewer:
         self.failures += 1
         self._timed_out = isinstance(failure, ExchangeTimeoutError)
         now = self._monotonic()
-        usable = now < self._usable_until()
+        left = self._usable_until() - now
+        usable = left > 0
         delay = None if usable else self._retry_delay(failure, number, left=self.wanted_until - now)
         if delay is not None:
-            self._instrumentation.failed(failure, self.failures, delay)
+            self._instrumentation.failed(failure, self.failures, delay, left=left)
             return delay
         if self._timed_out and not usable:
             failure = TokenRefreshError(f"no token within {self._config.timeout:g} s")
-        rest = self._policy.failed(failure, now=now, left=self._usable_until() - now)
-        self._instrumentation.failed(failure, self.failures, rest)
+        rest = self._policy.failed(failure, now=now, left=left)
+        self._instrumentation.failed(failure, self.failures, rest, left=left, failing=not usable)
         raise failure
 
     def _retry_delay(self, failure: ScopeError, number: int, *, left: float) -> float | None:

@@ -79,11 +79,11 @@ class TokenSource:
             exchange or HttpExchange(self.config, self._transport),
             background=background,
             timeout=self.config.timeout,
-            monotonic=clock.monotonic,
+            clock=clock,
             emit=self._emit,
         )
         buffer = self.config.token_refresh_buffer
-        self._instrumentation = TokenInstrumentation(self._emit, configured_buffer=buffer)
+        self._instrumentation = TokenInstrumentation(self._emit, clock=clock, configured_buffer=buffer)
         self._policy = RefreshPolicy(buffer=buffer, rng=rng)
         self._renewer = TokenRenewer(
             self._acquire,
@@ -164,7 +164,7 @@ class TokenSource:
                 self._token = self._owned = invalidated(self._owned)
         generation = token.generation
         if not allowed:
-            _logger.warning("the service refuses new tokens; not renewing generation %d yet", generation)
+            self._instrumentation.rejected(generation)
             return
         _logger.info("the service refused the token of generation %d; renewing it", generation)
         self._background.call_soon(self._refresh_loop.wake)

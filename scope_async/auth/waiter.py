@@ -150,4 +150,5 @@ class TokenWaiter:
         return self._peek() or await self.wait()
 
     def _error_for_caller(self, error: Exception) -> ScopeError:
+        self._instrumentation.call_failed(error)
         return error_for_caller(error, retry_after=self._policy.unblocked_in(self._monotonic()))

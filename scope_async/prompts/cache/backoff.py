@@ -10,7 +10,6 @@ import attrs
 from scope_async._core.backoff import equal_jitter
 from scope_async._core.bounded_dict import BoundedDict
 from scope_async.errors import ApiError, ScopeError
-from scope_async.http.failures import UNREADABLE
 from scope_async.prompts.reference import Key
 
 FIRST_DELAY = 1.0
@@ -19,11 +18,15 @@ LONGEST_DELAY = 60.0
 
 @attrs.frozen
 class FailureState:
-    """Failures in a row for one prompt; not asked again before `retry_at` (monotonic seconds)."""
+    """Failures in a row for one prompt, the last at `failed_at`; not asked again before `retry_at`.
+
+    Both are monotonic seconds.
+    """
 
     failures: int
     retry_at: float
     error: ScopeError
+    failed_at: float = float("-inf")
 
 
 class FailureBackoff:
@@ -37,7 +40,6 @@ class FailureBackoff:
     def __init__(self, *, limit: int, rng: Callable[[], float] = random.random) -> None:
         self._rng = rng
         self._states: BoundedDict[Key, FailureState] = BoundedDict(limit)
-        self._reported: BoundedDict[Key, bool] = BoundedDict(limit)
 
     def get(self, key: Key) -> FailureState | None:
         """Return the failures since the service last answered for `key`; None if there are none."""
@@ -51,28 +53,15 @@ class FailureBackoff:
         """Count a failure, and begin the next delay."""
         state = self._states.get(key)
         failures = 1 if state is None else state.failures + 1
-        self._states[key] = FailureState(failures, now + self._delay(failures, error), error)
+        self._states[key] = FailureState(failures, now + self._delay(failures, error), error, now)
 
-    def record_answer(self, key: Key) -> bool:
-        """Forget the failures of a prompt; return True if they were reported."""
+    def record_answer(self, key: Key) -> None:
+        """Forget the failures of a prompt."""
         self._states.pop(key, None)
-        return self._reported.pop(key, None) is not None
-
-    def report(self, key: Key, error: ScopeError) -> bool:
-        """Return True once until the service answers, so that an outage is logged once.
-
-        An answer that cannot be read is no outage, and is logged also in the middle of one.
-        """
-        unreadable = isinstance(error, ApiError) and error.error_code == UNREADABLE
-        if self._reported.get(key) is unreadable:
-            return False
-        self._reported[key] = unreadable
-        return True
 
     def clear(self) -> None:
         """Forget all failures."""
         self._states.clear()
-        self._reported.clear()
 
     def _delay(self, failures: int, error: ScopeError) -> float:
         delay = equal_jitter(failures, base=FIRST_DELAY, cap=LONGEST_DELAY, random=self._rng())

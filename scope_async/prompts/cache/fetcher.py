@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -12,9 +11,10 @@ from scope_async._core.clock import Clock
 from scope_async._core.inherited import fork_safe_lock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
-from scope_async.http.failures import UNREADABLE, is_unavailable
+from scope_async.http.failures import is_unavailable
 from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache.backoff import FailureBackoff
+from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.conditional import FetchedVersion, KnownVersion
@@ -24,8 +24,6 @@ from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit, Revalidated
 
 _INTERRUPTED_TIMEOUT = 2.0
-
-_logger = logging.getLogger("scope_async.prompts")
 
 CallKey = tuple[int, Key, str]
 """What was invalidated last, what is asked for, and the request's id if nobody else may join."""
@@ -49,6 +47,7 @@ class SharedFetcher:
         background: Background,
         clock: Clock,
         emit: Emit | None,
+        instrumentation: CacheInstrumentation,
     ) -> None:
         self._endpoint = endpoint
         self._memory = memory
@@ -56,6 +55,7 @@ class SharedFetcher:
         self._snapshot = snapshot
         self._clock = clock
         self._emit = emit
+        self._instrumentation = instrumentation
         self._sequence = FetchSequence()
         self._background = background
         self._limited: set[InFlightCall[PromptVersion]] = set()
@@ -103,8 +103,9 @@ class SharedFetcher:
             latest = False
         if latest and self._snapshot is not None:
             self._snapshot.put(ref, fetched, started_at)
-        if self._failures.record_answer(ref.key):
-            _logger.info("%s could be fetched again", ref)
+        self._failures.record_answer(ref.key)
+        if self._instrumentation.in_trouble:
+            self._instrumentation.answered()
         return fetched.version
 
     def start(
@@ -217,10 +218,7 @@ class SharedFetcher:
         key = ref.key
         if is_unavailable(error):
             self._failures.record_failure(key, error, self._clock.monotonic())
-            unreadable = isinstance(error, ApiError) and error.error_code == UNREADABLE
-            if unreadable and self._failures.report(key, error):
-                # Said at once, since a copy may stand in and hide it.
-                _logger.warning("%s: %s", ref, error)
+            self._instrumentation.unreadable(ref, error)
         elif isinstance(error, NotFoundError | AuthorizationError):
             # 403 and 404 are definitive: never serve a stale copy instead.
             self._failures.record_answer(key)

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from uuid import uuid4
 
-from scope_async.errors import ScopeError
+from scope_async._core.clock import Clock
+from scope_async._core.episode import Episode
+from scope_async.errors import ApiError, ScopeError
+from scope_async.http.failures import UNREADABLE
 from scope_async.http.instrumentation import request_id_of
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.reference import PromptRef
@@ -18,11 +21,36 @@ _logger = logging.getLogger("scope_async.prompts")
 
 
 class CacheInstrumentation:
-    """Reports what a reader was served without an answer; logs an outage once per prompt."""
+    """Reports what a reader got without an answer of the service.
 
-    def __init__(self, failures: FailureBackoff, emit: Emit | None) -> None:
+    An outage is one `Episode` of the log, whichever prompts it affects; replies that cannot be read
+    are another one, said also in the middle of an outage.
+
+    Attributes:
+        in_trouble: True from the first such report on until `answered` is called.
+    """
+
+    def __init__(self, failures: FailureBackoff, emit: Emit | None, clock: Clock) -> None:
         self._failures = failures
         self._emit = emit
+        self._outage = Episode(_logger, clock, "prompts cannot be fetched")
+        self._unreadable = Episode(_logger, clock, "replies of the service cannot be read")
+        self.in_trouble = False
+
+    def answered(self) -> None:
+        """Report that the service has answered for a prompt."""
+        self._outage.recovered()
+        self._unreadable.recovered()
+        self.in_trouble = self._outage.lasts or self._unreadable.lasts
+
+    def unreadable(self, ref: PromptRef, error: ScopeError) -> None:
+        """Log a reply that cannot be read, at once, since a copy may stand in and hide it."""
+        if _is_unreadable(error):
+            self._occurred("unreadable replies", ref, error, "%s: %s")
+
+    def call_failed(self, ref: PromptRef, error: ScopeError) -> None:
+        """Log that a call failed, since nothing stood in for the service."""
+        self._occurred("failed calls", ref, error, "%s, and nothing stands in: %s", failing=True)
 
     def hit(self, ref: PromptRef, *, fresh: bool, request_id: str | None = None) -> None:
         """Emit that a version was served from memory."""
@@ -31,10 +59,7 @@ class CacheInstrumentation:
 
     def stale(self, ref: PromptRef, age: float, error: ScopeError, request_id: str | None) -> None:
         """Log and emit that a copy, `age` seconds old, was served because of `error`."""
-        if self._failures.report(ref.key, error):
-            _logger.warning(
-                "%s cannot be fetched, serving the last good version, %.0f s old: %s", ref, age, error
-            )
+        self._occurred("stale copies served", ref, error, f"%s, serving a copy {age:.0f} s old: %s")
         if self._emit is not None:
             self._emit(
                 StaleServed(
@@ -48,9 +73,7 @@ class CacheInstrumentation:
 
     def warn_of_fallback(self, ref: PromptRef, error: ScopeError) -> None:
         """Log that the caller's fallback is going to be used."""
-        # A failure that is not recorded is that of one caller alone.
-        if self._failures.get(ref.key) is None or self._failures.report(ref.key, error):
-            _logger.warning("%s cannot be fetched, using the caller's fallback: %s", ref, error)
+        self._occurred("fallbacks used", ref, error, "%s, using the caller's fallback: %s")
 
     def fallback_used(self, ref: PromptRef, error: ScopeError, request_id: str | None) -> None:
         """Emit that the caller's fallback was used."""
@@ -63,6 +86,20 @@ class CacheInstrumentation:
                     request_id=request_id or request_id_of(error),
                 )
             )
+
+    def _occurred(
+        self, effect: str, ref: PromptRef, error: ScopeError, detail: str, *, failing: bool = False
+    ) -> None:
+        episode = self._unreadable if _is_unreadable(error) else self._outage
+        state = self._failures.get(ref.key)
+        if not episode.lasts and state is not None and state.failed_at < episode.ended_at:
+            return  # what the last outage left behind: the service has answered since, for another prompt
+        self.in_trouble = True
+        episode.occurred(effect, detail, ref, error, failing=failing)
+
+
+def _is_unreadable(error: ScopeError) -> bool:
+    return isinstance(error, ApiError) and error.error_code == UNREADABLE
 
 
 class FetchInstrumentation:

@@ -76,6 +76,7 @@ class ReadThroughCache:
         self._clock = clock
         self._emit = emit
         self._failures = FailureBackoff(limit=config.cache_max_entries)
+        self._instrumentation = CacheInstrumentation(self._failures, emit, clock)
         self._fetcher = SharedFetcher(
             endpoint,
             memory=memory,
@@ -84,10 +85,15 @@ class ReadThroughCache:
             background=background,
             clock=clock,
             emit=emit,
+            instrumentation=self._instrumentation,
         )
-        self._instrumentation = CacheInstrumentation(self._failures, emit)
         self.stale_reads = StaleReads(
-            config, memory=memory, failures=self._failures, fetcher=self._fetcher, clock=clock, emit=emit
+            config,
+            memory=memory,
+            failures=self._failures,
+            fetcher=self._fetcher,
+            clock=clock,
+            instrumentation=self._instrumentation,
         )
         self._closings = 0
 
@@ -175,7 +181,10 @@ class ReadThroughCache:
             fetch = partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
             return await run_at_home(self._background, fetch)
         except ScopeError as error:
-            if fallback is None or not is_unavailable(error):
+            if not is_unavailable(error):
+                raise
+            if fallback is None:
+                self._instrumentation.call_failed(ref, error)
                 raise
             return await self._stand_in(ref, UseFallback(fallback, error))
 
@@ -241,9 +250,11 @@ class ReadThroughCache:
             return call.result if call.completed else None
         if not isinstance(error, ScopeError):
             raise error
-        stand_in = await self._after_failure(ref, error, ttl, fallback) if is_unavailable(error) else None
-        if stand_in is not None:
-            return await self._stand_in(ref, stand_in, call.name)
+        if is_unavailable(error):
+            stand_in = await self._after_failure(ref, error, ttl, fallback)
+            if stand_in is not None:
+                return await self._stand_in(ref, stand_in, call.name)
+            self._instrumentation.call_failed(ref, error)
         # A copy for each caller: a traceback grows with every `raise` of the same object.
         raise copy.copy(error) from error
 

@@ -11,7 +11,6 @@ from scope_async.prompts.cache.memory import CacheEntry, PromptCache
 from scope_async.prompts.cache.policy import Decision, Revalidate, ServeStale, StaleLimits, decide
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import Emit
 
 
 class StaleReads:
@@ -25,7 +24,7 @@ class StaleReads:
         failures: FailureBackoff,
         fetcher: SharedFetcher,
         clock: Clock,
-        emit: Emit | None,
+        instrumentation: CacheInstrumentation,
     ) -> None:
         self._config = config
         self._limits = StaleLimits(config.stale_while_revalidate, config.stale_if_error)
@@ -33,7 +32,7 @@ class StaleReads:
         self._failures = failures
         self._fetcher = fetcher
         self._clock = clock
-        self._instrumentation = CacheInstrumentation(failures, emit)
+        self._instrumentation = instrumentation
 
     def peek(self, ref: PromptRef) -> PromptVersion | None:
         """Return the copy in memory that a read would return at once although it is stale, or None."""

@@ -15,6 +15,7 @@ from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError, InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Event
+from tests.fakes.clock import InstantClock
 from tests.fakes.exchange import CREDENTIALS, FakeAuth
 
 ROTATED = ApiKeyCredentials("org_1", "key_2", "secret_of_key_2")
@@ -46,13 +47,16 @@ async def background() -> AsyncIterator[Background]:
 def acquirer(background):
     """Return a function that makes an acquirer, whose attempts take `limit` seconds."""
 
+    clock = InstantClock()
+    clock.now = 7.0
+
     def make(provider, auth: FakeAuth, events: list[Event], limit: float = 5.0):
         acquire = TokenAcquirer(
             provider,
             auth,
             background=background,
             timeout=5.0,
-            monotonic=lambda: 7.0,
+            clock=clock,
             emit=events.append,
         )
         return partial(acquire, limit=limit)

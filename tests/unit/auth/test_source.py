@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 
 import pytest
@@ -371,7 +372,9 @@ async def test_provider_that_is_not_async_is_refused_when_the_source_is_built() 
         TokenSource(plain, base_url="http://localhost:1", auth_api_url="http://localhost:1")
 
 
-async def test_renewal_that_succeeds_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_renewals_are_one_episode_of_the_log_until_they_succeed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     auth, clock = FakeAuth(lifetime=3600), FakeClock(ticking=False)
     with caplog.at_level(logging.INFO, "scope_async.auth"):
         async with source(auth, clock) as tokens:
@@ -381,9 +384,44 @@ async def test_renewal_that_succeeds_again_is_logged_once(caplog: pytest.LogCapt
             failures = tokens.status().failures
             auth.error = None
             await travel(clock, 7200, step=10)
-    assert failures > 0
-    assert caplog.text.count("renewed again after") == 1
-    assert f"renewed again after {failures} failures" in caplog.text
+    first, *_, last = caplog.messages
+    assert {record.levelname for record in caplog.records} == {"WARNING"}, "the token lived all the time"
+    assert re.search(
+        r"the token cannot be renewed: down .*; the token lives \d+ s more; trying again in", first
+    )
+    assert "the token cannot be renewed: over, since" in last
+    assert f"(failed exchanges: {failures})" in last
+
+
+async def test_failing_renewals_are_errors_once_calls_fail(caplog: pytest.LogCaptureFixture) -> None:
+    auth, clock = FakeAuth(lifetime=300), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        await tokens.get()
+        auth.error = ServerError("down", http_status=500)
+        await travel(clock, 300, step=5)
+        for _ in range(1000):
+            with pytest.raises(TokenRefreshError):
+                await tokens.get()
+        auth.error = None
+        await travel(clock, 120, step=5)
+    levels = [record.levelname for record in caplog.records]
+    assert levels == sorted(levels, key=["WARNING", "ERROR"].index)
+    assert len(levels) < 10
+    assert caplog.records[-1].levelname == "ERROR"
+    assert "over" in caplog.messages[-1]
+    assert "failed calls: 1000" in caplog.messages[-1]
+
+
+async def test_service_that_refuses_every_token_is_said_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock) as tokens:
+        for _ in range(1200):
+            tokens.invalidate(await tokens.get())
+            await travel(clock, 0.1)
+    assert 2 <= len(caplog.records) <= 4
+    assert "the service refuses new tokens" in caplog.messages[0]
 
 
 async def test_invalidate_drops_exactly_the_token_that_was_refused() -> None:
@@ -661,16 +699,25 @@ async def test_refresh_is_limited_like_a_forced_renewal() -> None:
         assert len(auth.asked) == 4
 
 
-async def test_refusal_is_one_line_in_the_log_however_often_it_is_probed(
+async def test_refusal_is_one_line_a_minute_however_often_it_is_probed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     auth, clock = FakeAuth(), FakeClock(ticking=False)
     auth.refused.add("key_1")
     with caplog.at_level(logging.INFO, "scope_async.auth"):
         async with source(auth, clock) as tokens:
-            await travel(clock, 600, step=1)
+            for _ in range(600):
+                await travel(clock, 1)
+                with pytest.raises(InvalidCredentialsError):
+                    await tokens.get()
             assert tokens.status().exchanges > 3
-    assert len(caplog.records) == 1
+            auth.refused.clear()
+            await travel(clock, 600, step=1)
+    assert len(caplog.records) <= 13
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert re.search(
+        r"refuses the credentials: over, .*refused exchanges: \d+, failed calls: 600", caplog.messages[-1]
+    )
 
 
 async def test_refused_credentials_that_change_are_exchanged_within_seconds() -> None:

@@ -8,11 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import attrs
 import pytest
 
 from scope_async import ConfigurationError, ScopeClient, TokenSource
-from scope_async.telemetry.events import CacheHit, RequestRetried, StaleServed
+from scope_async.telemetry.events import (
+    CacheHit,
+    RequestFailed,
+    RequestRetried,
+    ResponseReceived,
+    StaleServed,
+)
 from scope_async.telemetry.logging_hook import LoggingHook, log_hooks
+from tests.fakes.clock import InstantClock
 from tests.fakes.exchange import ADDRESSES, CREDENTIALS
 
 RETRIED = RequestRetried(
@@ -60,7 +68,10 @@ def test_log_is_silent_by_default() -> None:
 
 def test_scope_log_writes_the_log_to_stderr() -> None:
     warnings = run(CALL, SCOPE_LOG="warning")
-    assert "WARNING scope_async.prompts prompt:greeting:production cannot be fetched" in warnings
+    assert (
+        "WARNING scope_async.prompts prompts cannot be fetched: prompt:greeting:production, using the"
+        in warnings
+    )
     assert "CacheMiss" not in warnings
     everything = run(CALL, SCOPE_LOG="DEBUG")
     assert "DEBUG scope_async.events CacheMiss call_id=" in everything
@@ -107,6 +118,45 @@ def test_event_with_a_log_line_of_its_own_is_not_logged_twice(caplog: pytest.Log
     with caplog.at_level(logging.DEBUG, "scope_async"):
         LoggingHook()(StaleServed(prompt="p", selector="latest", age_ms=1.0, error="ServerError"))
     assert not caplog.records
+
+
+FAILED = RequestFailed(
+    operation="prompts.ping", request_id="r", error="ServerError", status=503, attempts=1, duration_ms=2.0
+)
+ANSWERED = ResponseReceived(operation="prompts.ping", request_id="r", status=200, attempts=1, duration_ms=2.0)
+
+
+def test_failing_calls_are_one_episode_for_each_operation(caplog: pytest.LogCaptureFixture) -> None:
+    clock = InstantClock()
+    hook = LoggingHook(clock=clock).for_client(base_url="http://localhost:1", environment="production")
+    for _ in range(2000):
+        clock.now += 0.05
+        hook(FAILED)
+    hook(ANSWERED)
+    hook(attrs.evolve(FAILED, operation="keys.list"))
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 4
+    began, minute, ended, other = caplog.messages
+    assert began.startswith(
+        "RequestFailed operation=prompts.ping: operation=prompts.ping request_id=r error=Server"
+    )
+    assert "for 60 s (ServerError: 12" in minute
+    assert ": over, since" in ended
+    assert "(ServerError: 2000)" in ended
+    assert other.startswith("RequestFailed operation=keys.list: ")
+    assert {vars(record)["scope_event"] for record in caplog.records} == {"RequestFailed"}
+    assert vars(caplog.records[0])["scope_facts"]["status"] == 503
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [("exchange", "ServerError"), ("prompts.get", "TimeoutError"), ("keys.list", "CancelledError")],
+)
+def test_failure_that_is_told_elsewhere_is_debug(
+    caplog: pytest.LogCaptureFixture, operation: str, error: str
+) -> None:
+    with caplog.at_level(logging.DEBUG, "scope_async"):
+        LoggingHook()(attrs.evolve(FAILED, operation=operation, error=error))
+    assert [record.levelname for record in caplog.records] == ["DEBUG"]
 
 
 def test_logging_hook_takes_a_logger(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,6 @@ from scope_async.errors import (
     ScopeError,
     ServerError,
 )
-from scope_async.http.failures import UNREADABLE
 from scope_async.prompts.cache.backoff import FIRST_DELAY, LONGEST_DELAY, FailureBackoff
 
 DOWN = ConnectionError("no route")
@@ -50,48 +49,23 @@ def test_state_counts_failures_and_holds_the_last_error() -> None:
     assert (state.failures, state.error) == (2, last)
 
 
-def test_record_answer_forgets_failures_and_says_if_they_were_reported() -> None:
+def test_record_answer_forgets_failures() -> None:
     backoff = FailureBackoff(limit=10)
     backoff.record_failure("p", DOWN, now=0.0)
-    assert backoff.record_answer("p") is False
-    assert backoff.get("p") is None
-    backoff.record_failure("p", DOWN, now=0.0)
-    backoff.report("p", DOWN)
-    assert [backoff.record_answer("p") for _ in range(2)] == [True, False]
-
-
-def test_report_is_true_once_until_the_service_answers() -> None:
-    backoff = FailureBackoff(limit=10)
-    assert [backoff.report("p", DOWN) for _ in range(3)] == [True, False, False]
-    assert backoff.report("q", DOWN)
     backoff.record_answer("p")
-    assert backoff.report("p", DOWN)
+    assert backoff.get("p") is None
+    assert backoff.failing() == []
 
 
-def test_report_is_true_for_an_unreadable_answer_in_an_outage() -> None:
-    backoff = FailureBackoff(limit=10)
-    unreadable = ServerError("status must be a string", http_status=200, error_code=UNREADABLE)
-    assert [backoff.report("p", error) for error in (DOWN, unreadable, unreadable, DOWN)] == [
-        True,
-        True,
-        False,
-        True,
-    ]
-
-
-def test_states_and_reports_are_bounded() -> None:
+def test_states_are_bounded() -> None:
     backoff = FailureBackoff(limit=2)
     for key in "abc":
         backoff.record_failure(key, DOWN, now=0.0)
-        backoff.report(key, DOWN)
     assert [backoff.get(key) is not None for key in "abc"] == [False, True, True]
-    assert [backoff.report(key, DOWN) for key in "cba"] == [False, False, True]
 
 
 def test_clear_forgets_everything() -> None:
     backoff = FailureBackoff(limit=2)
     backoff.record_failure("p", DOWN, now=0.0)
-    backoff.report("p", DOWN)
     backoff.clear()
     assert backoff.get("p") is None
-    assert backoff.report("p", DOWN)

@@ -205,7 +205,9 @@ async def test_first_failed_attempt_serves_the_copy_and_the_fetch_goes_on(caplog
         await served.settle()
         assert [await served.number(), len(served.transport.paths)] == [2, 2], "the fetch went on"
         assert [event.error for event in served.seen(StaleServed)] == ["ConnectionError"] * 2
-        assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+        assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+        assert "over, since" in caplog.messages[1]
+        assert "stale copies served: 2" in caplog.messages[1]
 
 
 async def test_outage_that_began_with_a_failed_attempt_is_logged_once(caplog):
@@ -350,7 +352,7 @@ async def test_recovered_service_is_asked_after_the_delay(caplog):
         await served.settle()
         version = await served.get("p")
         assert (version.version_number, version.is_stale) == (2, False)
-        assert "could be fetched again" in caplog.text
+        assert "prompts cannot be fetched: over" in caplog.text
 
 
 async def test_retry_after_delays_the_next_request():

@@ -1,0 +1,107 @@
+"""`Episode`: one trouble in the log, told once, however many calls it affects."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from scope_async._core.clock import Clock
+
+INTERVAL = 60.0
+"""Seconds between two lines about the same episode."""
+
+RELAPSE = 600.0
+"""Seconds; an episode that begins so soon after the last one is over after as long without a failure."""
+
+
+class Episode:
+    """One line when a trouble begins, one a minute with counts while it lasts, one when it ends.
+
+    All of them are warnings; they are errors from the moment on at which calls fail, which is a line of
+    its own. A trouble that comes and goes (every other call fails) is one episode. Nothing runs in the
+    background: lines are written by those who report. Callable from any thread; of two reports at the
+    same moment one may go uncounted.
+
+    Args:
+        logger: where the lines go.
+        clock: its `time` is shown, durations are those of `monotonic`.
+        trouble: what is wrong, in words that every line begins with.
+        quiet: seconds without a failure after which `recovered` is believed.
+
+    Attributes:
+        lasts: True from its first line until its last.
+        ended_at: when the last one ended, in monotonic seconds.
+    """
+
+    def __init__(self, logger: logging.Logger, clock: Clock, trouble: str, *, quiet: float = 0.0) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._trouble = trouble
+        self._quiet = quiet
+        self._began_at = self._began_on = 0.0
+        self._last_at = self._said_at = float("-inf")
+        self.ended_at = float("-inf")
+        self._level = logging.WARNING
+        self._effects: Counter[str] = Counter()
+        self._extra: Mapping[str, Any] | None = None
+        self._relapsed = False
+        self.lasts = False
+
+    def occurred(
+        self,
+        effect: str,
+        detail: str,
+        *values: object,
+        failing: bool = False,
+        extra: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Count one `effect`; write a line if it is time for one, and return True then.
+
+        `detail` is a format for `values`, as in `logging`; `failing` says that a call failed, and `extra`
+        is that of the record.
+        """
+        now = self._clock.monotonic()
+        began = not self.lasts
+        worse = failing and self._level == logging.WARNING
+        if began:
+            self.lasts, self._relapsed = True, now - self.ended_at < RELAPSE
+            self._began_at, self._began_on = now, self._clock.time()
+            self._effects = Counter()
+        self._last_at = now
+        self._effects[effect] += 1
+        if failing:
+            self._level = logging.ERROR
+        if not (began or worse or now - self._said_at >= INTERVAL):
+            return False
+        self._said_at, self._extra = now, extra
+        summary = "" if began else f", {self._summary(now)}"
+        form = f"%s%s: {detail}"
+        self._logger.log(self._level, form, self._trouble, summary, *values, extra=extra)
+        return True
+
+    def recovered(self) -> None:
+        """Note a success: write the last line, unless there was a failure too short a time ago."""
+        if not self.lasts:
+            return
+        now = self._clock.monotonic()
+        if now - self._last_at < (RELAPSE if self._relapsed else self._quiet):
+            return
+        self._logger.log(
+            self._level, "%s: over, %s", self._trouble, self._summary(self._last_at), extra=self._extra
+        )
+        self.lasts, self.ended_at, self._level = False, now, logging.WARNING
+
+    def _summary(self, until: float) -> str:
+        since = datetime.fromtimestamp(self._began_on, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        effects = ", ".join(f"{effect}: {times}" for effect, times in list(self._effects.items()))
+        return f"since {since} for {_duration(until - self._began_at)} ({effects})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
