@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from scope_async._core.clock import Clock
 from scope_async._core.episode import Episode
-from scope_async.errors import ApiError, ScopeError
+from scope_async.errors import ScopeError
 from scope_async.http.failures import UNREADABLE
 from scope_async.http.instrumentation import request_id_of
 from scope_async.prompts.cache.backoff import FailureBackoff
@@ -45,7 +45,7 @@ class CacheInstrumentation:
 
     def unreadable(self, ref: PromptRef, error: ScopeError) -> None:
         """Log a reply that cannot be read, at once, since a copy may stand in and hide it."""
-        if _is_unreadable(error):
+        if error.error_code == UNREADABLE:
             self._occurred("unreadable replies", ref, error, "%s: %s")
 
     def call_failed(self, ref: PromptRef, error: ScopeError) -> None:
@@ -90,16 +90,12 @@ class CacheInstrumentation:
     def _occurred(
         self, effect: str, ref: PromptRef, error: ScopeError, detail: str, *, failing: bool = False
     ) -> None:
-        episode = self._unreadable if _is_unreadable(error) else self._outage
+        episode = self._unreadable if error.error_code == UNREADABLE else self._outage
         state = self._failures.get(ref.key)
         if not episode.lasts and state is not None and state.failed_at < episode.ended_at:
             return  # what the last outage left behind: the service has answered since, for another prompt
         self.in_trouble = True
         episode.occurred(effect, detail, ref, error, failing=failing)
-
-
-def _is_unreadable(error: ScopeError) -> bool:
-    return isinstance(error, ApiError) and error.error_code == UNREADABLE
 
 
 class FetchInstrumentation:
