@@ -1,4 +1,4 @@
-"""`prompt`, `token` and `doctor`, and the options and exit codes of every command."""
+"""`prompt` and `token`, and the options and exit codes of every command."""
 
 from __future__ import annotations
 
@@ -134,36 +134,6 @@ def test_missing_variables_are_named_at_once(shell):
     assert result.exit_code == 2
     assert "SCOPE_API_URL" in result.stderr
     assert "SCOPE_API_SECRET" in result.stderr
-
-
-def test_doctor_finds_nothing_wrong(shell):
-    checkup = shell.json("doctor")
-    assert checkup["healthy"]
-    assert {"variables", "auth API", "Scope API", "exchange", "token"} <= {
-        check["name"] for check in checkup["checks"]
-    }
-    assert shell("doctor").exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("variables", "code", "check", "advice"),
-    [
-        ({"SCOPE_API_KEY": None}, 2, "variables", "export"),
-        ({"SCOPE_TOKEN_REFRESH_BUFFER": "soon"}, 2, "variables", "correct"),
-        ({"SCOPE_AUTH_API_URL": "http://127.0.0.1:1"}, 1, "auth API", "does the service run"),
-        ({"SCOPE_API_SECRET": "secret_wrong"}, 1, "exchange", "make a new key"),
-        ({"SCOPE_AUTH_API_URL": "{SCOPE_API_URL}/elsewhere"}, 1, "exchange", "SCOPE_AUTH_API_URL"),
-    ],
-)
-def test_doctor_says_what_to_do(shell, variables, code, check, advice):
-    changed = {name: value and value.format_map(shell.variables) for name, value in variables.items()}
-    result = shell("doctor", "--json", **changed)
-    assert result.exit_code == code
-    assert "secret_" not in result.output
-    human = shell("doctor", **changed)
-    failed = next(line for line in human.stdout.splitlines() if line.startswith("✗"))
-    assert check in failed
-    assert advice in human.stdout
 
 
 def test_commands_have_help_and_data_commands_have_json(shell):

@@ -17,7 +17,7 @@ from scope_async import (
     ScopeClient,
     ScopeError,
 )
-from scope_async.cli.commands.doctor import Checkup
+from scope_async.cli.checkup import Checkup
 from tests.fakes.raw_server import RawConnection, raw_server, response
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")

@@ -103,9 +103,9 @@ async def test_day_of_trouble_is_told_in_less_than_100_lines(local: LocalScope, 
         assert not await live(local, scope, 24 * HOUR - now, 240)
     assert failed > 400
     assert len(told.lines) < 100
-    for start, lasts, _, trouble in DAY:
+    for start, lasts, _, name in DAY:
         during = [line for line in told.lines if start <= line[0] <= start + lasts + RECOVERY]
-        about = [line for line in during if line[2].startswith(trouble)]
+        about = [line for line in during if line[2].startswith(name)]
         (began, _, first), (ended, level, last) = about[0], about[-1]
         assert began <= start + 600, "as soon as it was noticed: a token lives ten minutes"
         assert start + lasts <= ended
