@@ -16,7 +16,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0
 
 _GAUGES: Mapping[str, tuple[str, Callable[[float, float], float], str]] = {
     "scope.token.expires_in": ("s", min, "Life left in the token; 0 when it has expired."),
-    "scope.token.refused": ("1", max, "1 while the auth API refuses the credentials, else 0."),
+    "scope.token.refused": ("{refusal}", max, "1 while the auth API refuses the credentials, else 0."),
     "scope.prompt.copy.age": ("s", max, "Age of the oldest stale copy that stands in; 0 when none does."),
     "scope.outage.duration": (
         "s",

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from scope_async.cli import checkup
-from scope_async.local import LocalScope
+from scope_async.local import LocalScope, ThreadedLocalScope
 from scope_async.local.server_thread import ServerThread
 from tests.fakes.cli import Shell
 
@@ -36,13 +36,13 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def local() -> Iterator[LocalScope]:
+def local() -> Iterator[ThreadedLocalScope]:
     with LocalScope() as local:
         yield local
 
 
 @pytest.fixture(scope="module")
-def scene(local: LocalScope, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(local: ThreadedLocalScope, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("credentials")
     known = local.credentials
     (folder / "incomplete").write_text(f"SCOPE_ORG_ID={known.org_id}\nSCOPE_API_KEY={known.api_key}\n")
@@ -57,22 +57,17 @@ def scene(local: LocalScope, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             await reader.read()
         writer.close()
 
+    async def listen() -> list[asyncio.Server]:
+        return [await asyncio.start_server(keep_silent, "127.0.0.1", 0, ssl=each) for each in (None, context)]
+
     thread = ServerThread("servers without an answer")
-    silent, tls = (
-        thread.wait_for(lambda ssl=ssl: asyncio.start_server(keep_silent, "127.0.0.1", 0, ssl=ssl))
-        for ssl in (None, context)
-    )
+    servers = thread.wait_for(listen)
+    silent, tls = (each.sockets[0].getsockname()[1] for each in servers)
     with LocalScope() as other:
-        yield Scene(
-            local.url,
-            other.url,
-            _port(local.url),
-            *(each.sockets[0].getsockname()[1] for each in (silent, tls)),
-            folder=folder.as_uri(),
-        )
+        yield Scene(local.url, other.url, _port(local.url), silent, tls, folder.as_uri())
 
     async def close() -> None:
-        for server in (silent, tls):
+        for server in servers:
             server.close()
 
     thread.wait_for(close)
@@ -93,10 +88,10 @@ class Setup:
     check: str
     responsible: str
     words: str
-    break_it: Callable[[LocalScope], object] | None = None
+    break_it: Callable[[ThreadedLocalScope], object] | None = None
 
 
-def fault(kind: str, *arguments: object, **limits: object) -> Callable[[LocalScope], object]:
+def fault(kind: str, *arguments: object, **limits: object) -> Callable[[ThreadedLocalScope], object]:
     return lambda local: getattr(local.faults, kind)(*arguments, **limits)
 
 
@@ -317,7 +312,7 @@ SETUPS = [
 
 
 @pytest.fixture
-def shell(local: LocalScope, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+def shell(local: ThreadedLocalScope, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setattr(checkup, "_MAX_WAIT", 0.4)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -337,7 +332,7 @@ def shell(local: LocalScope, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]
 
 @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: setup.name)
 def test_doctor_says_what_is_wrong_and_who_has_to_act(
-    setup: Setup, shell: Shell, scene: Scene, local: LocalScope
+    setup: Setup, shell: Shell, scene: Scene, local: ThreadedLocalScope
 ) -> None:
     values = attrs.asdict(scene)
     variables = {name: value and value.format_map(values) for name, value in setup.variables.items()}
