@@ -9,6 +9,7 @@ import asyncio
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import Literal
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
@@ -21,7 +22,13 @@ from scope_async.telemetry.otel import OpenTelemetryHook
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "telemetry.svg"
 LIFETIME = 12
 STEP = 0.25
-SCENES = [(10.0, ""), (18.0, "exchange"), (10.0, ""), (12.0, "prompt"), (10.0, "")]
+SCENES: list[tuple[float, Literal["exchange", "prompt"] | None]] = [
+    (10.0, None),
+    (18.0, "exchange"),
+    (10.0, None),
+    (12.0, "prompt"),
+    (10.0, None),
+]
 """Seconds, and what is out of order meanwhile."""
 
 GAUGES = {"scope.token.expires_in": "life left in the token", "scope.prompt.copy.age": "oldest copy served"}
@@ -48,8 +55,15 @@ async def record() -> tuple[dict[str, list[tuple[float, float]]], list[tuple[flo
     bands: list[tuple[float, float]] = []
     async with LocalScope(token_ttl=LIFETIME) as local:
         await local.add_prompt("greeting", "Hello, {{name}}!")
-        options = {"base_url": local.url, "auth_api_url": local.url, "cache_ttl": 1, "max_retries": 0}
-        async with ScopeClient(local.credentials, hooks=[hook], stale_while_revalidate=0, **options) as scope:
+        async with ScopeClient(
+            local.credentials,
+            hooks=[hook],
+            base_url=local.url,
+            auth_api_url=local.url,
+            cache_ttl=1,
+            stale_while_revalidate=0,
+            max_retries=0,
+        ) as scope:
             await scope.get_prompt_version("greeting")
             started = time.monotonic()
             for seconds, broken in SCENES:
@@ -78,7 +92,7 @@ def main() -> None:
         y=Axis("seconds", 0, max(highest, 1.0) * 1.05),
         lines=[Line(GAUGES[name], series) for name, series in points.items()],
         bands=bands,
-        band_label="the auth API, then the prompts are out of order",
+        band_label="out of order: auth API, prompts",
     )
     PICTURE.write_text(chart.svg(), encoding="utf-8")
 
