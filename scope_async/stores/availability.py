@@ -10,6 +10,7 @@ from typing import TypeVar
 import attrs
 
 from scope_async._core.clock import Clock
+from scope_async._core.episode import Episode
 from scope_async.stores.protocol import StoreUnavailableError
 
 _logger = logging.getLogger("scope_async.stores")
@@ -36,7 +37,7 @@ class Availability:
     """A circuit breaker: the first failure opens it, a probe in the background closes it.
 
     While it is open every operation fails at once, so that no caller waits for a store that is
-    down. Both ends of an outage are logged once. Not safe across event loops.
+    down. An outage is one episode of the log. Not safe across event loops.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Availability:
         self._on_change = on_change
         self._down_since: float | None = None
         self._error = ""
+        self._outage = Episode(_logger, clock, "the shared store cannot be used")
         self._went_down: asyncio.Event | None = None
 
     @property
@@ -82,7 +84,7 @@ class Availability:
         self._error = str(error)
         if self._went_down is not None:
             self._went_down.set()
-        _logger.warning("the shared store cannot be used, going on without it: %s", error)
+        self._outage.occurred("failed operations", "going on without it: %s", error)
         self._on_change(self.status())
 
     async def probe_when_down(self, probe: Callable[[], Awaitable[object]]) -> None:
@@ -102,6 +104,7 @@ class Availability:
                     await _bounded(probe)
                 except StoreUnavailableError as error:
                     self._error = str(error)
+                    self._outage.occurred("failed probes", "going on without it: %s", error)
                 else:
                     self._recovered()
 
@@ -110,7 +113,7 @@ class Availability:
         if self._went_down is not None:
             self._went_down.clear()
         if since is not None:
-            _logger.info("the shared store is back after %.1f s", self._clock.monotonic() - since)
+            self._outage.recovered()
             self._on_change(self.status())
 
 

@@ -177,10 +177,10 @@ async def test_store_that_fails_is_absent_and_logged_once(shared_store, caplog, 
         await until(lambda: one.entries.status().available)
         await one.obtain()
         await until(lambda: shared_store.entries)
-    texts = [record.getMessage() for record in caplog.records]
-    assert [text.split(",")[0].split(" after")[0] for text in texts] == [
-        "the shared store cannot be used",
-        "the shared store is back",
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert [text.split(",")[0].split(" after")[0] for text in caplog.messages] == [
+        f"the shared store cannot be used: going on without it: {failure}",
+        "the shared store cannot be used: over",
     ]
     assert [state.available for state in one.states] == [False, True]
 
