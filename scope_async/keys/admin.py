@@ -101,7 +101,7 @@ class ApiKeyAdmin:
         self._transport.open()
 
     async def aclose(self) -> None:
-        """Refuse further calls, end the coroutines of async hooks, close our connections. Idempotent."""
+        """Refuse further calls and close our connections. Idempotent."""
         await self._background.aclose()
         await self._transport.aclose()
 
