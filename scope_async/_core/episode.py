@@ -17,6 +17,9 @@ RELAPSE = 600.0
 """Seconds; an episode that begins so soon after the last one is over after as long without a failure."""
 
 
+ASK_DOCTOR = "`scope-async doctor` says what to do"
+
+
 class Episode:
     """One line when a trouble begins, one a minute with counts while it lasts, one when it ends.
 
@@ -29,6 +32,7 @@ class Episode:
         logger: where the lines go.
         clock: its `time` is shown, durations are those of `monotonic`.
         trouble: what is wrong, in words that every line begins with.
+        advice: what to do, at the end of every line but the last.
         quiet: seconds without a failure after which `recovered` is believed.
 
     Attributes:
@@ -36,10 +40,13 @@ class Episode:
         ended_at: when the last one ended, in monotonic seconds.
     """
 
-    def __init__(self, logger: logging.Logger, clock: Clock, trouble: str, *, quiet: float = 0.0) -> None:
+    def __init__(
+        self, logger: logging.Logger, clock: Clock, trouble: str, *, advice: str = "", quiet: float = 0.0
+    ) -> None:
         self._logger = logger
         self._clock = clock
         self._trouble = trouble
+        self._advice = f"; {advice}" if advice else ""
         self._quiet = quiet
         self._began_at = self._began_on = 0.0
         self._last_at = self._said_at = float("-inf")
@@ -78,8 +85,8 @@ class Episode:
             return False
         self._said_at, self._extra = now, extra
         summary = "" if began else f", {self._summary(now)}"
-        form = f"%s%s: {detail}"
-        self._logger.log(self._level, form, self._trouble, summary, *values, extra=extra)
+        form = f"%s%s: {detail}%s"
+        self._logger.log(self._level, form, self._trouble, summary, *values, self._advice, extra=extra)
         return True
 
     def recovered(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from scope_async._core.clock import Clock
-from scope_async._core.episode import Episode
+from scope_async._core.episode import ASK_DOCTOR, Episode
 from scope_async.auth.refresh_policy import RefreshTimes
 from scope_async.auth.token import AccessToken
 from scope_async.errors import ScopeError
@@ -24,8 +24,6 @@ _logger = logging.getLogger("scope_async.auth")
 _QUIET = 60.0
 """Seconds without a refused token after which the service counts as accepting tokens again."""
 
-_ADVICE = "`scope-async doctor` says what to do"
-
 
 class TokenInstrumentation:
     """Reports exchanges and waits to the log and the hooks; times are in seconds.
@@ -39,9 +37,11 @@ class TokenInstrumentation:
         self._configured_buffer = configured_buffer
         self._clamp_reported = False
         self._request_id: str | None = None
-        self._outage = Episode(_logger, clock, "the token cannot be renewed")
-        self._refusal = Episode(_logger, clock, "the auth API refuses the credentials")
-        self._rejections = Episode(_logger, clock, "the service refuses new tokens", quiet=_QUIET)
+        self._outage = Episode(_logger, clock, "the token cannot be renewed", advice=ASK_DOCTOR)
+        self._refusal = Episode(_logger, clock, "the auth API refuses the credentials", advice=ASK_DOCTOR)
+        self._rejections = Episode(
+            _logger, clock, "the service refuses new tokens", advice=ASK_DOCTOR, quiet=_QUIET
+        )
 
     def exchanged(
         self, token: AccessToken, planned: RefreshTimes, duration: float, request_id: str | None
@@ -86,11 +86,10 @@ class TokenInstrumentation:
         """
         self._outage.occurred(
             "failed exchanges",
-            "%s; %s; trying again in %.1f s; %s",
+            "%s; %s; trying again in %.1f s",
             error,
             _life(left),
             retry_in,
-            _ADVICE,
             failing=failing,
         )
         self._emit(
@@ -110,11 +109,10 @@ class TokenInstrumentation:
         self._outage.recovered()
         self._refusal.occurred(
             "refused exchanges",
-            "%s; %s; asking again in %.0f s, or as soon as the credentials change; %s",
+            "%s; %s; asking again in %.0f s, or as soon as the credentials change",
             error,
             _life(left),
             retry_in,
-            _ADVICE,
             failing=left <= 0,
         )
         self._emit(
@@ -129,7 +127,7 @@ class TokenInstrumentation:
         """Report that a call fails, since there is no token for it."""
         episode = self._refusal if self._refusal.lasts else self._outage
         if episode.lasts:
-            episode.occurred("failed calls", "%s; %s", error, _ADVICE, failing=True)
+            episode.occurred("failed calls", "%s", error, failing=True)
 
     def rejected(self, generation: int) -> None:
         """Report that the service refused the token number `generation`, which is not renewed yet."""

@@ -97,7 +97,8 @@ class Checkup:
         return attrs.evolve(config, timeout=min(config.timeout, _MAX_WAIT), max_retries=0)
 
     async def _credentials(self) -> ApiKeyCredentials | None:
-        place = Environment().text(CREDENTIALS_VARIABLE)
+        url = Environment().text(CREDENTIALS_VARIABLE)
+        place = None if url is None else diagnosis.place_of(url)
         try:
             credentials = await credentials_from_env()()
         except ScopeError as error:

@@ -57,6 +57,15 @@ def of_credentials(error: ScopeError, place: str | None) -> Diagnosis:
     return Diagnosis("service", f"{where} answered with an error: its own log or its administrator says why")
 
 
+def place_of(credentials_url: str) -> str:
+    """Return where credentials are, without what a URL must not carry but may: a password, a token."""
+    scheme, separator, rest = credentials_url.partition("://")
+    if not separator:
+        return "(not a URL)"
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 def of_connection(error: ScopeError, url: str, variable: str) -> Diagnosis:
     """Return what is wrong when nothing that speaks HTTP answers at `url`, the value of `variable`."""
     if isinstance(error, ConfigurationError):
@@ -97,10 +106,10 @@ def of_exchange(error: ScopeError, config: Config) -> Diagnosis:
     overall = _of_service(error, "the auth API")
     if overall is not None:
         return overall
-    place = f"SCOPE_AUTH_API_URL = {config.auth_api_url}"
-    return Diagnosis(
-        "configuration", f"does {place} name the auth API, with nothing missing and no path too much?"
+    advice = (
+        f"does SCOPE_AUTH_API_URL = {config.auth_api_url} name the auth API, without the /v1/auth/… after it?"
     )
+    return Diagnosis("configuration", advice)
 
 
 def of_token(error: ScopeError, config: Config) -> Diagnosis:

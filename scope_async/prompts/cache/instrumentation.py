@@ -8,7 +8,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from scope_async._core.clock import Clock
-from scope_async._core.episode import Episode
+from scope_async._core.episode import ASK_DOCTOR, Episode
 from scope_async.errors import ScopeError
 from scope_async.http.failures import UNREADABLE
 from scope_async.http.instrumentation import request_id_of
@@ -33,8 +33,8 @@ class CacheInstrumentation:
     def __init__(self, failures: FailureBackoff, emit: Emit | None, clock: Clock) -> None:
         self._failures = failures
         self._emit = emit
-        self._outage = Episode(_logger, clock, "prompts cannot be fetched")
-        self._unreadable = Episode(_logger, clock, "replies of the service cannot be read")
+        self._outage = Episode(_logger, clock, "prompts cannot be fetched", advice=ASK_DOCTOR)
+        self._unreadable = Episode(_logger, clock, "replies of the service cannot be read", advice=ASK_DOCTOR)
         self.in_trouble = False
 
     def answered(self) -> None:

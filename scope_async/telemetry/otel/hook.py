@@ -73,6 +73,14 @@ class OpenTelemetryHook:
         """Take an event that a hook of your own passes on."""
         self._unbound(event)
 
+    def inject(self, request_id: str, headers: dict[str, str], /) -> None:
+        """Do as `ClientTelemetry.inject`, for a hook of your own that passes events on."""
+        self._unbound.inject(request_id, headers)
+
+    def around_attempt(self, request_id: str, /) -> AbstractContextManager[None]:
+        """Do as `ClientTelemetry.around_attempt`, for a hook of your own that passes events on."""
+        return self._unbound.around_attempt(request_id)
+
 
 class ClientTelemetry:
     """The spans and metrics of one client."""

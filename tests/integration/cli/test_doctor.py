@@ -349,6 +349,29 @@ def test_doctor_says_what_is_wrong_and_who_has_to_act(
         assert not hidden or hidden not in result.output
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "vault://me:hunter2@secret/scope",
+        "vault://secret/scope?token=hunter2",
+        '{"api_secret": "hunter2"}',
+        "file://me:hunter2@host/etc/scope",
+    ],
+)
+def test_doctor_shows_no_password_of_a_credentials_url(shell: Shell, url: str) -> None:
+    for arguments in (("doctor",), ("doctor", "--json")):
+        result = shell(*arguments, **NO_VARIABLES, **{WHERE: url})
+        assert result.exit_code == 2
+        assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("variable", [API, AUTH])
+def test_doctor_shows_no_password_of_an_address(shell: Shell, variable: str) -> None:
+    result = shell("doctor", **{variable: "https://me:hunter2@127.0.0.1:1"})
+    assert result.exit_code in (1, 2)
+    assert "hunter2" not in result.output
+
+
 def test_doctor_finds_nothing_wrong_with_what_works(shell: Shell) -> None:
     checks = shell.json("doctor")["checks"]
     assert {check["outcome"] for check in checks} == {"ok"}

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import get_current_span
 
 from scope_async import ApiKeyCredentials, ScopeClient
+from scope_async.telemetry.events import Event
 from scope_async.telemetry.otel import OpenTelemetryHook
 from tests.fakes.transport import document
 from tests.integration.telemetry.in_memory_otel import EXCHANGE, GET, WAIT, facts, points_of
@@ -93,9 +94,8 @@ async def opened(telemetry: Telemetry, **options: Any) -> AsyncIterator[tuple[Sc
     app.router.add_get("/api/v1/prompts/{name}/production", service.prompt)
     async with TestServer(app) as server:
         url = str(server.make_url("")).rstrip("/")
-        async with ScopeClient(
-            CREDENTIALS, base_url=url, auth_api_url=url, hooks=[telemetry.hook], **options
-        ) as scope:
+        options = {"hooks": [telemetry.hook], **options}
+        async with ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url, **options) as scope:
             await scope.tokens.get()
             yield scope, service
 
@@ -218,3 +218,17 @@ async def test_one_hook_serves_several_clients(telemetry: Telemetry) -> None:
     firsts, renewals = telemetry.spans(EXCHANGE)[:2], telemetry.spans(EXCHANGE)[2:]
     ids = [span.context.span_id for span in firsts if span.context]
     assert [link.context.span_id for span in renewals for link in span.links] == ids
+
+
+async def test_hook_that_passes_everything_on_keeps_the_trace(telemetry: Telemetry) -> None:
+    class PassesOn:
+        def __init__(self, hook: OpenTelemetryHook) -> None:
+            self.inject, self.around_attempt = hook.inject, hook.around_attempt
+            self._hook = hook
+
+        def __call__(self, event: Event, /) -> None:
+            self._hook(event)
+
+    async with opened(telemetry, hooks=[PassesOn(telemetry.hook)]) as (scope, service):
+        await scope.get_prompt_version("greeting")
+    assert service.traceparents["prompt"] == [traceparent(telemetry.spans(GET)[0])]

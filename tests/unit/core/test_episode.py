@@ -18,7 +18,7 @@ class Story:
     def __init__(self, caplog: pytest.LogCaptureFixture, quiet: float = 0.0) -> None:
         self.clock = InstantClock()
         self.clock.now = 0.0
-        self.episode = Episode(LOGGER, self.clock, "it rains", quiet=quiet)
+        self.episode = Episode(LOGGER, self.clock, "it rains", advice="stay in", quiet=quiet)
         self._caplog = caplog
 
     def at(self, second: float, *, failing: bool = False, effect: str = "wet") -> bool:
@@ -46,9 +46,9 @@ def test_episode_has_a_line_at_both_ends_and_one_a_minute(story: Story) -> None:
     story.dry(152)
     since = "since 2023-11-14 22:13:20 UTC"
     assert story.lines == [
-        "WARNING it rains: on Tuesday",
-        f"WARNING it rains, {since} for 60 s (wet: 61): on Tuesday",
-        f"WARNING it rains, {since} for 2 min (wet: 121): on Tuesday",
+        "WARNING it rains: on Tuesday; stay in",
+        f"WARNING it rains, {since} for 60 s (wet: 61): on Tuesday; stay in",
+        f"WARNING it rains, {since} for 2 min (wet: 121): on Tuesday; stay in",
         f"WARNING it rains: over, {since} for 2 min (wet: 150)",
     ]
 
