@@ -5,9 +5,10 @@ VENV ?= .venv
 PYTEST_ARGS ?= -n auto
 
 BIN := $(VENV)/bin
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test coverage lint types check matrix simulation bench bench-quick clean
+.PHONY: help demo test coverage lint types check api docs docs-serve matrix simulation bench bench-quick clean
 
 help:
 	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
@@ -16,9 +17,12 @@ help:
 	@echo "make lint    check style and format (ruff)"
 	@echo "make types   check the types (mypy --strict, pyright)"
 	@echo "make check   test, lint and types"
+	@echo "make api     compare the public names with those of the last release"
+	@echo "make docs    build the documentation into site/, strictly: no broken link, no missing reference"
+	@echo "make docs-serve  show it, and follow what is written"
 	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
 	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
-	@echo "make bench   measure everything, write benchmarks/results and the README's figures (a quiet machine, 15 minutes)"
+	@echo "make bench   measure everything, write benchmarks/results and the figures of docs/benchmarks.md (a quiet machine, 15 minutes)"
 	@echo "make bench-quick  check that the benchmarks run and that their counts are right"
 	@echo "make clean   remove what the above have made"
 	@echo "PYTHON=python3.12 VENV=.venvs/3.12 choose another interpreter and place."
@@ -42,6 +46,15 @@ types: $(VENV)/.installed-dev
 
 check: test lint types
 
+api: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.project.api_surface
+
+docs: $(VENV)/.installed-docs
+	$(MKDOCS) build --strict --quiet
+
+docs-serve: $(VENV)/.installed-docs
+	$(MKDOCS) serve --strict
+
 matrix: test
 	.ci/matrix
 
@@ -50,13 +63,13 @@ simulation: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks --readme
+	$(BIN)/python -m benchmarks --page
 
 bench-quick: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venvs build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
@@ -69,8 +82,12 @@ $(VENV)/.installed-all: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev]'
-	@touch $@ $(VENV)/.installed-all
+	@touch $@ $(VENV)/.installed-all $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[dev,bench]'
-	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-all
+	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-docs $(VENV)/.installed-all

@@ -30,7 +30,7 @@ from benchmarks.harness.timeline import Timeline
 from benchmarks.registry import SUITES
 from benchmarks.reporting.bar_chart import BarChart
 from benchmarks.reporting.line_chart import Axis, Line, LineChart, time_slots
-from benchmarks.reporting.readme import BEGIN, END, README, summary, update_readme
+from benchmarks.reporting.page import BEGIN, END, PAGE, summary, update_page
 from benchmarks.reporting.report import RESULTS, Report, row, table
 from benchmarks.suites import instructions, load
 from benchmarks.suites.instructions import worker as instructions_worker
@@ -140,7 +140,7 @@ def test_exit_code_depends_on_counts_and_not_on_times(results, code, monkeypatch
     assert ("wrong count: exchanges" in capsys.readouterr().err) is (results == [SLOW, WRONG])
 
 
-def test_report_reads_what_it_wrote_and_updates_the_readme(tmp_path) -> None:
+def test_report_reads_what_it_wrote_and_updates_the_page(tmp_path) -> None:
     speed = Result.informative("bare aiohttp: speed", Spread(9000, 8000, 9500), "requests/s")
     slow = Result.at_most("read", Spread(9, 9, 9), 2, floor="a dict")
     peer = Comparison("our read", "azure-core").result([{"our read": [1.0], "azure-core": [4.0]}])
@@ -152,10 +152,10 @@ def test_report_reads_what_it_wrote_and_updates_the_readme(tmp_path) -> None:
     )
     written.write({"a.svg": "<svg/>"}, tmp_path)
     assert Report.read(tmp_path) == written
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    update_readme(Report.read(tmp_path), readme)
-    text = readme.read_text()
+    page = tmp_path / "benchmarks.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    update_page(Report.read(tmp_path), page)
+    text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
@@ -171,12 +171,12 @@ def test_table_marks_missed_goals() -> None:
     assert lines.splitlines()[-1] == "| a &#124; b | 9.00 (9.00 to 9.00) x | <= 2 x a dict | **missed** |"
 
 
-def test_update_readme_requires_markers(tmp_path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("no markers")
+def test_update_page_requires_markers(tmp_path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text("no markers")
     with pytest.raises(ValueError, match="no <!-- benchmarks"):
-        update_readme(Report(environment(), {}), readme)
-    assert readme.read_text() == "no markers"
+        update_page(Report(environment(), {}), page)
+    assert page.read_text() == "no markers"
 
 
 def test_line_chart_labels_axes_lines_bands_and_marks() -> None:
@@ -346,9 +346,9 @@ def test_slowest_excluding_leaves_out_a_share() -> None:
     assert slowest_excluding(0.01, taken) == 99
 
 
-def test_readme_shows_the_committed_results() -> None:
-    """After a change of the summary run `python -m benchmarks --readme`."""
-    shown = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
+def test_page_shows_the_committed_results() -> None:
+    """After a change of the summary run `python -m benchmarks --page`."""
+    shown = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
     assert shown == summary(Report.read())
     assert RESULTS.joinpath("latest.md").read_text(encoding="utf-8") == Report.read().markdown()
 

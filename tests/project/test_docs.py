@@ -208,9 +208,15 @@ def test_blocks_are_in_a_checked_language(block) -> None:
     assert block.language in PYTHON | SHELL | JAVASCRIPT | PLAIN
 
 
-def test_links_lead_somewhere() -> None:
+def test_readme_can_be_read_in_five_minutes() -> None:
+    words = (ROOT / "README.md").read_text(encoding="utf-8").split()
+    assert len(words) <= 1200, "what a reader needs later belongs in docs/"
+
+
+def test_links_and_pictures_lead_somewhere() -> None:
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+        pictures = re.findall(r'(?:src|srcset)="([^"]+)"', text)
+        for target in [*re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text), *pictures]:
             if "://" not in target and not target.startswith("mailto:"):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"

@@ -12,7 +12,9 @@ import pytest
 
 import scope_async
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+REFERENCE = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("reference/*.md"))
 
 # Contract 2, in its order.
 NAMES = {
@@ -58,10 +60,11 @@ def test_package_has_no_other_public_names() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_public_name_has_a_docstring_and_is_in_the_readme(name) -> None:
+def test_public_name_has_a_docstring_and_is_documented(name) -> None:
     value = getattr(scope_async, name)
     assert inspect.getdoc(value)
-    assert re.search(rf"\b{name}\b", README), f"README.md does not say what {name} is"
+    assert re.search(rf"\b{name}\b", PAGES), f"no page of docs/ says what {name} is"
+    assert f"\n::: scope_async.{name}\n" in REFERENCE, f"docs/reference has no {name}"
 
 
 @pytest.mark.parametrize(

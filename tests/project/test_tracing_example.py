@@ -1,4 +1,4 @@
-"""Runs the tracing example, and compares README.md with the trace it prints."""
+"""Runs the tracing example, and compares the documents with the trace it prints."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ def without_times(tree: str) -> str:
     return re.sub(r"\d+\.\d ms", "… ms", tree)
 
 
-def test_readme_shows_the_trace_of_the_example() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    traces = re.findall(r"^```text\n(GET /greet/.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+def test_documents_show_the_trace_of_the_example() -> None:
     tree = printed_trace()
-    assert [without_times(trace) for trace in traces] == [without_times(tree)], f"put this in:\n{tree}"
+    for page in ("README.md", "docs/telemetry.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        traces = re.findall(r"^```text\n(GET /greet/.*?)\n```$", text, re.MULTILINE | re.DOTALL)
+        assert [without_times(trace) for trace in traces] == [without_times(tree)], (
+            f"put this into {page}:\n{tree}"
+        )

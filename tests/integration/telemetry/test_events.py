@@ -34,7 +34,7 @@ from scope_async.telemetry.events import (
 from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
 
-README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "telemetry.md").read_text(encoding="utf-8")
 KINDS = [
     kind
     for kind in vars(events).values()
@@ -124,8 +124,8 @@ async def test_events_end_every_call_and_every_wait_once(local: LocalScope) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_events_and_their_fields_are_in_the_readme(kind) -> None:
-    (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*\|(.*)\|$", README, re.MULTILINE)
+def test_events_and_their_fields_are_documented(kind) -> None:
+    (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*\|(.*)\|$", PAGE, re.MULTILINE)
     assert re.findall(r"`(\w+)`", row) == [field.name for field in attrs.fields(kind)]
 
 

@@ -1,4 +1,4 @@
-"""The README's summary of a report: the goals, the clients side by side, the charts."""
+"""The page of the figures in the documentation: the goals, the clients side by side, the charts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.reporting.report import Report, Row, table
 from benchmarks.suites.micro.token_peers import NOTES
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 CHARTS = {
     "layers.svg": "The CPU time of one uncached request, layer by layer",
@@ -20,11 +20,11 @@ PEERS = (*NOTES, "langfuse", "scope_client")
 FLOOR = "bare aiohttp"
 
 
-def update_readme(report: Report, path: Path = README) -> None:
+def update_page(report: Report, path: Path = PAGE) -> None:
     """Replace the text between the markers.
 
     Raises:
-        ValueError: the README has no markers; put them where the results belong.
+        ValueError: the page has no markers; put them where the results belong.
     """
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
@@ -46,7 +46,9 @@ def summary(report: Report) -> str:
         parts.append(side_by_side(report.suites[SIDE_BY_SIDE]))
     if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
         parts.append(table(peers))
-    parts += [f"![{alt}](benchmarks/results/{name})" for name, alt in CHARTS.items() if name in report.charts]
+    parts += [
+        f"![{alt}](../benchmarks/results/{name})" for name, alt in CHARTS.items() if name in report.charts
+    ]
     return "\n\n".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""The commands of the README's sections on rotation and on secret managers, run against real ones."""
+"""The commands of the pages on rotation and on secret managers, run against real ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from tests.fakes.cli import ServeProcess, Shell
 from tests.fakes.secret_managers import ROOT_TOKEN
 
-README = Path(__file__).parents[3] / "README.md"
+DOCS = Path(__file__).parents[3] / "docs"
 TWO_HOURS = 7200
 
 
-def commands(section: str) -> list[list[str]]:
-    """Return the words of each command in the shell blocks of a section."""
-    body = README.read_text(encoding="utf-8").partition(f"\n### {section}\n")[2].partition("\n##")[0]
+def commands(page: str, section: str) -> list[list[str]]:
+    """Return the words of each command in the shell blocks of a section of docs/."""
+    body = (DOCS / page).read_text(encoding="utf-8").partition(f"\n## {section}\n")[2].partition("\n##")[0]
     blocks = re.findall(r"^```bash\n(.*?)^```$", body, re.MULTILINE | re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
@@ -47,10 +47,10 @@ def advance(local: ServeProcess, seconds: float) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
-def test_rotation_without_downtime_is_as_the_readme_says(local, openbao, monkeypatch) -> None:
+def test_rotation_without_downtime_is_as_documented(local, openbao, monkeypatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", ROOT_TOKEN)
     shell = Shell(local.variables)
-    create, rollover, audit, nightly = commands("Rotate keys without downtime")
+    create, rollover, audit, nightly = commands("keys.md", "Rotate keys without downtime")
     assert run(shell, create) == 0
     old = openbao.get("scope/billing")["data"]["api_key"]
     rollover = [old if word == "key_01XYZ789" else word for word in rollover]
@@ -64,10 +64,10 @@ def test_rotation_without_downtime_is_as_the_readme_says(local, openbao, monkeyp
     assert run(shell, nightly) == 0
 
 
-def test_secret_of_aws_is_as_the_readme_says(local, moto) -> None:
+def test_secret_of_aws_is_as_documented(local, moto) -> None:
     session = pytest.importorskip("botocore.session").get_session()
     client = session.create_client("secretsmanager")
     client.create_secret(Name="prod/scope", SecretString="{}")
     client.close()
-    for words in commands("Kubernetes, Vault, AWS"):
+    for words in commands("credentials.md", "Kubernetes, Vault, AWS"):
         assert run(Shell(local.variables), words) == 0
