@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import aiohttp
 
@@ -13,7 +13,7 @@ from scope_async._core.clock import Clock, SystemClock
 from scope_async.auth.exchange import Exchange
 from scope_async.auth.middleware import SourceTokenProvider
 from scope_async.auth.source import TokenSource
-from scope_async.config import Config, check_option_names
+from scope_async.config import Config, Options, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
 from scope_async.environment import CREDENTIALS_VARIABLE, Environment
 from scope_async.http.transport import Transport
@@ -59,7 +59,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         self.config = Config.resolve(config, options)
         clock = clock or SystemClock()
@@ -102,7 +102,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
 
@@ -120,7 +120,8 @@ class ScopeClient:
         environment.require_credentials()
         found = environment.options(explicit=options)
         environment.check()
-        config = Config(**{**found, **options})
+        found.update(options)
+        config = Config(**found)
         provider: CredentialProvider = EnvCredentials()
         if environment.text(CREDENTIALS_VARIABLE) is not None:
             from scope_async.secrets.urls import credentials_from_env  # noqa: PLC0415 - costs time to import

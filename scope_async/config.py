@@ -10,7 +10,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import ip_address
 from ssl import SSLContext
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import attrs
@@ -133,6 +133,40 @@ def _matching(pattern: str, wanted: str) -> Callable[[Any, attrs.Attribute[Any],
     )
 
 
+class AdminOptions(TypedDict, total=False):
+    """The options of `ApiKeyAdmin`: all of `Config` but `base_url`, which is an argument of its own."""
+
+    auth_api_url: str
+    allow_insecure: bool
+    api_version: str
+    auth_dialect: AuthDialect
+    timeout: float
+    open_timeout: float
+    max_retries: int
+    retry_base_delay: float
+    retry_max_delay: float
+    cache_enabled: bool
+    cache_ttl: float
+    cache_max_entries: int
+    stale_while_revalidate: float
+    stale_if_error: float
+    stale_timeout: float
+    cache_max_bytes: int
+    snapshot_path: str | os.PathLike[str] | None
+    unknown_variables: UnknownVariables
+    environment: str
+    token_refresh_buffer: float
+    max_connections: int
+    telemetry_enabled: bool
+    ssl: SSLContext | None
+
+
+class Options(AdminOptions, total=False):
+    """The keyword arguments that every constructor takes for the fields of `Config`, all of them optional."""
+
+    base_url: str
+
+
 @attrs.frozen(kw_only=True)
 class Config:
     """The resolved options of one client; times are in seconds.
@@ -184,7 +218,7 @@ class Config:
             require_secure(name, getattr(self, name), allow_insecure=self.allow_insecure)
 
     @classmethod
-    def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Any) -> Config:
+    def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Config:
         """Return the options given here, and those of the environment for the others.
 
         Raises:
@@ -195,10 +229,11 @@ class Config:
         environment = Environment(environ)
         found = environment.options(explicit=options)
         environment.check()
-        return cls(**{**found, **options})
+        found.update(options)
+        return cls(**found)
 
     @classmethod
-    def resolve(cls, config: Config | None, options: Mapping[str, Any]) -> Config:
+    def resolve(cls, config: Config | None, options: Options) -> Config:
         """Return `config` with `options` replaced; without one, `options` and the environment.
 
         Raises:

@@ -6,7 +6,7 @@ import logging
 import random
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import attrs
 
@@ -20,7 +20,7 @@ from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
 from scope_async.auth.token import AccessToken, TokenState, TokenStatus, invalidated, no_token
 from scope_async.auth.waiter import TokenWaiter
-from scope_async.config import Config
+from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import ClientClosedError
 from scope_async.http.transport import Transport
@@ -62,7 +62,7 @@ class TokenSource:
         exchange: Exchange | None = None,
         background: Background | None = None,
         rng: Callable[[], float] = random.random,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         self.config = Config.resolve(config, options)
         self._clock = clock = clock or SystemClock()

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from uuid import uuid4
 
 import aiohttp
@@ -14,7 +14,7 @@ from yarl import URL
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
-from scope_async.config import Config, check_option_names
+from scope_async.config import AdminOptions, Config, check_option_names
 from scope_async.environment import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError
 from scope_async.http.messages import TOKEN, Request, api_root, request_headers, segment
@@ -57,13 +57,15 @@ class ApiKeyAdmin:
         session: aiohttp.ClientSession | None = None,
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
-        **options: Any,
+        **options: Unpack[AdminOptions],
     ) -> None:
         if not isinstance(admin_token, str) or not TOKEN.fullmatch(admin_token.strip()):
             raise ConfigurationError(f"admin_token ({ADMIN_TOKEN_VARIABLE}) is missing or is not a token")
         check_option_names(options)
         # An administrator has no token exchange, so the other variables do not concern this.
-        self.config = Config(**{"auth_api_url": base_url, **options, "base_url": base_url})
+        resolved: dict[str, Any] = {"auth_api_url": base_url}
+        resolved.update(options, base_url=base_url)
+        self.config = Config(**resolved)
         self._authorization = f"Bearer {admin_token.strip()}"
         self._root = f"{api_root(self.config.base_url, self.config.api_version)}/api-keys"
         self._background = Background()
@@ -78,7 +80,14 @@ class ApiKeyAdmin:
         )
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:
+    def from_env(
+        cls,
+        *,
+        base_url: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+        **options: Unpack[AdminOptions],
+    ) -> Self:
         """Return an admin client for `SCOPE_API_URL` with `SCOPE_ADMIN_TOKEN`.
 
         Raises:
@@ -86,13 +95,13 @@ class ApiKeyAdmin:
             ConfigurationError: a variable is missing (all that is missing is named) or wrong.
         """
         environment = Environment()
-        base_url = options.pop("base_url", None) or environment.required(OPTION_VARIABLES["base_url"])
+        base_url = base_url or environment.required(OPTION_VARIABLES["base_url"])
         admin_token = environment.required(ADMIN_TOKEN_VARIABLE)
         insecure = environment.flag(OPTION_VARIABLES["allow_insecure"])
         environment.check()
         if insecure is not None:
-            options = {"allow_insecure": insecure, **options}
-        return cls(base_url, admin_token, **options)
+            options.setdefault("allow_insecure", insecure)
+        return cls(base_url, admin_token, session=session, clock=clock, **options)
 
     async def start(self) -> None:
         """Accept calls (again). Idempotent; does no I/O."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 import aiohttp
 
 from scope_async._core.clock import Clock
+from scope_async.config import AdminOptions
 from scope_async.keys.admin import ApiKeyAdmin as AsyncApiKeyAdmin
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
 from scope_async.sync.calls import ClientCalls, refuse_session
@@ -44,22 +45,30 @@ class ApiKeyAdmin:
         session: aiohttp.ClientSession | None = None,
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
-        **options: Any,
+        **options: Unpack[AdminOptions],
     ) -> None:
         refuse_session(session)
         self._adopt(AsyncApiKeyAdmin(base_url, admin_token, hooks=hooks, clock=clock, **options))
 
     @classmethod
-    def from_env(cls, **options: Any) -> Self:
+    def from_env(
+        cls,
+        *,
+        base_url: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        clock: Clock | None = None,
+        **options: Unpack[AdminOptions],
+    ) -> Self:
         """Return an admin client for `SCOPE_API_URL` with `SCOPE_ADMIN_TOKEN`.
 
         Raises:
             TypeError: an option that does not exist.
             ConfigurationError: a variable is missing (all that is missing is named) or wrong.
         """
-        refuse_session(options.pop("session", None))
+        refuse_session(session)
         admin = cls.__new__(cls)
-        admin._adopt(AsyncApiKeyAdmin.from_env(**options))  # noqa: SLF001 - of its own class
+        inner = AsyncApiKeyAdmin.from_env(base_url=base_url, clock=clock, **options)
+        admin._adopt(inner)  # noqa: SLF001 - of its own class
         return admin
 
     def _adopt(self, admin: AsyncApiKeyAdmin) -> None:

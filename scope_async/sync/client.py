@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import aiohttp
 
 from scope_async._core.clock import Clock
 from scope_async.auth.exchange import Exchange
 from scope_async.client import ScopeClient as AsyncScopeClient
-from scope_async.config import Config
+from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
@@ -59,7 +59,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         refuse_session(session)
         self._adopt(
@@ -74,7 +74,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
 

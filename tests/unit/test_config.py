@@ -3,6 +3,7 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 from functools import partial
+from typing import get_type_hints
 
 import attrs
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from scope_async import ApiKeyAdmin, ApiKeyCredentials, ScopeClient, TokenSource
-from scope_async.config import Config, is_loopback
+from scope_async.config import AdminOptions, Config, Options, is_loopback
 from scope_async.environment import OPTION_VARIABLES
 from scope_async.errors import ConfigurationError
 
@@ -194,7 +195,14 @@ def test_resolve_replaces_options_of_a_config() -> None:
     config = Config(**URLS, timeout=5)
     assert Config.resolve(config, {"max_retries": 0}) == Config(**URLS, timeout=5, max_retries=0)
     with pytest.raises(TypeError, match="timeuot"):
-        Config.resolve(config, {"timeuot": 1})
+        Config.resolve(config, {"timeuot": 1})  # type: ignore[typeddict-unknown-key]
+
+
+def test_options_are_the_fields_of_config() -> None:
+    fields = {field.name: field.type for field in attrs.fields(attrs.resolve_types(Config))}
+    assert get_type_hints(Options) == fields
+    assert get_type_hints(AdminOptions) == {name: kind for name, kind in fields.items() if name != "base_url"}
+    assert not Options.__required_keys__
 
 
 def test_option_variables_belong_to_options() -> None:
