@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -44,6 +45,8 @@ def boot_time() -> float:
 
     The one clock that all processes of a machine share and that is never stepped.
     """
+    if sys.platform != "linux":
+        raise OSError(f"{sys.platform} has no CLOCK_BOOTTIME")
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,10 +19,8 @@ from scope_async.credentials.replacement import format_object, replace_credentia
 from scope_async.credentials.value_file import reason
 from scope_async.errors import ConfigurationError, ConflictError
 
-try:
+if sys.platform != "win32":  # there a concurrent writer is noticed, though not locked out
     import fcntl
-except ImportError:  # pragma: no cover - Windows: a concurrent writer is noticed, though not locked out
-    fcntl = None  # type: ignore[assignment]
 
 
 @attrs.frozen
@@ -90,14 +89,17 @@ def _locked(path: Path) -> Iterator[_Stored | None]:
         yield None
         return
     with file:
-        if fcntl is not None:
+        if sys.platform != "win32":
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ConflictError("another writer is writing it; nothing was written") from None
             except OSError:  # a file system without locks; the file's identity is compared in any case
                 pass
-        yield _Stored(file.read(), os.fstat(file.fileno()))
+        stored = _Stored(file.read(), os.fstat(file.fileno()))
+        if sys.platform == "win32":
+            file.close()  # it replaces no file that is open; elsewhere the lock would go
+        yield stored
 
 
 def _identity(path: Path) -> tuple[int, ...]:
@@ -124,14 +126,12 @@ def _write_beside(path: Path, text: str, stored: _Stored | None) -> Path:
 
 
 def _keep_owner_and_mode(descriptor: int, status: os.stat_result) -> None:
-    if not hasattr(os, "fchown"):  # pragma: no cover - Windows
-        return
-    made = os.fstat(descriptor)
-    if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-        os.fchown(
-            descriptor, status.st_uid, status.st_gid
-        )  # before the mode, some bits of which it takes away
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    if sys.platform != "win32":
+        made = os.fstat(descriptor)
+        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
+            # Before the mode, some bits of which it takes away.
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -101,7 +102,7 @@ def _readable(transport: asyncio.Transport) -> Callable[[], bool]:
     socket = transport.get_extra_info("socket")
     if socket is None:
         return lambda: False
-    if not hasattr(select, "poll"):  # pragma: no cover - Windows
+    if sys.platform == "win32" or not hasattr(select, "poll"):
         return lambda: bool(select.select([socket], [], [], 0)[0])
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)

@@ -120,19 +120,20 @@ def locked_folder(path: Path, *, private: bool = True) -> Iterator[None]:
     path.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
     if sys.platform == "win32":
         yield
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        if not _lock(folder):
-            raise TimeoutError(f"another process holds the lock on {path.parent}")
-        yield
-    finally:
-        os.close(folder)
+    else:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            if not _lock(folder):
+                raise TimeoutError(f"another process holds the lock on {path.parent}")
+            yield
+        finally:
+            os.close(folder)
 
 
-def _lock(folder: int) -> bool:
-    """Return False if another process held the lock all the time."""
-    if sys.platform != "win32":
+if sys.platform != "win32":
+
+    def _lock(folder: int) -> bool:
+        """Return False if another process held the lock all the time."""
         waiting = threading.Event()
         for _ in range(_LOCK_ATTEMPTS):
             try:
@@ -143,7 +144,7 @@ def _lock(folder: int) -> bool:
                 return True
             else:
                 return True
-    return False
+        return False
 
 
 def _check_regular(found: os.stat_result) -> None:

@@ -12,10 +12,12 @@ import os
 import secrets
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scope_async.errors import ConfigurationError
 from scope_async.stores.file.boot_id import boot_id
 
 _SCHEMA_VERSION = 1
@@ -96,6 +98,8 @@ class SqliteFile:
         return self._connection
 
     def _create(self, path: Path) -> None:
+        if sys.platform == "win32":
+            raise ConfigurationError("FileStore needs Linux")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = self._directory.stat()
         if made.st_uid not in (os.geteuid(), 0) or made.st_mode & 0o022:
