@@ -4,11 +4,19 @@ VENV ?= .venv
 # One process per core where there is more than one; PYTEST_ARGS="-n 0" to debug.
 PYTEST_ARGS ?= -n auto
 
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+INTERPRETER := $(BIN)/python.exe
+else
 BIN := $(VENV)/bin
+INTERPRETER := $(BIN)/python
+endif
+DIST ?= dist
+# Its advice is known: mkdocs-material is maintained until May 2027, and zensical has no hooks yet.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test coverage lint types check api docs docs-serve matrix simulation bench bench-quick clean
+.PHONY: help demo test coverage lint types check api docs docs-serve matrix build dist tag-check simulation bench bench-quick clean
 
 help:
 	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
@@ -21,6 +29,8 @@ help:
 	@echo "make docs    build the documentation into site/, strictly: no broken link, no missing reference"
 	@echo "make docs-serve  show it, and follow what is written"
 	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
+	@echo "make build   build the source distribution and the wheel into dist/, and check what the index will show"
+	@echo "make dist    run the tests against what is published, and each extra alone"
 	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
 	@echo "make bench   measure everything, write benchmarks/results and the figures of docs/benchmarks.md (a quiet machine, 15 minutes)"
 	@echo "make bench-quick  check that the benchmarks run and that their counts are right"
@@ -59,6 +69,17 @@ docs-serve: $(VENV)/.installed-docs
 matrix: test
 	.ci/matrix
 
+build: $(VENV)/.installed-dev
+	$(BIN)/python -m build --no-isolation --outdir $(DIST) .
+	$(BIN)/python -m twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
+
+dist:
+	.ci/dist
+
+# A release is tagged with the version that it has: TAG=v1.2.3.
+tag-check: $(VENV)/.installed-dev
+	@$(BIN)/python -c 'import os, sys; from scope_async import __version__; sys.exit(os.environ["TAG"] != "v" + __version__ and "the version is " + __version__)'
+
 simulation: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -m slow tests/simulation
 
@@ -72,23 +93,23 @@ bench-quick: $(VENV)/.installed-bench
 clean:
 	rm -rf $(VENV) .venvs build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
-$(VENV)/bin/python:
+$(INTERPRETER):
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp for each set of extras: nothing is installed again until pyproject.toml changes.
-$(VENV)/.installed-all: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-all: pyproject.toml | $(INTERPRETER)
 	$(INSTALL) --editable '.[all]'
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-dev: pyproject.toml | $(INTERPRETER)
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed-all $(VENV)/.installed-docs
 
-$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-docs: pyproject.toml | $(INTERPRETER)
 	$(INSTALL) --editable '.[docs]'
 	@touch $@
 
-$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed-bench: pyproject.toml | $(INTERPRETER)
 	$(INSTALL) --editable '.[dev,bench]'
 	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-docs $(VENV)/.installed-all
