@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 INTERPRETER := $(BIN)/python
 endif
 DIST ?= dist
-# Its advice is known: mkdocs-material is maintained until May 2027, and zensical has no hooks yet.
+# Silences advice to move to zensical: docs/architecture.md says why not yet.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 

@@ -16,10 +16,13 @@ from pathlib import Path
 
 import griffe
 
+import scope_async
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 LIST = Path(__file__).with_name("public_api.txt")
 PACKAGE = "scope_async"
+INSTALLED = Path(str(scope_async.__file__)).parents[1]
 
 
 def public_names() -> list[str]:
@@ -33,7 +36,7 @@ def public_names() -> list[str]:
 def load(ref: str | None = None) -> griffe.Object:
     """Return the package as it is, or as it was at a Git reference."""
     loaded = (
-        griffe.load(PACKAGE, search_paths=[ROOT], resolve_aliases=True, try_relative_path=False)
+        griffe.load(PACKAGE, search_paths=[INSTALLED], resolve_aliases=True, try_relative_path=False)
         if ref is None
         else griffe.load_git(PACKAGE, ref=ref, repo=ROOT, resolve_aliases=True)
     )
