@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PICTURES = os.environ.get("SCOPE_TEST_SCREENSHOTS")  # before a fixture takes such variables away
 EVERY_PAGE = [str(page.relative_to(DOCS).with_suffix("")) + "/" for page in sorted(DOCS.rglob("*.md"))]
-PAGES = EVERY_PAGE if PICTURES else ["index/", "configuration/", "reference/errors/"]
-"""A page of prose and code, one of wide tables, and one that is made from docstrings."""
+PAGES = EVERY_PAGE if PICTURES else ["configuration/", "reference/errors/"]
+"""A page of wide tables, and one that is made from docstrings."""
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
