@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import runpy
 import shlex
 import shutil
 import sys
@@ -14,9 +15,12 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import attrs
 import pytest
 import typer
 
+import scope_async
+from scope_async.config import Config
 from scope_async.environment import (
     ADMIN_TOKEN_VARIABLE,
     CREDENTIAL_FILE_VARIABLES,
@@ -206,6 +210,32 @@ def test_variables_exist() -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_blocks_are_in_a_checked_language(block) -> None:
     assert block.language in PYTHON | SHELL | JAVASCRIPT | PLAIN
+
+
+def test_every_error_has_a_cause_and_something_to_do() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    errors = [name for name in scope_async.__all__ if name.endswith("Error")]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", page, re.MULTILINE)
+    assert {*rows, "ScopeError", "ApiError", "ResourceError"} == set(errors)
+
+
+def test_every_option_is_in_the_table() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    cells = " ".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE))
+    assert sorted(re.findall(r"`(\w+)`", cells)) == sorted(field.name for field in attrs.fields(Config))
+
+
+def test_every_command_is_on_the_page_of_the_commands() -> None:
+    from scope_async.cli.app import app
+
+    def names(command: Any, name: str) -> Iterator[str]:
+        yield name
+        for word, each in getattr(command, "commands", {}).items():
+            yield from names(each, f"{name} {word}")
+
+    page = runpy.run_path(str(ROOT / "docs" / ".hooks" / "pages.py"))["commands"]()
+    shown = re.findall(r"^#+ `(.+)`$", page, re.MULTILINE)
+    assert sorted(["scope-async", *shown]) == sorted(names(typer.main.get_command(app), "scope-async"))
 
 
 def test_readme_can_be_read_in_five_minutes() -> None:
