@@ -85,6 +85,7 @@ class ApiKeyAdmin:
         *,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
+        hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         **options: Unpack[AdminOptions],
     ) -> Self:
@@ -101,7 +102,7 @@ class ApiKeyAdmin:
         environment.check()
         if insecure is not None:
             options.setdefault("allow_insecure", insecure)
-        return cls(base_url, admin_token, session=session, clock=clock, **options)
+        return cls(base_url, admin_token, session=session, hooks=hooks, clock=clock, **options)
 
     async def start(self) -> None:
         """Accept calls (again). Idempotent; does no I/O."""

@@ -56,6 +56,7 @@ class ApiKeyAdmin:
         *,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
+        hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         **options: Unpack[AdminOptions],
     ) -> Self:
@@ -67,7 +68,7 @@ class ApiKeyAdmin:
         """
         refuse_session(session)
         admin = cls.__new__(cls)
-        inner = AsyncApiKeyAdmin.from_env(base_url=base_url, clock=clock, **options)
+        inner = AsyncApiKeyAdmin.from_env(base_url=base_url, hooks=hooks, clock=clock, **options)
         admin._adopt(inner)  # noqa: SLF001 - of its own class
         return admin
 
