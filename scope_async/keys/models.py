@@ -117,6 +117,7 @@ class KeyEvent:
         event: `created`, `used`, `rotated`, `revoked`, `expired` or `refused`.
         actor: who did it.
         address: where the request came from; None where there was no request.
+        user_agent: with which program; None if unknown, or where equal events came from several.
         reason: in the words of the actor, or why it was refused.
         count: how many equal events of that moment this line stands for.
     """
@@ -127,6 +128,7 @@ class KeyEvent:
     address: str | None = None
     reason: str | None = None
     count: int = 1
+    user_agent: str | None = None
 
     @classmethod
     def from_fields(cls, data: Mapping[str, Any]) -> Self:
@@ -144,6 +146,7 @@ class KeyEvent:
             address=_maybe_text(data, "address"),
             reason=_maybe_text(data, "reason"),
             count=count,
+            user_agent=_maybe_text(data, "user_agent"),
         )
 
 

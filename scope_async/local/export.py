@@ -17,7 +17,7 @@ from scope_async.local.store.schema import EMPTY
 from scope_async.local.store.store import Store
 from scope_async.local.tokens import Signer
 
-_EVENT = ("api_key", "event", "at", "actor", "address", "reason", "count")
+_EVENT = ("api_key", "event", "at", "actor", "address", "user_agent", "reason", "count")
 
 
 class StateTransfer:

@@ -191,6 +191,7 @@ def _event(event: Any) -> dict[str, Any]:
         "at": _time(event, "at"),
         "actor": _text(event, "actor"),
         "address": _maybe_text(event, "address"),
+        "user_agent": _maybe_text(event, "user_agent"),
         "reason": check_reason(_field(event, "reason", str, type(None))),
         "count": _number(event, "count"),
     }

@@ -82,6 +82,7 @@ class AuthApi:
         key = self._store.keys.find_key(api_key)
         context.api_key = None if key is None else api_key
         address, now = context.request.remote or "", self._store.clock.time()
+        caller = {"user_agent": context.request.headers.get("User-Agent"), "address": address}
         # An unknown key and a wrong secret cost the same time and get the same answer.
         stored = _UNKNOWN_KEY if key is None else key.secret_digest
         right = hmac.compare_digest(digest(secret), stored)
@@ -89,20 +90,18 @@ class AuthApi:
         known = None if key is None else api_key
         wait = self._login_throttle.check(address, api_key)
         if wait is not None:
-            self._store.audit_log.refused(known, now, address, "too_many_attempts")
+            self._store.audit_log.refused(known, now, "too_many_attempts", **caller)
             raise _too_many(wait)
         if key is None or not right:
-            self._store.audit_log.refused(known, now, address, "invalid_credentials")
+            self._store.audit_log.refused(known, now, "invalid_credentials", **caller)
             self._login_throttle.add_failure(address, api_key)
             raise ApiProblem(
                 401, "invalid_credentials", "the organization, API key or API secret is not right"
             )
         if (status := key.status_at(now)) != "active":
-            self._store.audit_log.refused(api_key, now, address, f"api_key_{status}")
+            self._store.audit_log.refused(api_key, now, f"api_key_{status}", **caller)
             raise ApiProblem(401, f"api_key_{status}", f"the API key is {status}")
-        self._store.audit_log.exchanged(
-            api_key, now, user_agent=context.request.headers.get("User-Agent"), address=address
-        )
+        self._store.audit_log.exchanged(api_key, now, **caller)
         return key
 
 

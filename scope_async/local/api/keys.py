@@ -184,7 +184,8 @@ def _invalid_cursor() -> ValidationError:
 
 
 def _audit_context(context: RequestContext) -> AuditContext:
-    idempotency_key = context.request.headers.get("Idempotency-Key")
+    headers = context.request.headers
+    idempotency_key = headers.get("Idempotency-Key")
     if idempotency_key is not None and not 0 < len(idempotency_key) <= _IDEMPOTENCY_LIMIT:
         raise ValidationError(f"Idempotency-Key: 1 to {_IDEMPOTENCY_LIMIT} characters")
-    return AuditContext("admin", context.request.remote, idempotency_key)
+    return AuditContext("admin", context.request.remote, idempotency_key, headers.get("User-Agent"))

@@ -22,6 +22,7 @@ class HistoryEvent:
     at: Instant
     actor: str
     address: str | None
+    user_agent: str | None
     reason: str | None
     count: int
 
@@ -52,6 +53,7 @@ def _event(event: Mapping[str, Any], now: float) -> HistoryEvent:
         instant(event["at"], now),
         event["actor"],
         event["address"],
+        event["user_agent"],
         event["reason"],
         event["count"],
     )

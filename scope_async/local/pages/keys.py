@@ -210,7 +210,7 @@ class KeyPages:
 
 def _audit_context(request: PageRequest, form: KeyForm | None = None) -> AuditContext:
     once = None if form is None else f"page:{form.form_id}"
-    return AuditContext("admin", request.http.remote, once)
+    return AuditContext("admin", request.http.remote, once, request.http.headers.get("User-Agent"))
 
 
 def _redirect_to_secret(request: PageRequest, form: KeyForm, shown_once: OneTimeSecret) -> web.Response:

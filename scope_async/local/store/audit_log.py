@@ -16,7 +16,10 @@ _LOG = logging.getLogger("scope_async.local")
 _WRITE_EVERY = 1.0
 _EQUAL_WITHIN = 1.0
 _AGENT_LIMIT = 200
-_EVENT = "INSERT INTO events (api_key, event, at, actor, address, reason, count) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_EVENT = (
+    "INSERT INTO events (api_key, event, at, actor, address, user_agent, reason, count) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _USE = "UPDATE api_keys SET last_used_at = ?, last_used_agent = ?, last_used_address = ? WHERE api_key = ?"
 
 
@@ -27,11 +30,12 @@ def event_row(
     *,
     actor: str,
     address: str | None = None,
+    user_agent: str | None = None,
     reason: str | None = None,
     count: int = 1,
 ) -> Statement:
     """Return the statement that adds one event to the audit trail."""
-    return _EVENT, (api_key, event, at, actor, address, reason, count)
+    return _EVENT, (api_key, event, at, actor, address, user_agent, reason, count)
 
 
 def use_row(api_key: str, use: KeyUse) -> Statement:
@@ -41,12 +45,13 @@ def use_row(api_key: str, use: KeyUse) -> Statement:
 
 @define
 class _Line:
-    """Equal events within a second, not yet written."""
+    """Equal events within a second, not yet written; `user_agent` is None if they came from several."""
 
     event: str
     api_key: str | None
     actor: str
     address: str | None
+    user_agent: str | None
     reason: str | None
     at: float
     count: int = 1
@@ -58,6 +63,7 @@ class _Line:
             self.at,
             actor=self.actor,
             address=self.address,
+            user_agent=self.user_agent,
             reason=self.reason,
             count=self.count,
         )
@@ -101,7 +107,7 @@ class AuditLog:
         self, api_key: str, at: float, *, user_agent: str | None = None, address: str | None = None
     ) -> None:
         """Record a successful request with a token of this key."""
-        self._last_uses[api_key] = KeyUse(at, _printable(user_agent or ""), address)
+        self._last_uses[api_key] = KeyUse(at, printable_agent(user_agent), address)
         self._unwritten.add(api_key)
         if self._timer is None:
             self._schedule()
@@ -111,28 +117,32 @@ class AuditLog:
     ) -> None:
         """Record a successful exchange."""
         self.used(api_key, at, user_agent=user_agent, address=address)
-        self._buffer("used", api_key, at, actor=api_key, address=address, reason="exchange")
+        agent = printable_agent(user_agent)
+        self._buffer(_Line("used", api_key, api_key, address, agent, "exchange", at))
 
-    def refused(self, api_key: str | None, at: float, address: str | None, reason: str) -> None:
-        """Record a refused exchange; `api_key` is None for an unknown key."""
-        self._buffer("refused", api_key, at, actor="unknown", address=address, reason=reason)
-
-    def _buffer(
+    def refused(
         self,
-        event: str,
         api_key: str | None,
         at: float,
+        reason: str,
         *,
-        actor: str,
-        address: str | None,
-        reason: str | None,
+        user_agent: str | None = None,
+        address: str | None = None,
     ) -> None:
-        content = (event, api_key, address, reason)
+        """Record a refused exchange; `api_key` is None for an unknown key."""
+        agent = printable_agent(user_agent)
+        self._buffer(_Line("refused", api_key, "unknown", address, agent, reason, at))
+
+    def _buffer(self, line: _Line) -> None:
+        # A guesser chooses its user agents, so that they must not make lines of their own.
+        content = (line.event, line.api_key, line.address, line.reason)
         newest = self._newest.get(content)
-        if newest is not None and at - newest.at < _EQUAL_WITHIN:
+        if newest is not None and line.at - newest.at < _EQUAL_WITHIN:
             newest.count += 1
+            if newest.user_agent != line.user_agent:
+                newest.user_agent = None
         else:
-            self._newest[content] = line = _Line(event, api_key, actor, address, reason, at)
+            self._newest[content] = line
             self._lines.append(line)
         if self._timer is None:
             self._schedule()
@@ -186,7 +196,7 @@ class AuditLog:
         await self._flush_or_retry()
 
 
-def _printable(user_agent: str) -> str | None:
+def printable_agent(user_agent: str | None) -> str | None:
     """Return the header as text that can be stored and shown, cut to 200 characters; None if it is empty."""
     if not user_agent:
         return None

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from scope_async._core.clock import Clock
 from scope_async.errors import ConflictError, NotFoundError
 from scope_async.local.identifiers import digest, new_identifier, new_secret
-from scope_async.local.store.audit_log import AuditLog, event_row
+from scope_async.local.store.audit_log import AuditLog, event_row, printable_agent
 from scope_async.local.store.database import Database, Statement, Transaction
 from scope_async.local.store.idempotency import IdempotencyStore, IdempotentRequest
 from scope_async.local.store.key_models import KeyRecord, KeyUse, NewKey
@@ -21,15 +21,29 @@ _COLUMNS = (
     "expires_at, revoked_at, revoked_reason, replaces, replaced_by"
 )
 _USE = "last_used_at, last_used_agent, last_used_address"
+_EVENT = ("event", "at", "actor", "address", "user_agent", "reason", "count")
 
 
 @frozen
 class AuditContext:
-    """Who changes a key, from which address, and under which `Idempotency-Key` (None: without)."""
+    """Who changes a key, from where and with what, and under which `Idempotency-Key` (None: without)."""
 
     actor: str = "local"
     address: str | None = None
     idempotency_key: str | None = None
+    user_agent: str | None = field(default=None, converter=printable_agent)
+
+    def event(self, event: str, api_key: str, at: float, reason: str | None) -> Statement:
+        """Return the statement that adds what was done to the audit trail."""
+        return event_row(
+            event,
+            api_key,
+            at,
+            actor=self.actor,
+            address=self.address,
+            user_agent=self.user_agent,
+            reason=reason,
+        )
 
 
 class KeyStore:
@@ -159,9 +173,7 @@ class KeyStore:
                 return Transaction((), lambda: record)
             now = self._clock.time()
             revoked = attrs.evolve(record, revoked_at=now, revoked_reason=reason)
-            event = event_row(
-                "revoked", api_key, now, actor=audit.actor, address=audit.address, reason=reason
-            )
+            event = audit.event("revoked", api_key, now, reason)
             return Transaction((key_row(revoked), event), lambda: self._put(revoked))
 
         return await self._database.write(plan)
@@ -175,25 +187,15 @@ class KeyStore:
         record = self.get_key(api_key)
         await self._audit_log.flush()
         rows = await self._database.fetch_rows(
-            "SELECT event, at, actor, address, reason, count FROM events WHERE api_key = ? ORDER BY at, seq",
+            f"SELECT {', '.join(_EVENT)} FROM events WHERE api_key = ? ORDER BY at, seq",  # noqa: S608 - constant
             (api_key,),
         )
-        events: list[dict[str, Any]] = [
-            dict(zip(("event", "at", "actor", "address", "reason", "count"), row, strict=True))
-            for row in rows
-        ]
+        events: list[dict[str, Any]] = [dict(zip(_EVENT, row, strict=True)) for row in rows]
         ended = record.expires_at
         if ended is not None and ended <= min(self._clock.time(), record.revoked_at or float("inf")):
             # Time alone makes a key expire, so this event is derived at reading.
-            expired = {
-                "event": "expired",
-                "at": ended,
-                "actor": "clock",
-                "address": None,
-                "reason": None,
-                "count": 1,
-            }
-            events.append(expired)
+            unknown = dict.fromkeys(_EVENT)
+            events.append({**unknown, "event": "expired", "at": ended, "actor": "clock", "count": 1})
             events.sort(key=lambda event: float(event["at"]))
         return events
 
@@ -241,15 +243,13 @@ class KeyStore:
         reason = None if replaced is None else f"replaces {replaced.api_key}"
         statements = [
             key_row(record),
-            event_row("created", record.api_key, at, actor=audit.actor, address=audit.address, reason=reason),
+            audit.event("created", record.api_key, at, reason),
         ]
         if replaced is not None:
             reason = f"replaced by {record.api_key}"
             statements += [
                 key_row(replaced),
-                event_row(
-                    "rotated", replaced.api_key, at, actor=audit.actor, address=audit.address, reason=reason
-                ),
+                audit.event("rotated", replaced.api_key, at, reason),
             ]
         statements += self._idempotency.insert_statements(request, new_key)
 

@@ -117,6 +117,7 @@ MIGRATIONS = (
     _TABLES,
     f"PRAGMA application_id = {APPLICATION_ID};",
     _LIFECYCLE,
+    "ALTER TABLE events ADD COLUMN user_agent TEXT;",
 )
 """Step n leads from version n to n + 1. A released step never changes; a new version appends one.
 

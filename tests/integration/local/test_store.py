@@ -96,9 +96,9 @@ async def test_last_uses_and_events_survive_a_failed_write(tmp_path, session, ca
 
 async def test_event_during_a_write_is_written_by_the_next(local: LocalScope):
     log = local._store.audit_log
-    log.refused(None, 1.0, "a", "why")
+    log.refused(None, 1.0, "why", address="a")
     plan = log._plan()
-    log.refused(None, 1.0, "a", "why")
+    log.refused(None, 1.0, "why", address="a")
     plan.on_commit()
     assert len(log._plan().statements) == 1
 

@@ -33,6 +33,11 @@ CREDENTIALS = {
         "key_5at2ok4sz3TC6UTUYgQJYw",
         "secret_gXUSni6NKV8XrtHB3EX4jfdNMuUno63qYcdelvs0XlX0r1rUS",
     ),
+    4: ApiKeyCredentials(
+        "org_3dKqcCjNQMPMoWCVWGoMje",
+        "key_3Oldl6WdDBtIsRfKcH3LAd",
+        "secret_x9f8VIJy8CsIkplqWyIDuzcPIWEtkAaBNAQaxKkVDYl1kLHgK",
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local import LocalScope
-from tests.integration.local.raw_client import RawClient, credentials_of
+from tests.integration.local.raw_client import LOGIN, RawClient, credentials_of
 
 KEYS = "/api/v1/api-keys"
 DAY = 86_400
@@ -323,15 +323,28 @@ async def test_last_used_at_is_when_the_key_last_authenticated(raw_client: RawCl
     assert at((await raw_client.admin("GET", path)).json["last_used_at"]) - first == pytest.approx(50, abs=5)
 
 
-async def test_events_have_actor_address_and_reason(raw_client: RawClient):
+async def test_events_have_actor_address_user_agent_and_reason(raw_client: RawClient):
     key = await raw_client.new_key()
     await raw_client.exchange(credentials_of(key))
-    await raw_client.exchange(credentials_of(key), client_secret="wrong")
-    await raw_client.exchange(credentials_of(key), client_secret="wrong")
-    await raw_client.admin("POST", f"{KEYS}/{key['api_key']}/revoke", json={"reason": "leaked"})
+    for agent in ("guesser/1", "guesser/2"):
+        wrong = {"account_id": key["org_id"], "client_id": key["api_key"], "client_secret": "wrong"}
+        await raw_client.send("POST", LOGIN[0], json=wrong, headers={"User-Agent": agent})
+    await raw_client.admin(
+        "POST",
+        f"{KEYS}/{key['api_key']}/revoke",
+        json={"reason": "leaked"},
+        headers={"User-Agent": "laptop/1 \u202e" + "x" * 300},
+    )
     trail = await events(raw_client, key["api_key"])
     assert [event["event"] for event in trail] == ["created", "used", "refused", "revoked"]
     assert {event["address"] for event in trail} == {"127.0.0.1"}
+    created, used, refused, revoked = [event["user_agent"] for event in trail]
+    assert created == used
+    assert "aiohttp" in created
+    assert refused is None  # of two
+    assert revoked.startswith("laptop/1 ")
+    assert revoked.isprintable()
+    assert len(revoked) == 200
     assert [event["actor"] for event in trail] == ["admin", key["api_key"], "unknown", "admin"]
     assert [event["reason"] for event in trail] == [None, "exchange", "invalid_credentials", "leaked"]
     assert trail[2]["count"] == 2

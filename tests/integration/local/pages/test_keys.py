@@ -296,12 +296,15 @@ async def test_rotation_and_revocation_show_the_last_use(admin, local, raw_clien
         source = (await admin.get(f"{KEYS}/{own.api_key}/{action}")).source
         assert re.search(r"just now</time>.*\d\d:\d\d:\d\d UTC", source, re.DOTALL), action
         assert re.search(r"from 127\.0\.0\.1 · [\w./ ]*aiohttp", source), action
+    assert re.search(r"by this key from 127\.0\.0\.1 with [\w./ ]*aiohttp[^:]*: exchange", source)
 
 
 async def test_history_pages_through_all_events(admin, local):
     own = await local.create_key("busy")
     for number in range(120):
-        local._store.audit_log.refused(own.api_key, local.clock.time() + number * 2, f"10.0.0.{number}", "x")
+        local._store.audit_log.refused(
+            own.api_key, local.clock.time() + number * 2, "x", address=f"10.0.0.{number}"
+        )
     await local._store.audit_log.flush()
     seen, pages = [], 0
     path: str | None = f"{KEYS}/{own.api_key}/history?status=all"
