@@ -91,7 +91,8 @@ class LocalScope(LocalServer):
         """Make a draft the production version, and write an entry of the history with `notes`.
 
         The production version before it is archived, or becomes a draft with
-        `archive_previous_production=False`. See `lifecycle.promote`.
+        `archive_previous_production=False`. To promote the production version again changes nothing
+        and writes no entry, so that a call may be repeated. See `lifecycle.promote`.
         """
         return await self._store.prompts.promote(
             name,

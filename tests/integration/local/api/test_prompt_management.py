@@ -44,9 +44,15 @@ async def test_promotion_archives_the_version_before_and_writes_history(raw_clie
         None,
         "editor",
     )
-    again = await change(raw_client, f"{draft}/promote")
-    assert again.status == 200
-    assert len(await history(raw_client)) == 2
+
+
+async def test_promotion_of_the_production_version_changes_nothing(raw_client: RawClient):
+    promoted = (await change(raw_client, f"{await add(raw_client, 'one', publish=False)}/promote")).json
+    before = await history(raw_client)
+    path = f"/local/prompts/a%2Fb/versions/{promoted['id']}/promote"
+    again = await change(raw_client, path, notes="again", archive_previous_production=False)
+    assert (again.status, again.json) == (200, promoted)
+    assert await history(raw_client) == before
 
 
 async def test_promotion_can_make_the_version_before_a_draft(raw_client: RawClient):
