@@ -14,9 +14,12 @@ endif
 DIST ?= dist
 # Silences advice to move to zensical: docs/architecture.md says why not yet.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What the tests need: dev (the newest versions, pinned) or lowest.
+LOCK ?= dev
+# Seconds that `make fuzz` takes.
+FUZZ_SECONDS ?= 300
 
-.PHONY: help demo test coverage lint types check api docs docs-serve matrix build dist tag-check simulation bench bench-quick clean
+.PHONY: help demo test coverage lint types check api docs docs-serve matrix newest lock build dist tag-check simulation explore fuzz audit sbom bench bench-quick clean
 
 help:
 	@echo "make demo    run the whole product on this machine: Local Scope and 500 coroutines"
@@ -29,8 +32,14 @@ help:
 	@echo "make docs    build the documentation into site/, strictly: no broken link, no missing reference"
 	@echo "make docs-serve  show it, and follow what is written"
 	@echo "make matrix  test, then the same on other interpreters, lowest dependencies and uvloop"
+	@echo "make newest  test with the newest versions of everything, whatever the lock says"
+	@echo "make lock    pin the newest versions and the lowest allowed, with hashes, in requirements/"
 	@echo "make build   build the source distribution and the wheel into dist/, and check what the index will show"
 	@echo "make dist    run the tests against what is published, and each extra alone"
+	@echo "make fuzz    feed broken input to every reader for five minutes (FUZZ_SECONDS=300)"
+	@echo "make explore  send 10,000 requests that the description of Local Scope's API allows and forbids"
+	@echo "make audit   look the pinned versions up in the database of known vulnerabilities"
+	@echo "make sbom    write dist/scope-async.cdx.json: what an installation with all extras consists of"
 	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
 	@echo "make bench   measure everything, write benchmarks/results and the figures of docs/benchmarks.md (a quiet machine, 15 minutes)"
 	@echo "make bench-quick  check that the benchmarks run and that their counts are right"
@@ -69,6 +78,14 @@ docs-serve: $(VENV)/.installed-docs
 matrix: test
 	.ci/matrix
 
+newest: | $(INTERPRETER)
+	[ -x .venvs/newest/bin/python ] || $(BIN)/python -m venv .venvs/newest
+	.venvs/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev,bench]'
+	.venvs/newest/bin/python -m pytest $(PYTEST_ARGS)
+
+lock: $(VENV)/.installed-dev
+	PYTHON=$(BIN)/python UV=$(BIN)/uv .ci/lock
+
 build: $(VENV)/.installed-dev
 	$(BIN)/python -m build --no-isolation --outdir $(DIST) .
 	$(BIN)/python -m twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
@@ -80,14 +97,31 @@ dist:
 tag-check: $(VENV)/.installed-dev
 	@$(BIN)/python -c 'import os, sys; from scope_async import __version__; sys.exit(os.environ["TAG"] != "v" + __version__ and "the version is " + __version__)'
 
+fuzz: $(VENV)/.installed-security
+	$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS)
+
+explore: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.integration.local.exploration
+
+# Fails where the database cannot be asked: silence is no clean bill.
+audit: $(VENV)/.installed-security
+	for lock in all dev lowest security; do $(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
+
+sbom: $(VENV)/.installed-security
+	[ -x .venvs/all/bin/python ] || $(BIN)/python -m venv .venvs/all
+	.ci/install .venvs/all all
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment .venvs/all/bin/python --pyproject pyproject.toml --mc-type library \
+	    --output-reproducible --output-file dist/scope-async.cdx.json
+
 simulation: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -m slow tests/simulation
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks --page
 
-bench-quick: $(VENV)/.installed-bench
+bench-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks --quick
 
 clean:
@@ -97,19 +131,18 @@ $(INTERPRETER):
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 
-# A stamp for each set of extras: nothing is installed again until pyproject.toml changes.
-$(VENV)/.installed-all: pyproject.toml | $(INTERPRETER)
-	$(INSTALL) --editable '.[all]'
+# A stamp for each set of extras: nothing is installed again until its lock changes.
+$(VENV)/.installed-all: pyproject.toml requirements/all.txt | $(INTERPRETER)
+	.ci/install $(VENV) all
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(INTERPRETER)
-	$(INSTALL) --editable '.[dev]'
-	@touch $@ $(VENV)/.installed-all $(VENV)/.installed-docs
+$(VENV)/.installed-dev: pyproject.toml requirements/$(LOCK).txt | $(INTERPRETER)
+	.ci/install $(VENV) $(LOCK)
+	@touch $@ $(VENV)/.installed-all
 
-$(VENV)/.installed-docs: pyproject.toml | $(INTERPRETER)
-	$(INSTALL) --editable '.[docs]'
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
 	@touch $@
 
-$(VENV)/.installed-bench: pyproject.toml | $(INTERPRETER)
-	$(INSTALL) --editable '.[dev,bench]'
-	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-docs $(VENV)/.installed-all
+$(VENV)/.installed-security: pyproject.toml requirements/security.txt $(VENV)/.installed-dev
+	.ci/install $(VENV) dev security
+	@touch $@

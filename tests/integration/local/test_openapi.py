@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 from openapi_spec_validator import validate
 
 from scope_async._version import __version__
 from scope_async.local import LocalScope
+from tests.integration.local.exploration import FAULTS_ONLY, WITHOUT_FAULTS, explore
 from tests.integration.local.raw_client import RawClient
-
-CHECKS = (
-    "not_a_server_error,status_code_conformance,content_type_conformance,"
-    "response_headers_conformance,response_schema_conformance"
-)
 
 
 async def test_description_is_openapi_and_has_every_route(raw_client: RawClient):
@@ -53,35 +47,12 @@ async def test_page_has_every_operation_and_loads_nothing(raw_client: RawClient)
     assert "unsafe" not in page.headers["Content-Security-Policy"]
 
 
-def explore(local_url: str, token: str, *arguments: str) -> str:
-    """Send what the description allows and forbids, and return what schemathesis says about the answers."""
-    outcome = subprocess.run(
-        [
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{local_url}/openapi.json"),
-            *("--url", local_url, "--header", f"Authorization: Bearer {token}", "--checks", CHECKS),
-            *("--suppress-health-check", "all", "--generation-database", "none", "--no-color"),
-            *("--seed", "1", "--request-timeout", "30", *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    return outcome.stdout
-
-
 @pytest.mark.timeout(300)  # a thousand requests, on a machine that may be busy
 def test_every_answer_is_described_and_none_is_a_server_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # schemathesis looks for its configuration
     with LocalScope(prompts={"greeting": "Hello, {{name}}!"}) as local:
-        # A fault may answer with any status, so it is added when nothing else is asked.
-        said = explore(
-            local.url, local.admin_token, "--exclude-operation-id", "addFault", "--max-examples", "4"
-        )
-        assert re.search(r"[0-9]+ generated, [0-9]+ passed", said), said
-        faults = ("--include-operation-id", "addFault", "--include-operation-id", "removeFault")
-        explore(local.url, local.admin_token, *faults, "--max-examples", "20")
+        assert explore(local.url, local.admin_token, *WITHOUT_FAULTS, "--max-examples", "4")
+        assert explore(local.url, local.admin_token, *FAULTS_ONLY, "--max-examples", "20")
         statuses = {entry.status for entry in local.journal.entries}
     assert {200, 201, 400, 404} <= statuses
     assert not [status for status in statuses if status is not None and status >= 500]
