@@ -125,7 +125,7 @@ bench-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) .venvs build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venvs build dist site .fuzzing .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(INTERPRETER):
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % sys.version_info[:2])'

@@ -104,9 +104,11 @@ def _convert(document: Mapping[str, Any]) -> _Document:
     Raises:
         ValidationError: a field is of the wrong type.
     """
+    # No other field: the name of one may be text that UTF-8 has no bytes for.
+    known = {name: document[name] for name in _Document.__struct_fields__ if name in document}
     instants = {name: _instant(name, document.get(name)) for name in _INSTANTS}
     try:
-        return msgspec.convert({**document, **instants}, _Document)
+        return msgspec.convert({**known, **instants}, _Document)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValidationError(str(error)) from None
 

@@ -186,7 +186,7 @@ class Fault:
         names = {attribute.name for attribute in attrs.fields(cls)}
         quoted = document if quoted is None else quoted
         if unknown := sorted(set(document) - names):
-            raise ValidationError(f"fault {quoted!r}: unknown {', '.join(unknown)}")
+            raise ValidationError(f"fault {quoted!r}: unknown {', '.join(map(ascii, unknown))}")
         try:
             fields: dict[str, Any] = {"operation": "any", "kind": "", **document}
             return cls(**fields)

@@ -64,7 +64,7 @@ def main() -> None:
                 url, token = local.ready["url"], local.ready["admin_token"]
                 sent += explore(url, token, *WITHOUT_FAULTS, "--max-examples", "20", seed=seed)
                 sent += explore(url, token, *FAULTS_ONLY, "--max-examples", "20", seed=seed)
-            print(f"{sent} requests, each answered as described", flush=True)  # noqa: T201 - a program
+            print(f"{sent} requests, each answered as described", flush=True)
 
 
 if __name__ == "__main__":

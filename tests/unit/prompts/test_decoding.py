@@ -147,6 +147,7 @@ def test_read_document_keeps_the_bytes_as_raw():
         {"content": "\ud800 {{name}}"},
         {"metadata": {"nan": float("nan"), "inf": [float("inf")]}},
         {"colour": "\udfff", "created_at": "2024-05-01T10:00:00"},
+        {"\ud800": "a name that UTF-8 has no bytes for", "metadata": {"\ud800": 1}},
         {
             "created_at": "2024-05-01",
             "updated_at": "20240501T100000Z",

@@ -92,6 +92,12 @@ def test_fault_document_leaves_defaults_out():
     assert fault.document() == {"operation": "prompt", "kind": "status", "value": 503, "times": 2}
 
 
+def test_fault_with_an_unknown_field_names_it_in_one_printable_line():
+    with pytest.raises(ValidationError, match=r"unknown 'of\\n\\u202eten'") as caught:
+        Fault.from_document({"kind": "hang", "of\n\u202eten": 1})
+    assert str(caught.value).isprintable()
+
+
 def test_fault_with_an_unknown_field_names_it():
-    with pytest.raises(ValidationError, match="unknown often"):
+    with pytest.raises(ValidationError, match="unknown 'often'"):
         Fault.from_document({"operation": "prompt", "kind": "hang", "often": 1})
