@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import blockbuster.blockbuster
@@ -20,8 +22,10 @@ from aioresponses import aioresponses
 from blockbuster import BlockBuster
 from hypothesis import settings
 
+from scope_async.errors import ScopeError
 from tests.fakes.aioresponses import mocked_service
 from tests.fakes.clock import InstantClock
+from tests.fakes.secret_search import secrets_behind, secrets_in
 
 # The time that an example takes says how busy the machine is.
 settings.register_profile("scope-async", deadline=None)
@@ -121,13 +125,50 @@ def _sessions() -> Iterator[weakref.WeakSet[aiohttp.ClientSession]]:
         yield sessions
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _secrets_shown() -> Iterator[list[str]]:
+    """Return where secrets were shown: in arguments of processes, and behind errors that tests expect."""
+    places: list[str] = []
+    started, expected = subprocess.Popen.__init__, pytest.ExceptionInfo.fill_unfilled
+
+    def start(self: subprocess.Popen[Any], args: Any, *others: Any, **options: Any) -> None:
+        # Every user of the machine can read them.
+        if secrets_in(" ".join(map(os.fsdecode, [args] if isinstance(args, str | bytes) else args))):
+            places.append("the arguments of a process")
+        started(self, args, *others, **options)
+
+    def expect(self: pytest.ExceptionInfo[BaseException], found: Any) -> None:
+        expected(self, found)
+        if isinstance(self.value, ScopeError) and secrets_behind(self.value):
+            places.append(f"what is behind {self.typename}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", start)
+        patch.setattr(pytest.ExceptionInfo, "fill_unfilled", expect)
+        yield places
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that leaves a secret in the output or the log, its own or that of its processes."""
+    report = yield
+    if report.when == "teardown" and report.passed:
+        places = [title for title, text in report.sections if secrets_in(text)]
+        if places:
+            report.outcome, report.longrepr = "failed", f"shows a secret: {', '.join(places)}"
+    return report
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(
     request: pytest.FixtureRequest,
     _blocking_calls: list[str],
     _sessions: weakref.WeakSet[aiohttp.ClientSession],
+    _secrets_shown: list[str],
 ) -> Iterator[None]:
-    """Fail a test that blocked the loop or leaves a task, a session or a process behind."""
+    """Fail a test that blocked the loop, showed a secret, or leaves a task, a session or a process behind."""
     if pytest_asyncio.is_async_test(request.node):
         # Set up before the test's own fixtures, so that it checks after their teardown.
         request.getfixturevalue("_no_task_left_behind")
@@ -137,6 +178,10 @@ def _nothing_left_behind(
     _blocking_calls.clear()
     if blocked:
         pytest.fail(f"blocked the event loop: {', '.join(blocked)}")
+    shown = [*_secrets_shown]
+    _secrets_shown.clear()
+    if shown:
+        pytest.fail(f"showed a secret in {', '.join(shown)}")
     if any(not session.closed for session in _sessions):
         gc.collect()  # a session without references warns about itself
     left = [session for session in _sessions if not session.closed]

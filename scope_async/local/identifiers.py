@@ -31,7 +31,7 @@ def new_identifier(prefix: str) -> str:
 def new_secret(prefix: str) -> str:
     """Return `prefix_`, 256 random bits and a CRC-32 checksum; a double click selects all of it."""
     body = f"{prefix}_{base62(secrets.token_bytes(_SECRET_BYTES))}"
-    return body + _checksum(body)
+    return body + checksum(body)
 
 
 def digest(secret: str) -> bytes:
@@ -42,6 +42,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
+    """Return what ends a secret that begins with `body`, so that scanners can tell it from a likeness."""
     value = zlib.crc32(body.encode("utf-8", "surrogatepass"))
     return base62(value.to_bytes(4, "big")).rjust(_CHECKSUM_LENGTH, _ALPHABET[0])

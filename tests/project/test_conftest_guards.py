@@ -10,10 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 OFFENCES = """
-import asyncio, os, subprocess, sys, time, aiohttp
+import asyncio, base64, json, logging, os, subprocess, sys, time, aiohttp, pytest
+from scope_async import ScopeError
+from scope_async.local import Fault
+from scope_async.local.identifiers import new_secret
 from scope_async._core.clock import SystemClock
 
 kept = []
+SECRET = new_secret("secret")
 
 async def test_leaves_a_task():
     kept.append(asyncio.create_task(asyncio.sleep(30)))
@@ -39,7 +43,26 @@ async def test_warns():
 def test_reads_my_variables():
     assert "SCOPE_API_SECRET" not in os.environ
 
+def test_prints_a_secret():
+    print(base64.b64encode(f"key_1:{SECRET}".encode()).decode())
+
+def test_logs_a_secret():
+    logging.getLogger("x").warning("/?secret=%s", "".join(f"%{ord(sign):02x}" for sign in SECRET))
+
+def test_lets_a_process_print_a_secret():
+    command = [sys.executable, "-c", "import sys; print(sys.stdin.read())"]
+    subprocess.run(command, input=json.dumps(SECRET).replace("s", "\\\\u0073"), text=True, check=True)
+
+def test_passes_a_secret_in_arguments():
+    subprocess.run([sys.executable, "-c", "", SECRET], check=True)
+
+def test_raises_a_secret():
+    with pytest.raises(ScopeError):
+        Fault.parse(SECRET)
+
 async def test_does_nothing_wrong():
+    print(SECRET[:-1], "secret_", SECRET[7:])
+
     await asyncio.sleep(0)
 """
 
@@ -72,5 +95,10 @@ def test_guards_fail_every_offending_test(tmp_path, monkeypatch) -> None:
         ("test_leaves_a_process", "Failed: left 1 proce"),
         ("test_leaves_a_session", "Failed: left 1 aioht"),
         ("test_leaves_a_task", "Failed: left tasks b"),
+        ("test_lets_a_process_print_a_secret", "shows a secret: Capt"),
+        ("test_logs_a_secret", "shows a secret: Capt"),
+        ("test_passes_a_secret_in_arguments", "Failed: showed a sec"),
+        ("test_prints_a_secret", "shows a secret: Capt"),
+        ("test_raises_a_secret", "Failed: showed a sec"),
         ("test_warns", "pytest.PytestUnraisa"),
     ], done.stdout

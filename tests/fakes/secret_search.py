@@ -1,0 +1,71 @@
+"""Finds secrets and tokens that Local Scope has made, by their shape and in whatever spelling."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import traceback
+from collections.abc import Iterator
+from html import unescape
+from pathlib import PurePath
+from urllib.parse import unquote
+
+from scope_async.errors import ScopeError
+from scope_async.local.identifiers import checksum
+
+_SECRET = re.compile(r"([a-z]+_[0-9A-Za-z]{43})([0-9A-Za-z]{6})")
+_TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{20,}\.[\w-]{43,}")
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|/)")
+_BASE64 = re.compile(r"[\w+/-]{40,}")
+_FROM_URL = str.maketrans("-_", "+/")
+
+
+def secrets_in(text: str) -> set[str]:
+    """Return the API secrets, tokens of roles and access tokens in `text`.
+
+    It is read as it is, percent-encoded (RFC 3986), as JSON with escapes, as HTML, and as base64 in
+    both alphabets (RFC 4648), one inside the other. A checksum tells a secret from a likeness.
+    """
+    found: set[str] = set()
+    seen = {text}
+    waiting = [text]
+    while waiting:
+        reading = waiting.pop()
+        found.update(secret[0] for secret in _SECRET.finditer(reading) if checksum(secret[1]) == secret[2])
+        found.update(_TOKEN.findall(reading))
+        fresh = set(_decoded(reading)) - seen
+        seen |= fresh
+        waiting += fresh
+    return found
+
+
+def _decoded(text: str) -> Iterator[str]:
+    yield unquote(text)
+    yield unescape(text)
+    yield _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else "/", text)
+    for chunk in _BASE64.findall(text):
+        try:
+            yield base64.b64decode(chunk.translate(_FROM_URL) + "=" * (-len(chunk) % 4)).decode("latin-1")
+        except binascii.Error:
+            continue
+
+
+def secrets_behind(error: ScopeError) -> set[str]:
+    """Return those that a collector of tracebacks with local variables would send away with an error."""
+    found = traceback.TracebackException(
+        type(error), error, error.__traceback__, capture_locals=True, lookup_lines=False
+    )
+    return secrets_in("\n".join(_shown(found)))
+
+
+def _shown(found: traceback.TracebackException | None) -> Iterator[str]:
+    if found is None:
+        return
+    yield from found.format_exception_only()
+    for frame in found.stack:
+        # The frames of a test know what they have made.
+        if "scope_async" in PurePath(frame.filename).parts and "tests" not in PurePath(frame.filename).parts:
+            yield from (frame.locals or {}).values()
+    yield from _shown(found.__cause__)
+    yield from _shown(found.__context__)
