@@ -53,19 +53,25 @@ def _decoded(text: str) -> Iterator[str]:
 
 def secrets_behind(error: ScopeError) -> set[str]:
     """Return those that a collector of tracebacks with local variables would send away with an error."""
-    found = traceback.TracebackException(
-        type(error), error, error.__traceback__, capture_locals=True, lookup_lines=False
-    )
-    return secrets_in("\n".join(_shown(found)))
+    return secrets_in("\n".join(_shown(error)))
 
 
-def _shown(found: traceback.TracebackException | None) -> Iterator[str]:
-    if found is None:
+def _shown(error: BaseException | None) -> Iterator[str]:
+    if error is None:
         return
-    yield from found.format_exception_only()
-    for frame in found.stack:
+    yield from traceback.format_exception_only(error)
+    yield _repr(vars(error))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        parts = PurePath(frame.f_code.co_filename).parts
         # The frames of a test know what they have made.
-        if "scope_async" in PurePath(frame.filename).parts and "tests" not in PurePath(frame.filename).parts:
-            yield from (frame.locals or {}).values()
-    yield from _shown(found.__cause__)
-    yield from _shown(found.__context__)
+        if "scope_async" in parts and "tests" not in parts:
+            yield from map(_repr, frame.f_locals.values())
+    yield from _shown(error.__cause__)
+    yield from _shown(error.__context__)
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - an object whose constructor has failed need not have any attribute
+        return ""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -24,21 +25,32 @@ WITHOUT_FAULTS = ("--exclude-operation-id", "addFault")
 FAULTS_ONLY = ("--include-operation-id", "addFault", "--include-operation-id", "removeFault")
 
 
-def explore(url: str, token: str, *arguments: str, seed: int = 1) -> int:
+_CONFIGURATION = """
+[headers]
+Authorization = "Bearer ${TOKEN}"
+"""
+
+
+def explore(folder: Path, url: str, token: str, *arguments: str, seed: int = 1) -> int:
     """Return how many requests schemathesis has sent; fail if an answer is not as described.
 
-    Its working directory should be empty, since it looks there for its configuration.
+    The token is in no argument, where every user of the machine could read it; a file in `folder`
+    says where it is.
     """
+    configuration = folder / "schemathesis.toml"
+    configuration.write_text(_CONFIGURATION)
     outcome = subprocess.run(
         [
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"),
-            *("--url", url, "--header", f"Authorization: Bearer {token}", "--checks", CHECKS),
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration)),
+            *("run", f"{url}/openapi.json", "--url", url, "--checks", CHECKS),
             *("--suppress-health-check", "all", "--generation-database", "none", "--no-color"),
             *("--seed", str(seed), "--request-timeout", "30", *arguments),
         ],
         capture_output=True,
         text=True,
         timeout=280,
+        cwd=folder,
+        env={**os.environ, "TOKEN": token},
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
@@ -53,17 +65,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1_200, help="give up after that many")
     options = parser.parse_args()
     deadline, sent, seed = time.monotonic() + options.seconds, 0, 0
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "greeting.md").write_text("Hello, {{name}}!")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        prompts = folder / "prompts"
+        prompts.mkdir()
+        (prompts / "greeting.md").write_text("Hello, {{name}}!")
         while sent < options.requests:
             if time.monotonic() > deadline:
                 sys.exit(f"only {sent} requests in {options.seconds:.0f} s")
             seed += 1
             # A server for each round, because what the first left behind decides what the next can find.
-            with ServeProcess("--prompts", folder) as local:
+            with ServeProcess("--prompts", str(prompts)) as local:
                 url, token = local.ready["url"], local.ready["admin_token"]
-                sent += explore(url, token, *WITHOUT_FAULTS, "--max-examples", "20", seed=seed)
-                sent += explore(url, token, *FAULTS_ONLY, "--max-examples", "20", seed=seed)
+                sent += explore(folder, url, token, *WITHOUT_FAULTS, "--max-examples", "20", seed=seed)
+                sent += explore(folder, url, token, *FAULTS_ONLY, "--max-examples", "20", seed=seed)
             print(f"{sent} requests, each answered as described", flush=True)
 
 

@@ -48,11 +48,10 @@ async def test_page_has_every_operation_and_loads_nothing(raw_client: RawClient)
 
 
 @pytest.mark.timeout(300)  # a thousand requests, on a machine that may be busy
-def test_every_answer_is_described_and_none_is_a_server_error(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # schemathesis looks for its configuration
+def test_every_answer_is_described_and_none_is_a_server_error(tmp_path):
     with LocalScope(prompts={"greeting": "Hello, {{name}}!"}) as local:
-        assert explore(local.url, local.admin_token, *WITHOUT_FAULTS, "--max-examples", "4")
-        assert explore(local.url, local.admin_token, *FAULTS_ONLY, "--max-examples", "20")
+        assert explore(tmp_path, local.url, local.admin_token, *WITHOUT_FAULTS, "--max-examples", "4")
+        assert explore(tmp_path, local.url, local.admin_token, *FAULTS_ONLY, "--max-examples", "20")
         statuses = {entry.status for entry in local.journal.entries}
     assert {200, 201, 400, 404} <= statuses
     assert not [status for status in statuses if status is not None and status >= 500]
