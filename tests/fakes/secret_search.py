@@ -15,9 +15,9 @@ from scope_async.errors import ScopeError
 from scope_async.local.identifiers import checksum
 
 _SECRET = re.compile(r"([a-z]+_[0-9A-Za-z]{43})([0-9A-Za-z]{6})")
-_TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{20,}\.[\w-]{43,}")
+_TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{20,}\.[\w-]{43,}", re.ASCII)
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|/)")
-_BASE64 = re.compile(r"[\w+/-]{40,}")
+_BASE64 = re.compile(r"[\w+/-]{40,}", re.ASCII)
 _FROM_URL = str.maketrans("-_", "+/")
 
 
