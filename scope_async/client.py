@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import aiohttp
 
@@ -22,9 +22,13 @@ from scope_async.prompts.reference import Label
 from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus, client_status
+from scope_async.stores.opening import open_client_store
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
 from scope_async.telemetry.logging_hook import log_hooks
+
+if TYPE_CHECKING:
+    from scope_async.stores.protocol import SharedStore
 
 
 class ScopeClient:
@@ -43,6 +47,7 @@ class ScopeClient:
         clock: for tests.
         exchange: how credentials become a token (`scope_async.auth.exchange.Exchange`), for tests
             and other auth services; default is the auth API over HTTP.
+        store: what processes share (`scope_async.stores`), closed with the client; default is `store_url`.
         options: the fields of `Config`; each wins over `config` and the environment.
 
     Raises:
@@ -59,6 +64,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
+        store: SharedStore | None = None,
         **options: Unpack[Options],
     ) -> None:
         self.config = Config.resolve(config, options)
@@ -68,6 +74,7 @@ class ScopeClient:
         self._emit = Dispatcher(hooks, self._background)
         emit = self._emit if self._emit.has_hooks else None
         self._start_emitted = False
+        self._store = open_client_store(store, self.config, self._background, clock, emit)
         self.tokens = TokenSource(
             credentials,
             config=self.config,
@@ -75,6 +82,7 @@ class ScopeClient:
             clock=clock,
             exchange=exchange,
             background=self._background,
+            store=self._store,
         )
         self._transport = Transport(
             self.config,
@@ -102,6 +110,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
+        store: SharedStore | None = None,
         **options: Unpack[Options],
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
@@ -127,7 +136,15 @@ class ScopeClient:
             from scope_async.secrets.urls import credentials_from_env  # noqa: PLC0415 - costs time to import
 
             provider = credentials_from_env()
-        return cls(provider, config=config, session=session, hooks=hooks, clock=clock, exchange=exchange)
+        return cls(
+            provider,
+            config=config,
+            session=session,
+            hooks=hooks,
+            clock=clock,
+            exchange=exchange,
+            store=store,
+        )
 
     async def start(self) -> None:
         """Start the background tasks. Idempotent; does no I/O and cannot fail half-way.
@@ -150,6 +167,8 @@ class ScopeClient:
         opened, self._start_emitted = self._start_emitted or self._background.running, False
         try:
             self._prompts.close()
+            if self._store is not None:
+                await self._store.flush()
             await self.tokens.aclose()
         finally:
             # Started again meanwhile, it is in use: the last call decides.
@@ -277,4 +296,5 @@ class ScopeClient:
 
         Never waits and does no I/O; callable from any thread.
         """
-        return client_status(self.tokens.status(), self._prompts.status())
+        store = None if self._store is None else self._store.status()
+        return client_status(self.tokens.status(), self._prompts.status(), store)

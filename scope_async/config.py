@@ -120,6 +120,14 @@ def _ssl_context(_: object, __: object, value: SSLContext | None) -> None:
         raise ConfigurationError(f"ssl must be an ssl.SSLContext or None, got {type(given).__name__}")
 
 
+def _store_url(_: object, __: object, value: str | None) -> None:
+    given: object = value
+    if given is not None and not (isinstance(given, str) and "://" in given):
+        raise ConfigurationError(
+            f"{_named('store_url')} must be a URL such as file:///run/scope or redis://…, or None"
+        )
+
+
 _flag = _check("True or False", lambda value: isinstance(value, bool))
 
 
@@ -165,6 +173,7 @@ class Options(AdminOptions, total=False):
     """The keyword arguments that every constructor takes for the fields of `Config`, all of them optional."""
 
     base_url: str
+    store_url: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -212,6 +221,8 @@ class Config:
     max_connections: int = attrs.field(default=100, validator=_at_least_one)
     telemetry_enabled: bool = attrs.field(default=True, validator=_flag)
     ssl: SSLContext | None = attrs.field(default=None, validator=_ssl_context)
+    # May have a password, so that it is never shown.
+    store_url: str | None = attrs.field(default=None, repr=False, validator=_store_url)
 
     def __attrs_post_init__(self) -> None:
         for name in ("base_url", "auth_api_url"):

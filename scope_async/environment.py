@@ -20,6 +20,7 @@ OPTION_VARIABLES = {
     "environment": "SCOPE_ENVIRONMENT",
     "token_refresh_buffer": "SCOPE_TOKEN_REFRESH_BUFFER",
     "allow_insecure": "SCOPE_ALLOW_INSECURE",
+    "store_url": "SCOPE_STORE_URL",
 }
 _FLAGS = {
     "1": True,
@@ -133,7 +134,7 @@ class Environment:
                 value: str | float | None = self.number(variable)
             elif option == "allow_insecure":
                 value = self.flag(variable)
-            elif option == "environment":
+            elif option in ("environment", "store_url"):
                 value = self.text(variable)
             else:
                 value = self.required(variable)

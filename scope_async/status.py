@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
 from scope_async.auth.token import TokenStatus
 from scope_async.errors import ConfigurationError, InvalidCredentialsError
 from scope_async.prompts.cache.status import CacheStatus
+
+if TYPE_CHECKING:
+    from scope_async.stores.availability import StoreStatus
 
 
 @attrs.frozen(kw_only=True)
@@ -20,21 +24,24 @@ class ClientStatus:
         problems: one sentence for each thing that is wrong, also while every caller is served.
         tokens: of `scope.tokens`.
         cache: of the prompt versions in memory.
+        store: of what processes share; None when there is no store.
     """
 
     ready: bool
     problems: tuple[str, ...]
     tokens: TokenStatus
     cache: CacheStatus
+    store: StoreStatus | None = None
 
 
-def client_status(tokens: TokenStatus, cache: CacheStatus) -> ClientStatus:
+def client_status(tokens: TokenStatus, cache: CacheStatus, store: StoreStatus | None = None) -> ClientStatus:
     """Return the status of a client whose parts look like this."""
     return ClientStatus(
         ready=_is_ready(tokens, cache),
-        problems=(*_token_problems(tokens), *_cache_problems(cache)),
+        problems=(*_token_problems(tokens), *_cache_problems(cache), *_store_problems(store)),
         tokens=tokens,
         cache=cache,
+        store=store,
     )
 
 
@@ -75,3 +82,8 @@ def _cache_problems(cache: CacheStatus) -> Iterator[str]:
             if cache.without_copy
             else f"{cache.outages} prompts cannot be fetched; copies stand in."
         )
+
+
+def _store_problems(store: StoreStatus | None) -> Iterator[str]:
+    if store is not None and not store.available:
+        yield f"The shared store is not used, and this client goes on alone: {store.last_error}."

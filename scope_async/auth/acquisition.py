@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
@@ -22,6 +23,9 @@ from scope_async.auth.token import AccessToken
 from scope_async.credentials import ApiKeyCredentials, CachingCredentials, LeasedCredentials, keep_alive
 from scope_async.errors import InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Emit
+
+if TYPE_CHECKING:
+    from scope_async.stores.client_store import ClientStore
 
 _logger = logging.getLogger("scope_async.auth")
 
@@ -67,7 +71,8 @@ class TokenAcquirer:
 
     Every exchange asks the provider, so that credentials which changed on disk are in use
     from the next renewal on, also when the old ones still work. Once there are some, a provider
-    that fails, hangs or is slow stops nothing: the known ones go on.
+    that fails, hangs or is slow stops nothing: the known ones go on. With a `store` the exchange is
+    made by one process for all, and `on_newer` gets the token that another one has renewed.
     """
 
     def __init__(
@@ -79,7 +84,21 @@ class TokenAcquirer:
         timeout: float,
         clock: Clock,
         emit: Emit,
+        store: ClientStore | None = None,
+        on_newer: Callable[[AcquiredToken], None] = lambda _: None,
     ) -> None:
+        if store is not None:
+            from scope_async.auth.shared_exchange import SharedExchange  # noqa: PLC0415 - an extra
+
+            exchange = SharedExchange(
+                exchange,
+                store,
+                background=background,
+                monotonic=clock.monotonic,
+                on_newer=lambda response, api_key, asked_at: on_newer(
+                    AcquiredToken(response, api_key, asked_at)
+                ),
+            )
         self._provider = provider
         self._exchange = exchange
         self._timeout = timeout
@@ -132,6 +151,7 @@ class TokenAcquirer:
         self._exchanged = credentials
         asked_at = self._monotonic()
         response = await isolate_cancellation(self._exchange(credentials, rejected=rejected))
+        asked_at = asked_at if response.asked_at is None else response.asked_at
         return AcquiredToken(response, credentials.api_key, asked_at)
 
     async def _load(self, limit: float) -> ApiKeyCredentials:

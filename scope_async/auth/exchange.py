@@ -49,11 +49,15 @@ class ExchangeResponse:
     """A token, and its lifetime in seconds from the moment it was asked for.
 
     The lifetime of a reply of the auth API is 0 or less if a cache on the way kept it for too long.
+    `asked_at` is that moment as an instant of the client's monotonic clock, None when it is that of
+    the call. `shared` is True if another process made the exchange.
     """
 
     value: str = attrs.field(repr=False)
     lifetime: float
     request_id: str | None = None
+    asked_at: float | None = None
+    shared: bool = False
 
 
 class Exchange(Protocol):

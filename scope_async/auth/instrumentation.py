@@ -6,6 +6,7 @@ import logging
 
 from scope_async._core.clock import Clock
 from scope_async._core.episode import ASK_DOCTOR, Episode
+from scope_async.auth.exchange import ExchangeResponse
 from scope_async.auth.refresh_policy import RefreshTimes
 from scope_async.auth.token import AccessToken
 from scope_async.errors import ScopeError
@@ -14,7 +15,9 @@ from scope_async.telemetry.events import (
     BufferClamped,
     CredentialsRefused,
     Emit,
+    Event,
     RenewalFailed,
+    SharedTokenTaken,
     TokenExchanged,
     TokenWaited,
 )
@@ -43,25 +46,17 @@ class TokenInstrumentation:
             _logger, clock, "the service refuses new tokens", advice=ASK_DOCTOR, quiet=_QUIET
         )
 
-    def exchanged(
-        self, token: AccessToken, planned: RefreshTimes, duration: float, request_id: str | None
+    def obtained(
+        self, token: AccessToken, planned: RefreshTimes, duration: float, response: ExchangeResponse
     ) -> None:
         """Report a new token, and once that its buffer was clamped."""
-        self._request_id = request_id
+        self._request_id = response.request_id
         for episode in (self._outage, self._refusal, self._rejections):
             episode.recovered()
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
         )
-        self._emit(
-            TokenExchanged(
-                generation=token.generation,
-                lifetime_ms=token.lifetime * 1000,
-                expires_in_ms=token.expires_in() * 1000,
-                duration_ms=duration * 1000,
-                request_id=request_id,
-            )
-        )
+        self._emit_token(token, duration, response)
         if planned.clamped and not self._clamp_reported:
             self._clamp_reported = True
             _logger.warning(
@@ -71,6 +66,25 @@ class TokenInstrumentation:
                 planned.buffer,
             )
             self._emit(BufferClamped(wanted_ms=self._configured_buffer * 1000, used_ms=planned.buffer * 1000))
+
+    def _emit_token(self, token: AccessToken, duration: float, response: ExchangeResponse) -> None:
+        lifetime_ms, expires_in_ms = token.lifetime * 1000, token.expires_in() * 1000
+        if response.shared:
+            event: Event = SharedTokenTaken(
+                generation=token.generation,
+                lifetime_ms=lifetime_ms,
+                expires_in_ms=expires_in_ms,
+                duration_ms=duration * 1000,
+            )
+        else:
+            event = TokenExchanged(
+                generation=token.generation,
+                lifetime_ms=lifetime_ms,
+                expires_in_ms=expires_in_ms,
+                duration_ms=duration * 1000,
+                request_id=response.request_id,
+            )
+        self._emit(event)
 
     def waited(self, duration: float, error: BaseException | None) -> None:
         """Report that a caller has waited for the last exchange, or for the one that ended in `error`."""

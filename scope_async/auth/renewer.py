@@ -102,6 +102,8 @@ class TokenRenewer:
             raise
         except Exception as error:  # noqa: BLE001 - a provider may raise anything
             return self._failed(as_failure(error), number)
+        # What another process exchanged is no exchange of this one.
+        self.exchanges -= acquired.response.shared
         self._timed_out = False
         if detector.suspended():
             self._on_suspended()

@@ -6,7 +6,8 @@ import logging
 import random
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Self, Unpack
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
 
@@ -18,15 +19,19 @@ from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_loop import RefreshLoop
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
-from scope_async.auth.token import AccessToken, TokenState, TokenStatus, invalidated, no_token
+from scope_async.auth.status import token_status
+from scope_async.auth.token import AccessToken, TokenStatus, invalidated, no_token
 from scope_async.auth.waiter import TokenWaiter
 from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
-from scope_async.errors import ClientClosedError
+from scope_async.errors import ClientClosedError, TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import Hook
 from scope_async.telemetry.logging_hook import log_hooks
+
+if TYPE_CHECKING:
+    from scope_async.stores.client_store import ClientStore
 
 _logger = logging.getLogger("scope_async.auth")
 
@@ -45,6 +50,7 @@ class TokenSource:
         clock: for tests.
         exchange: how credentials become a token (`Exchange`); default is the auth API over HTTP.
         background: the tasks to run in; default is its own.
+        store: what processes share.
         rng: returns a random number in [0, 1), for jitter.
         options: the fields of `Config`; each wins over `config` and the environment.
 
@@ -61,6 +67,7 @@ class TokenSource:
         clock: Clock | None = None,
         exchange: Exchange | None = None,
         background: Background | None = None,
+        store: ClientStore | None = None,
         rng: Callable[[], float] = random.random,
         **options: Unpack[Options],
     ) -> None:
@@ -81,6 +88,8 @@ class TokenSource:
             timeout=self.config.timeout,
             clock=clock,
             emit=self._emit,
+            store=store,
+            on_newer=self._adopt,
         )
         buffer = self.config.token_refresh_buffer
         self._instrumentation = TokenInstrumentation(self._emit, clock=clock, configured_buffer=buffer)
@@ -118,6 +127,7 @@ class TokenSource:
         # One token, but that readers may have it for a shorter time: see `_lend`.
         self._token = self._owned = no_token(self._monotonic)
         self._generation = 0
+        self._shared = False
         self._closed = False
 
     def peek(self) -> AccessToken | None:
@@ -187,29 +197,8 @@ class TokenSource:
 
     def status(self) -> TokenStatus:
         """Return what the source looks like now; never waits, callable from any thread."""
-        now, token, policy = self._monotonic(), self._owned, self._policy
-        backing_off = policy.error is not None and policy.next_at > now
-        return TokenStatus(
-            state=self._state(now),
-            generation=token.generation,
-            expires_in=token.expires_in() if token.generation else None,
-            renews_in=None if self._closed else max(0.0, policy.due_at(token) - now),
-            refreshing=self._waiter.renewing,
-            retries_in=policy.next_at - now if backing_off else None,
-            exchanges=self._renewer.exchanges,
-            failures=self._renewer.failures,
-            last_error=policy.error,
-        )
-
-    def _state(self, now: float) -> TokenState:
-        token = self._owned
-        if self._closed:
-            return "closed"
-        if now < token.usable_until:
-            return "fresh" if now < token.refresh_at else "stale"
-        if self._policy.refusal is not None:
-            return "refused"
-        return "expired" if token.generation else "empty"
+        facts = {"refreshing": self._waiter.renewing, "closed": self._closed, "shared": self._shared}
+        return token_status(self._owned, self._policy, self._renewer, self._monotonic(), **facts)
 
     async def start(self) -> None:
         """Start the background renewal; the first exchange begins at once and is not waited for."""
@@ -246,7 +235,7 @@ class TokenSource:
             )
 
     def __repr__(self) -> str:
-        return f"<TokenSource {self._state(self._monotonic())} generation={self._owned.generation}>"
+        return f"<TokenSource {self.status().state} generation={self._owned.generation}>"
 
     async def _run(self) -> None:
         with self._background.lock:
@@ -278,10 +267,17 @@ class TokenSource:
                 acquired.response.lifetime, asked_at=acquired.asked_at, now=now, previous=self._owned
             )
             self._generation += 1
+            self._shared = acquired.response.shared
             self._renewer.rejected = None
             token = acquired.token(planned, self._generation, self._monotonic)
             self._token = self._owned = token
-        self._instrumentation.exchanged(token, planned, now - started, acquired.response.request_id)
+        self._instrumentation.obtained(token, planned, now - started, acquired.response)
+
+    def _adopt(self, acquired: AcquiredToken) -> None:
+        """Use the token that another process has renewed, before this one's own is due."""
+        with suppress(TokenRefreshError):
+            self._publish(acquired, self._monotonic())
+        self._background.call_soon(self._refresh_loop.wake)
 
     def _renew_early(self) -> None:
         now = self._monotonic()

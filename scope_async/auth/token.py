@@ -88,6 +88,7 @@ class TokenStatus:
         exchanges: exchanges started so far, however they ended.
         failures: exchanges that gave no token.
         last_error: what the last exchange failed with; None after a success.
+        shared: the current token came from the shared store.
     """
 
     state: TokenState
@@ -99,3 +100,4 @@ class TokenStatus:
     exchanges: int
     failures: int
     last_error: ScopeError | None
+    shared: bool = False

@@ -24,9 +24,13 @@ _PROBE_DELAYS = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Seconds between two probes of a store that is down; the last one repeats."""
 
 
+class LateAnswerError(StoreUnavailableError):
+    """The store gave no answer within the bound of this operation. Never leaves the package."""
+
+
 @attrs.frozen
 class StoreStatus:
-    """What `status()` shows: how long the store has been down, in seconds, and why."""
+    """Whether the store can be used, and if not for how many seconds and why."""
 
     available: bool
     down_for: float | None = None
@@ -62,8 +66,13 @@ class Availability:
             available=False, down_for=self._clock.monotonic() - self._down_since, last_error=self._error
         )
 
-    async def call(self, operation: Callable[[], Awaitable[Result]]) -> Result:
-        """Return what the operation returns.
+    async def call(
+        self, operation: Callable[[], Awaitable[Result]], *, within: float = OPERATION_TIMEOUT
+    ) -> Result:
+        """Return what the operation returns `within` so many seconds.
+
+        A bound below the usual one is what is left of a caller's time, and says nothing about the
+        store.
 
         Raises:
             StoreUnavailableError: it failed, took longer than its bound, or was not tried.
@@ -71,9 +80,10 @@ class Availability:
         if self._down_since is not None:
             raise StoreUnavailableError(self._error)
         try:
-            return await _bounded(operation)
+            return await _bounded(operation, within)
         except StoreUnavailableError as error:
-            self.failed(error)
+            if within >= OPERATION_TIMEOUT or not isinstance(error, LateAnswerError):
+                self.failed(error)
             raise
 
     def failed(self, error: Exception) -> None:
@@ -87,9 +97,12 @@ class Availability:
         self._outage.occurred("failed operations", "going on without it: %s", error)
         self._on_change(self.status())
 
+    def leave_loop(self) -> None:
+        """Forget the event loop of `probe_when_down`, which has ended."""
+        self._went_down = None
+
     async def probe_when_down(self, probe: Callable[[], Awaitable[object]]) -> None:
         """Run `probe` until it succeeds, whenever the store is down. Does not return."""
-        # Of the event loop that this runs in; the one before may be gone.
         self._went_down = went_down = asyncio.Event()
         while True:
             if self._down_since is None:
@@ -101,7 +114,7 @@ class Availability:
                 await self._clock.sleep(delay * (0.5 + self._draw()))
                 attempt += 1
                 try:
-                    await _bounded(probe)
+                    await _bounded(probe, OPERATION_TIMEOUT)
                 except StoreUnavailableError as error:
                     self._error = str(error)
                     self._outage.occurred("failed probes", "going on without it: %s", error)
@@ -113,15 +126,19 @@ class Availability:
         if self._went_down is not None:
             self._went_down.clear()
         if since is not None:
+            down_for = self._clock.monotonic() - since
             self._outage.recovered()
-            self._on_change(self.status())
+            self._on_change(StoreStatus(available=True, down_for=down_for))
 
 
-async def _bounded(operation: Callable[[], Awaitable[Result]]) -> Result:
+async def _bounded(operation: Callable[[], Awaitable[Result]], within: float) -> Result:
+    bound = asyncio.timeout(within)
     try:
-        async with asyncio.timeout(OPERATION_TIMEOUT):
+        async with bound:
             return await operation()
-    except TimeoutError:
-        raise StoreUnavailableError(f"no answer within {OPERATION_TIMEOUT:g} s") from None
+    except TimeoutError as error:
+        if bound.expired():
+            raise LateAnswerError(f"no answer within {within:g} s") from None
+        raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
     except Exception as error:
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error

@@ -11,8 +11,8 @@ from scope_async._core.clock import Clock
 from scope_async.stores.availability import Availability
 from scope_async.stores.protocol import Change, SharedStore
 
-_POLL_INTERVAL = 0.25
-"""Seconds that a waiter waits at most while no changes are heard."""
+_LOOK_AGAIN = 0.3
+"""Seconds that a waiter waits at most: a store that has stopped tells of no change."""
 
 _RETRY_DELAY = 0.5
 """Seconds between two attempts to listen, spread by half."""
@@ -35,7 +35,6 @@ class ChangeFeed:
         self._availability = availability
         self._clock = clock
         self._draw = draw
-        self._listening = False
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._subscribers: list[Callable[[Change], None]] = []
 
@@ -49,12 +48,9 @@ class ChangeFeed:
             try:
                 async with aclosing(self._store.changes(self._namespace)) as changes:
                     async for change in changes:
-                        self._listening = True
                         self._dispatch(change)
             except Exception as error:  # noqa: BLE001 - an engine may raise anything
                 self._availability.failed(error)
-            finally:
-                self._listening = False
             await self._clock.sleep(_RETRY_DELAY * (0.5 + self._draw()))
 
     def expect(self, name: str) -> asyncio.Future[None]:
@@ -75,8 +71,8 @@ class ChangeFeed:
             self._waiters.pop(name, None)
 
     async def wait(self, waiter: asyncio.Future[None], *, at_most: float) -> None:
-        """Return at the change, or after `at_most` seconds; sooner while nothing can be heard."""
-        bound = at_most if self._listening else min(at_most, _POLL_INTERVAL)
+        """Return at the change, or after `at_most` seconds; also when it is time to look again."""
+        bound = min(at_most, _LOOK_AGAIN)
         timer = asyncio.ensure_future(self._clock.sleep(bound * (1.0 + 0.1 * self._draw())))
         try:
             await asyncio.wait({waiter, timer}, return_when=asyncio.FIRST_COMPLETED)

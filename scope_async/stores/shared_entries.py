@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import attrs
@@ -15,7 +15,7 @@ import attrs
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async.errors import ClientClosedError
-from scope_async.stores.availability import Availability, StoreStatus
+from scope_async.stores.availability import OPERATION_TIMEOUT, Availability
 from scope_async.stores.change_feed import ChangeFeed
 from scope_async.stores.encryption import Binding, EntryCipher, Kind
 from scope_async.stores.protocol import (
@@ -25,6 +25,7 @@ from scope_async.stores.protocol import (
     StoredEntry,
     StoreUnavailableError,
 )
+from scope_async.telemetry.events import Emit, LeaseLost, LeaseTaken
 
 LEASE_DURATION = 2.0
 """Seconds after which another process takes the place of one that has stopped."""
@@ -68,6 +69,7 @@ class _Unreadable:
 
 
 Fetch = Callable[[], Awaitable[Fetched]]
+Result = TypeVar("Result")
 
 
 class SharedEntries:
@@ -76,10 +78,11 @@ class SharedEntries:
     Args:
         store: the engine.
         binding: whose entries.
-        background: runs the listener, and what no caller should wait for.
+        availability: whether the store is worth asking.
+        background: runs what no caller should wait for.
         clock: for tests.
         draw: random numbers in [0, 1), for jitter.
-        on_change: called when the store becomes unavailable or available.
+        emit: told of leases; None when there are no hooks.
     """
 
     def __init__(
@@ -87,20 +90,23 @@ class SharedEntries:
         store: SharedStore,
         binding: Binding,
         *,
+        availability: Availability,
         background: Background,
         clock: Clock,
-        draw: Callable[[], float] = random.random,
-        on_change: Callable[[StoreStatus], None] = lambda _: None,
+        draw: Callable[[], float],
+        emit: Emit | None = None,
     ) -> None:
         self._store = store
         self._cipher = EntryCipher(binding)
+        self._availability = availability
         self._background = background
         self._clock = clock
-        self._availability = Availability(clock=clock, draw=draw, on_change=on_change)
+        self._emit = emit
         self._feed = ChangeFeed(
-            store, self._cipher.namespace, availability=self._availability, clock=clock, draw=draw
+            store, self._cipher.namespace, availability=availability, clock=clock, draw=draw
         )
-        self.status = self._availability.status
+        self._leases: dict[str, Lease] = {}
+        self._pending: set[asyncio.Future[None]] = set()
         self.subscribe = self._feed.subscribe
 
     def slot(self, kind: Kind, *parts: str) -> Slot:
@@ -124,30 +130,39 @@ class SharedEntries:
         *,
         known: str = "",
         accept: Callable[[SharedEntry], bool] = lambda _: True,
+        cooldown: Callable[[BaseException], float] = lambda _: 0.0,
+        patience: float = math.inf,
     ) -> SharedEntry | Fetched:
         """Return an entry of another version than `known` that is acceptable, or what `fetch` returns.
 
-        Of all processes that ask, one fetches at a time and the others wait for its entry. A
-        process whose store is unavailable fetches at once, alone.
+        Of all processes that ask, one fetches at a time and the others wait for its entry, at most
+        `patience` seconds. After a fetch that failed nobody fetches for the `cooldown` seconds of
+        its error. A process whose store is unavailable, or too slow, fetches at once, alone.
 
         Raises:
             Exception: what `fetch` raises.
         """
         owner = secrets.token_hex(16)
+        left, first, patient_until = OPERATION_TIMEOUT, True, self._clock.monotonic() + patience
         while True:
             waiter = self._feed.expect(slot.name)
+            asked_at = self._clock.monotonic()
             try:
-                found = await self._acquire(slot, owner, known)
-                if isinstance(found, SharedEntry):
-                    if accept(found):
-                        return found
-                    known = found.version
-                elif isinstance(found, Lease):
-                    return await self._fetch_under(found, slot, fetch)
-                elif isinstance(found, _Unreadable):
-                    known = found.version
+                found = await self._acquire(slot, owner, known, within=left)
+                now = self._clock.monotonic()
+                # While another one fetches, a slow store costs no time of its own.
+                if first or not isinstance(found, LeaseHeld):
+                    left, first = left - (now - asked_at), False
+                if isinstance(found, Lease):
+                    return await self._fetch_under(found, slot, fetch, cooldown)
+                if isinstance(found, LeaseHeld):
+                    if now >= patient_until:
+                        return await fetch()
+                    await self._feed.wait(waiter, at_most=min(found.expires_in, patient_until - now))
+                elif isinstance(found, SharedEntry) and accept(found):
+                    return found
                 else:
-                    await self._feed.wait(waiter, at_most=found.expires_in)
+                    known = found.version
             except StoreUnavailableError:
                 return await fetch()
             finally:
@@ -166,19 +181,55 @@ class SharedEntries:
         """Give up this version of the entry, everywhere; a newer one is left alone."""
         await self._attempt(lambda: self._store.delete(self._cipher.namespace, slot.name, version=version))
 
-    async def invalidate(self, name: str | None = None) -> None:
-        """Drop the entries of one prompt, or of all, everywhere."""
+    async def invalidate(self, name: str | None = None) -> bool:
+        """Drop the entries of one prompt, or of all, everywhere; False when the store is unavailable."""
         tag = None if name is None else self.tag(name)
-        await self._attempt(lambda: self._store.invalidate(self._cipher.namespace, tag))
+        try:
+            await self._availability.call(lambda: self._store.invalidate(self._cipher.namespace, tag))
+        except StoreUnavailableError:
+            return False
+        return True
+
+    def delete_later(self, slot: Slot, version: str) -> None:
+        """Delete in the background."""
+        self.later(self.delete, slot, version)
+
+    def release_early(self, slot: Slot) -> None:
+        """Let others fetch an entry that this process is fetching: it will take a while."""
+        lease = self._leases.pop(slot.name, None)
+        if lease is not None:
+            self.later(self._release, lease, 0.0)
+
+    async def flush(self) -> None:
+        """Return when what goes on in the background is done, at most after the bound of one operation."""
+        if self._pending:
+            await asyncio.wait(set(self._pending), timeout=OPERATION_TIMEOUT)
+
+    def later(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
+        """Run `function(*args)` in the background; `flush` waits for it."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def run() -> None:
+            try:
+                await function(*args)
+            finally:
+                self._pending.discard(done)
+                done.set_result(None)
+
+        # Of a client that was closed meanwhile the lease ends by itself.
+        with suppress(ClientClosedError):
+            self._background.spawn(run)
+            self._pending.add(done)
 
     async def _acquire(
-        self, slot: Slot, owner: str, known: str
+        self, slot: Slot, owner: str, known: str, *, within: float
     ) -> SharedEntry | Lease | LeaseHeld | _Unreadable:
         asked_at = self._clock.monotonic()
         found = await self._availability.call(
             lambda: self._store.acquire(
                 self._cipher.namespace, slot.name, owner=owner, duration=LEASE_DURATION, known=known
-            )
+            ),
+            within=within,
         )
         if isinstance(found, StoredEntry):
             return self._opened(slot, found, asked_at) or _Unreadable(found.version)
@@ -189,37 +240,40 @@ class SharedEntries:
         left = found.expires_in - (self._clock.monotonic() - asked_at)
         return None if content is None or left <= 0 else SharedEntry(content, found.version, left)
 
-    async def _fetch_under(self, lease: Lease, slot: Slot, fetch: Fetch) -> Fetched:
+    async def _fetch_under(
+        self, lease: Lease, slot: Slot, fetch: Fetch, cooldown: Callable[[BaseException], float]
+    ) -> Fetched:
         """Fetch while the lease is renewed; what comes of it is written after it was returned."""
+        if self._emit is not None:
+            self._emit(LeaseTaken(kind=slot.kind))
+        self._leases[slot.name] = lease
         keeping = asyncio.get_running_loop().create_task(self._keep(lease))
         try:
             fetched = await fetch()
-        except BaseException:
-            self._later(self._release, lease)
+        except BaseException as error:
+            self.later(self._release, lease, cooldown(error))
             raise
         finally:
             keeping.cancel()
-        self._later(self._write, lease, slot, fetched)
+            self._leases.pop(slot.name, None)
+        self.later(self._write, lease, slot, fetched)
         return attrs.evolve(fetched, version=lease.version)
 
-    def _later(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        # Of a client that was closed meanwhile the lease ends by itself.
-        with suppress(ClientClosedError):
-            self._background.spawn(function, *args)
-
     async def _keep(self, lease: Lease) -> None:
-        while True:
+        while self._leases.get(lease.name) is lease:
             await self._clock.sleep(LEASE_DURATION / 4)
             await self._attempt(lambda: self._store.renew(lease, duration=LEASE_DURATION))
 
     async def _write(self, lease: Lease, slot: Slot, fetched: Fetched) -> None:
         content = self._cipher.encrypt(slot.kind, slot.name, fetched.content)
-        await self._attempt(
+        written = await self._attempt(
             lambda: self._store.put(lease, content, lifetime=fetched.lifetime, tags=fetched.tags)
         )
+        if written is False and self._emit is not None:
+            self._emit(LeaseLost(kind=slot.kind))
 
-    async def _release(self, lease: Lease) -> None:
-        await self._attempt(lambda: self._store.release(lease))
+    async def _release(self, lease: Lease, cooldown: float) -> None:
+        await self._attempt(lambda: self._store.release(lease, cooldown=cooldown))
 
     async def _probe(self) -> None:
         """Do what matters most: a store that can be read and not written is of no use."""
@@ -230,8 +284,8 @@ class SharedEntries:
         if isinstance(found, Lease):
             await self._store.release(found)
 
-    async def _attempt(self, operation: Callable[[], Awaitable[object]]) -> None:
+    async def _attempt(self, operation: Callable[[], Awaitable[Result]]) -> Result | None:
         try:
-            await self._availability.call(operation)
+            return await self._availability.call(operation)
         except StoreUnavailableError:
-            return
+            return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import aiohttp
 
@@ -21,6 +21,9 @@ from scope_async.status import ClientStatus
 from scope_async.sync.calls import ClientCalls, refuse_session
 from scope_async.sync.tokens import ClientTokens
 from scope_async.telemetry.events import Hook
+
+if TYPE_CHECKING:
+    from scope_async.stores.protocol import SharedStore
 
 
 class ScopeClient:
@@ -43,6 +46,7 @@ class ScopeClient:
         clock: for tests.
         exchange: how credentials become a token (`scope_async.auth.exchange.Exchange`), for tests
             and other auth services; default is the auth API over HTTP.
+        store: what processes share (`scope_async.stores`), closed with the client; default is `store_url`.
         options: the fields of `Config`; each wins over `config` and the environment.
 
     Raises:
@@ -59,11 +63,20 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
+        store: SharedStore | None = None,
         **options: Unpack[Options],
     ) -> None:
         refuse_session(session)
         self._adopt(
-            _InnerClient(credentials, config=config, hooks=hooks, clock=clock, exchange=exchange, **options)
+            _InnerClient(
+                credentials,
+                config=config,
+                hooks=hooks,
+                clock=clock,
+                exchange=exchange,
+                store=store,
+                **options,
+            )
         )
 
     @classmethod
@@ -74,6 +87,7 @@ class ScopeClient:
         hooks: Iterable[Hook] = (),
         clock: Clock | None = None,
         exchange: Exchange | None = None,
+        store: SharedStore | None = None,
         **options: Unpack[Options],
     ) -> Self:
         """Return a client whose credentials and options come from the environment.
@@ -89,7 +103,7 @@ class ScopeClient:
         """
         refuse_session(session)
         client = cls.__new__(cls)
-        inner = _InnerClient.from_env(hooks=hooks, clock=clock, exchange=exchange, **options)
+        inner = _InnerClient.from_env(hooks=hooks, clock=clock, exchange=exchange, store=store, **options)
         client._adopt(inner)  # noqa: SLF001 - of its own class
         return client
 

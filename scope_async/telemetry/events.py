@@ -1,5 +1,6 @@
 """The events that hooks get: frozen data, never a secret, a token or a prompt's text."""
 
+# ruff: noqa: PLC0414 - an alias of the same name is how type checkers know what is exported again
 from __future__ import annotations
 
 from collections.abc import Coroutine
@@ -8,23 +9,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import attrs
 
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Event:
-    """The base class of all events; times are in milliseconds.
-
-    Equality and `repr` are written once: generated for each class they cost 4 ms of import time.
-    """
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and attrs.astuple(other) == attrs.astuple(self)
-
-    def __hash__(self) -> int:
-        return hash((type(self), attrs.astuple(self)))
-
-    def __repr__(self) -> str:
-        facts = ", ".join(f"{name}={value!r}" for name, value in attrs.asdict(self).items())
-        return f"{type(self).__name__}({facts})"
+from scope_async.telemetry.event import Event as Event
+from scope_async.telemetry.store_events import LeaseLost as LeaseLost
+from scope_async.telemetry.store_events import LeaseTaken as LeaseTaken
+from scope_async.telemetry.store_events import SharedPromptTaken as SharedPromptTaken
+from scope_async.telemetry.store_events import SharedTokenTaken as SharedTokenTaken
+from scope_async.telemetry.store_events import StoreAvailable as StoreAvailable
+from scope_async.telemetry.store_events import StoreUnavailable as StoreUnavailable
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -24,6 +24,8 @@ from scope_async.telemetry.events import (
     RequestRetried,
     ResponseReceived,
     StaleServed,
+    StoreAvailable,
+    StoreUnavailable,
     TokenExchanged,
 )
 
@@ -38,6 +40,8 @@ _LOGGED_ELSEWHERE = (
     FallbackUsed,
     RenewalFailed,
     StaleServed,
+    StoreAvailable,
+    StoreUnavailable,
 )
 _LEVELS: Mapping[type[Event], int] = {
     CacheHit: logging.DEBUG,

@@ -43,6 +43,7 @@ DEFAULTS = {
     "telemetry_enabled": True,
     "snapshot_path": None,
     "cache_max_bytes": 67108864,
+    "store_url": None,
     "stale_timeout": 2,
     "ssl": None,
 }

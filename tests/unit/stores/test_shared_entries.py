@@ -10,9 +10,10 @@ import pytest
 
 from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
-from scope_async.stores.availability import StoreStatus
+from scope_async.stores.availability import Availability, StoreStatus
 from scope_async.stores.protocol import Change
 from scope_async.stores.shared_entries import Fetched, SharedEntries, SharedEntry
+from scope_async.telemetry.events import Event, LeaseLost, LeaseTaken
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.stores.test_encryption import BINDING
 
@@ -28,13 +29,17 @@ class Process:
         self.result: bytes | Exception = b"content"
         self.gate = asyncio.Event()
         self.gate.set()
+        clock, draw = SystemClock(), lambda: 0.0
+        self.events: list[Event] = []
+        self.availability = Availability(clock=clock, draw=draw, on_change=self.states.append)
         self.entries = SharedEntries(
             store,
             binding,
+            availability=self.availability,
             background=self.background,
-            clock=SystemClock(),
-            draw=lambda: 0.0,
-            on_change=self.states.append,
+            clock=clock,
+            draw=draw,
+            emit=self.events.append,
         )
         self.entries.subscribe(self.changes.append)
         self.background.add_service(self.entries.listen)
@@ -171,10 +176,10 @@ async def test_store_that_fails_is_absent_and_logged_once(shared_store, caplog, 
         for _ in range(5):
             assert isinstance(await one.obtain(), Fetched)
         assert await one.entries.get(one.entries.slot("prompt", "greeting")) is None
-        assert not one.entries.status().available
-        assert str(failure) in one.entries.status().last_error
+        assert not one.availability.status().available
+        assert str(failure) in one.availability.status().last_error
         shared_store.failure = None
-        await until(lambda: one.entries.status().available)
+        await until(lambda: one.availability.status().available)
         await one.obtain()
         await until(lambda: shared_store.entries)
     assert {record.levelname for record in caplog.records} == {"WARNING"}
@@ -189,7 +194,7 @@ async def test_store_that_hangs_holds_nobody_up_twice(shared_store) -> None:
     async with processes(1, shared_store) as (one,):
         shared_store.delay = 30.0
         assert isinstance(await one.obtain(), Fetched)
-        assert one.entries.status().last_error == "no answer within 0.5 s"
+        assert one.availability.status().last_error == "no answer within 0.5 s"
         calls = len(shared_store.calls)
         await asyncio.gather(*(one.obtain() for _ in range(100)))
         assert shared_store.calls[calls:].count("acquire") <= 1  # a probe
@@ -220,5 +225,62 @@ async def test_holder_that_stopped_is_replaced(shared_store) -> None:
         await until(lambda: shared_store.entries)
         one.gate.set()
         assert (await fetching).content == b"content"
-        await until(lambda: shared_store.calls.count("put") == 2)
+        await until(lambda: LeaseLost(kind="prompt") in one.events)
+        assert [type(event) for event in one.events] == [LeaseTaken, LeaseLost]
+        assert [type(event) for event in two.events] == [LeaseTaken]
         assert (await two.entries.get(two.entries.slot("prompt", "greeting"))).content == b"by two"
+
+
+async def test_obtain_waits_for_another_process_no_longer_than_its_patience(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        one.gate.clear()
+        fetching = asyncio.create_task(one.obtain())
+        await until(lambda: one.fetches)
+        two.result = b"alone"
+        found = await two.obtain(patience=0)
+        assert (found.content, found.version) == (b"alone", "")
+        one.gate.set()
+        await fetching
+
+
+async def test_obtain_of_a_slow_store_takes_no_more_than_its_budget(shared_store) -> None:
+    async with processes(1, shared_store) as (one,):
+        await one.obtain()
+        await until(lambda: shared_store.entries)
+        shared_store.delay = 0.3
+        # Unacceptable at the first look, and the second one would come too late.
+        found = await one.obtain(accept=lambda _: False)
+        assert (found.content, found.version) == (b"content", "")
+        assert one.availability.status().available
+
+
+async def test_no_one_fetches_during_the_cooldown_of_an_error(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        one.result = OSError("the service is down")
+        with pytest.raises(OSError, match="down"):
+            await one.obtain(cooldown=lambda _: 0.3)
+        await until(lambda: "release" in shared_store.calls)
+        before = SystemClock().monotonic()
+        await two.obtain()
+        assert SystemClock().monotonic() - before > 0.2
+
+
+async def test_lease_that_is_released_early_is_for_the_next(shared_store) -> None:
+    async with processes(2, shared_store) as (one, two):
+        one.gate.clear()
+        fetching = asyncio.create_task(one.obtain())
+        await until(lambda: one.fetches)
+        one.entries.release_early(one.entries.slot("prompt", "greeting"))
+        two.result = b"by two"
+        assert (await two.obtain()).content == b"by two"
+        one.gate.set()
+        assert (await fetching).content == b"content"
+
+
+async def test_flush_returns_when_the_entry_is_written(shared_store) -> None:
+    async with processes(1, shared_store) as (one,):
+        shared_store.delay = 0.05
+        await one.obtain()
+        assert not shared_store.entries
+        await one.entries.flush()
+        assert shared_store.entries
