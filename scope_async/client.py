@@ -100,6 +100,7 @@ class ScopeClient:
             clock=clock,
             emit=emit,
             organization=lambda: self.tokens.organization,
+            store=self._store,
         )
 
     @classmethod

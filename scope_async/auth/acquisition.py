@@ -62,7 +62,7 @@ class AcquiredToken:
             refresh_at=self.asked_at + planned.refresh_after,
             usable_until=self.asked_at + planned.usable_for,
             expires_at=self.asked_at + self.response.lifetime,
-            monotonic=monotonic,
+            monotonic=clock.monotonic,
         )
 
 
@@ -93,7 +93,6 @@ class TokenAcquirer:
             exchange = SharedExchange(
                 exchange,
                 store,
-                background=background,
                 monotonic=clock.monotonic,
                 on_newer=lambda response, api_key, asked_at: on_newer(
                     AcquiredToken(response, api_key, asked_at)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import attrs
 
-from scope_async._core.background import Background
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.refresh_policy import extends_lifetime, usable_for
 from scope_async.auth.token import AccessToken
@@ -52,13 +51,12 @@ class SharedExchange:
         exchange: Exchange,
         store: ClientStore,
         *,
-        background: Background,
         monotonic: Callable[[], float],
         on_newer: Callable[[ExchangeResponse, str, float], None],
     ) -> None:
         self._exchange = exchange
         self._store = store
-        self._background = background
+        self._background = store.background
         self._monotonic = monotonic
         self._on_newer = on_newer
         self._held: _HeldToken | None = None

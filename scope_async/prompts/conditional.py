@@ -57,11 +57,15 @@ class KnownVersion(Protocol):
 
 @attrs.frozen
 class FetchedVersion:
-    """What the service answered; `not_modified` when it said that the copy in hand is current."""
+    """What the service answered; `not_modified` when it said that the copy in hand is current.
+
+    `age` is how many seconds ago another process was told it; 0 for an answer of our own.
+    """
 
     version: PromptVersion
     validator: Validator | None = None
     not_modified: bool = False
+    age: float = 0.0
 
 
 class ConditionalTokens:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -27,6 +27,10 @@ from scope_async.prompts.reference import Label, PromptRef, key_of
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
 
+if TYPE_CHECKING:
+    from scope_async.prompts.cache.shared.versions import SharedVersions
+    from scope_async.stores.client_store import ClientStore
+
 _logger = logging.getLogger("scope_async.prompts")
 
 _FLUSH_LIMIT = 5.0
@@ -37,7 +41,7 @@ class PromptService:
 
     Cancelling a caller leaves a shared fetch to the others: it runs in the tasks of
     `background`. `emit` is None when there are no hooks. `organization` returns whose prompts they
-    are, None before the credentials were read.
+    are, None before the credentials were read. `store` is what processes share, if they do.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class PromptService:
         clock: Clock,
         emit: Emit | None,
         organization: Callable[[], str | None],
+        store: ClientStore | None = None,
     ) -> None:
         self._config = config
         self._background = background
@@ -66,6 +71,7 @@ class PromptService:
         )
         self._snapshot = _snapshot(config, organization, background, clock)
         self._endpoint = PromptEndpoint(config, transport=transport, token_provider=token_provider, emit=emit)
+        self._shared = None if store is None else _shared_versions(store, config, self._memory, emit)
         self._cache = ReadThroughCache(
             config,
             endpoint=self._endpoint,
@@ -74,7 +80,10 @@ class PromptService:
             background=background,
             clock=clock,
             emit=emit,
+            shared=self._shared,
         )
+        if self._shared is not None:
+            self._shared.subscribe(self._cache.drop)
 
     def peek(self, name: str, label: str | None = None, version: str | None = None) -> PromptVersion | None:
         """Return the version if a fresh copy is in memory; never waits, and checks no argument."""
@@ -187,10 +196,14 @@ class PromptService:
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id, also one that is being fetched."""
         self._cache.invalidate(name)
+        if self._shared is not None:
+            self._shared.invalidate(name)
 
     def clear(self) -> None:
         """Drop every version, also those that are being fetched."""
         self._cache.clear()
+        if self._shared is not None:
+            self._shared.invalidate(None)
 
     def status(self) -> CacheStatus:
         """Return what the cache looks like now; never waits, callable from any thread."""
@@ -235,6 +248,14 @@ def _snapshot(
     return PromptSnapshot(
         config.snapshot_path, config, organization=organization, background=background, clock=clock
     )
+
+
+def _shared_versions(
+    store: ClientStore, config: Config, memory: PromptCache, emit: Emit | None
+) -> SharedVersions:
+    from scope_async.prompts.cache.shared.versions import SharedVersions  # noqa: PLC0415 - an extra
+
+    return SharedVersions(store, config, memory=memory, emit=emit)
 
 
 def _check_ttl(ttl: object) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 
@@ -16,6 +17,7 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.stores.availability import OPERATION_TIMEOUT, Availability, StoreStatus
 from scope_async.stores.encryption import MIN_SECRET_LENGTH, Binding
+from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.protocol import Change, SharedStore
 from scope_async.stores.shared_entries import SharedEntries
 from scope_async.telemetry.events import Emit, StoreAvailable, StoreUnavailable
@@ -30,6 +32,10 @@ class ClientStore:
 
     Used in the event loop of `background` alone, but for `status` and `flush`. The store is closed when the
     background ends, and opens again at the next use.
+
+    Attributes:
+        background, clock: of the client.
+        jobs: what `flush` waits for.
     """
 
     def __init__(
@@ -44,8 +50,8 @@ class ClientStore:
     ) -> None:
         self._store = store
         self._config = config
-        self._background = background
-        self._clock = clock
+        self.background = background
+        self.clock = clock
         self._emit = emit
         self._draw = draw
         self._availability = Availability(clock=clock, draw=draw, on_change=self._availability_changed)
@@ -54,6 +60,7 @@ class ClientStore:
         self._binding: Binding | None = None
         self._entries: SharedEntries | None = None
         self._bound, self._rebound = asyncio.Event(), asyncio.Event()
+        self.jobs = PendingJobs(background)
         background.add_service(self._listen)
         background.on_stopped(self._stopped)
         background.add_cleanup(store.aclose)
@@ -103,20 +110,16 @@ class ClientStore:
 
     async def flush(self) -> None:
         """Return when what was to be written is written, at most after the bound of one operation."""
-        if self._background.running:
-            await run_at_home(self._background, self._flush)
-
-    async def _flush(self) -> None:
-        if self._entries is not None:
-            await self._entries.flush()
+        if self.background.running:
+            await run_at_home(self.background, partial(self.jobs.wait, at_most=OPERATION_TIMEOUT))
 
     def _bind(self, binding: Binding) -> SharedEntries:
         entries = SharedEntries(
             self._store,
             binding,
             availability=self._availability,
-            background=self._background,
-            clock=self._clock,
+            jobs=self.jobs,
+            clock=self.clock,
             draw=self._draw,
             emit=self._emit,
         )
@@ -152,4 +155,5 @@ class ClientStore:
         # What waits belongs to an event loop that has ended.
         self._binding = self._entries = None
         self._bound, self._rebound = asyncio.Event(), asyncio.Event()
+        self.jobs.forget()
         self._availability.leave_loop()

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 import attrs
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async.errors import ClientClosedError
 from scope_async.stores.availability import OPERATION_TIMEOUT, Availability
 from scope_async.stores.change_feed import ChangeFeed
 from scope_async.stores.encryption import Binding, EntryCipher, Kind
+from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.protocol import (
     Lease,
     LeaseHeld,
@@ -79,7 +77,7 @@ class SharedEntries:
         store: the engine.
         binding: whose entries.
         availability: whether the store is worth asking.
-        background: runs what no caller should wait for.
+        jobs: what no caller waits for.
         clock: for tests.
         draw: random numbers in [0, 1), for jitter.
         emit: told of leases; None when there are no hooks.
@@ -91,7 +89,7 @@ class SharedEntries:
         binding: Binding,
         *,
         availability: Availability,
-        background: Background,
+        jobs: PendingJobs,
         clock: Clock,
         draw: Callable[[], float],
         emit: Emit | None = None,
@@ -99,14 +97,13 @@ class SharedEntries:
         self._store = store
         self._cipher = EntryCipher(binding)
         self._availability = availability
-        self._background = background
+        self._jobs = jobs
         self._clock = clock
         self._emit = emit
         self._feed = ChangeFeed(
             store, self._cipher.namespace, availability=availability, clock=clock, draw=draw
         )
         self._leases: dict[str, Lease] = {}
-        self._pending: set[asyncio.Future[None]] = set()
         self.subscribe = self._feed.subscribe
 
     def slot(self, kind: Kind, *parts: str) -> Slot:
@@ -192,34 +189,13 @@ class SharedEntries:
 
     def delete_later(self, slot: Slot, version: str) -> None:
         """Delete in the background."""
-        self.later(self.delete, slot, version)
+        self._jobs.add(self.delete, slot, version)
 
     def release_early(self, slot: Slot) -> None:
         """Let others fetch an entry that this process is fetching: it will take a while."""
         lease = self._leases.pop(slot.name, None)
         if lease is not None:
-            self.later(self._release, lease, 0.0)
-
-    async def flush(self) -> None:
-        """Return when what goes on in the background is done, at most after the bound of one operation."""
-        if self._pending:
-            await asyncio.wait(set(self._pending), timeout=OPERATION_TIMEOUT)
-
-    def later(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
-        """Run `function(*args)` in the background; `flush` waits for it."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        async def run() -> None:
-            try:
-                await function(*args)
-            finally:
-                self._pending.discard(done)
-                done.set_result(None)
-
-        # Of a client that was closed meanwhile the lease ends by itself.
-        with suppress(ClientClosedError):
-            self._background.spawn(run)
-            self._pending.add(done)
+            self._jobs.add(self._release, lease, 0.0)
 
     async def _acquire(
         self, slot: Slot, owner: str, known: str, *, within: float
@@ -251,12 +227,12 @@ class SharedEntries:
         try:
             fetched = await fetch()
         except BaseException as error:
-            self.later(self._release, lease, cooldown(error))
+            self._jobs.add(self._release, lease, cooldown(error))
             raise
         finally:
             keeping.cancel()
             self._leases.pop(slot.name, None)
-        self.later(self._write, lease, slot, fetched)
+        self._jobs.add(self._write, lease, slot, fetched)
         return attrs.evolve(fetched, version=lease.version)
 
     async def _keep(self, lease: Lease) -> None:

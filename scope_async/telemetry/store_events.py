@@ -27,7 +27,6 @@ class SharedPromptTaken(Event):
     prompt: str
     selector: str
     age_ms: float
-    request_id: str
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -21,6 +21,8 @@ from scope_async.http.messages import Reply, Request
 from scope_async.prompts.reference import Label
 from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
+from scope_async.stores import SharedStore
+from scope_async.stores.client_store import ClientStore
 from scope_async.telemetry.events import Event
 
 PATH = "/api/v1/prompts/"
@@ -135,17 +137,20 @@ class FakeToken:
 
 
 class PromptServiceFixture:
-    """A `PromptService`, its transport, its clock and its events."""
+    """A `PromptService`, its transport, its clock and its events; with a `store`, one process of several."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, *, store: SharedStore | None = None, clock: FakeClock | None = None, **options: Any
+    ) -> None:
         self.tokens = FakeTokens()
         self.organization: str | None = "org_1"
         self.transport = FakeTransport()
-        self.clock = FakeClock(ticking=False)
+        self.clock = clock or FakeClock(ticking=False)
         self.background = Background()
         self.events: list[Event] = []
         addresses = {"base_url": "http://localhost:1", "auth_api_url": "http://localhost:1"}
         self.config = Config(**{**addresses, **options})
+        self.store = None if store is None else self.client_store(store)
         self.api = PromptService(
             self.config,
             transport=self.transport,
@@ -154,6 +159,12 @@ class PromptServiceFixture:
             clock=self.clock,
             emit=self.events.append,
             organization=lambda: self.organization,
+            store=self.store,
+        )
+
+    def client_store(self, store: SharedStore) -> ClientStore:
+        return ClientStore(
+            store, self.config, background=self.background, clock=self.clock, emit=self.events.append
         )
 
     async def get(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.inherited import fork_safe_lock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
 from scope_async.http.failures import is_unavailable
 from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache.backoff import FailureBackoff
+from scope_async.prompts.cache.fetch_sequence import FetchSequence
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.snapshot import PromptSnapshot
@@ -22,6 +23,9 @@ from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit, Revalidated
+
+if TYPE_CHECKING:
+    from scope_async.prompts.cache.shared.versions import SharedVersions
 
 _INTERRUPTED_TIMEOUT = 2.0
 
@@ -48,8 +52,10 @@ class SharedFetcher:
         clock: Clock,
         emit: Emit | None,
         instrumentation: CacheInstrumentation,
+        shared: SharedVersions | None = None,
     ) -> None:
         self._endpoint = endpoint
+        self._shared = shared
         self._memory = memory
         self._failures = failures
         self._snapshot = snapshot
@@ -70,8 +76,11 @@ class SharedFetcher:
         max_retries: int | None = None,
         request_id: str | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,
+        use_shared: bool = False,
     ) -> PromptVersion:
         """Return what the service has now, asked by this caller alone; a `ttl` of 0 does not store it.
+
+        With `use_shared` it may be what another process was told, if that is fresh for this `ttl`.
 
         Raises:
             ScopeError: as `PromptEndpoint.fetch`.
@@ -79,14 +88,14 @@ class SharedFetcher:
         request_id = request_id or new_request_id()
         started, started_at = self._clock.monotonic(), self._clock.time()
         sequence = self._sequence.begin()
+        ask = partial(self._endpoint.fetch, ref, max_retries=max_retries, request_id=request_id)
         try:
-            fetched = await self._endpoint.fetch(
-                ref,
-                known=known,
-                max_retries=max_retries,
-                request_id=request_id,
-                on_attempt_failed=on_attempt_failed,
-            )
+            if self._shared is None or ttl <= 0:
+                fetched = await ask(known=known, on_attempt_failed=on_attempt_failed)
+            else:
+                fetched = await self._shared.fetch(
+                    ref, ttl, ask, known=known, on_attempt_failed=on_attempt_failed, use_shared=use_shared
+                )
         except ScopeError as error:
             if self._sequence.end(sequence, ref, answered=not is_unavailable(error)):
                 self._record_failure(ref, error, sequence, started_at)
@@ -95,14 +104,14 @@ class SharedFetcher:
             self._sequence.end(sequence, ref, answered=False)
             raise
         latest = self._sequence.accepts(sequence, ref) and self._store(
-            ref, fetched, stored_at=started, ttl=ttl, sequence=sequence, request_id=request_id
+            ref, fetched, stored_at=started - fetched.age, ttl=ttl, sequence=sequence, request_id=request_id
         )
         if not self._sequence.end(sequence, ref, answered=True):
             # Perhaps only since it was stored, by another thread.
             self._memory.delete(ref.key, before=sequence + 1)
             latest = False
         if latest and self._snapshot is not None:
-            self._snapshot.put(ref, fetched, started_at)
+            self._snapshot.put(ref, fetched, started_at - fetched.age)
         self._failures.record_answer(ref.key)
         if self._instrumentation.in_trouble:
             self._instrumentation.answered()
@@ -138,6 +147,7 @@ class SharedFetcher:
             max_retries=max_retries,
             request_id=request_id,
             on_attempt_failed=partial(self._calls.report_attempt_failure, key),
+            use_shared=True,
         )
         call = self._calls.join(key, fetch, request_id)
         if limit is not None and call.first_error is None and call not in self._limited:
@@ -228,62 +238,3 @@ class SharedFetcher:
         elif isinstance(error, ApiError):
             self._failures.record_answer(key)
             self._memory.expire(key, before=sequence)
-
-
-class FetchSequence:
-    """Numbers the fetches, and knows which of them an invalidation or a later answer has overtaken.
-
-    Safe for threads.
-    """
-
-    def __init__(self) -> None:
-        self._lock = fork_safe_lock()
-        self._last = 0
-        self._all_up_to = 0
-        self._prompts_up_to: dict[str, int] = {}
-        self._answered: dict[Key, int] = {}
-        self._in_flight = 0
-
-    def begin(self) -> int:
-        """Return the number of a fetch that starts now; call `end` once when its answer is recorded."""
-        with self._lock:
-            self._last += 1
-            self._in_flight += 1
-            return self._last
-
-    def end(self, sequence: int, ref: PromptRef, *, answered: bool) -> bool:
-        """Return True unless its prompt was invalidated, or a later fetch `answered`, while it was in flight.
-
-        A 404 is an answer too: it is not to be undone by what was asked for before.
-        """
-        with self._lock:
-            self._in_flight -= 1
-            accepted = self.accepts(sequence, ref)
-            if not self._in_flight:
-                # Only fetches in flight can be too old, so there is nothing left to remember.
-                self._prompts_up_to = {}
-                self._answered = {}
-            elif answered and sequence > self._answered.get(ref.key, 0):
-                self._answered[ref.key] = sequence
-            return accepted
-
-    def accepts(self, sequence: int, ref: PromptRef) -> bool:
-        """Return True unless a later answer or an invalidation has overtaken the fetch."""
-        return sequence > max(self._answered.get(ref.key, 0), self.invalidated_up_to(ref.name))
-
-    def invalidate(self, name: str | None = None) -> None:
-        """Overtake all fetches in flight, of one prompt or of all."""
-        with self._lock:
-            if name is None:
-                self._last += 1
-                self._all_up_to = self._last
-            elif self._in_flight:
-                self._last += 1
-                self._prompts_up_to[name] = self._last
-
-    def invalidated_up_to(self, name: str) -> int:
-        """Return the number that a fetch of this prompt must be later than to be stored."""
-        prompts = self._prompts_up_to
-        if not prompts:
-            return self._all_up_to
-        return max(self._all_up_to, prompts.get(name, 0))

@@ -149,6 +149,13 @@ class PromptCache:
             if entry is not None and entry.sequence < before:
                 self._entries[key] = attrs.evolve(entry, fresh_until=_NEVER, is_expired=True)
 
+    def lapse(self) -> None:
+        """End the freshness of all versions now; they are still served while they are revalidated."""
+        now = self._monotonic()
+        with self._lock:
+            for key, entry in self._entries.items():
+                self._entries[key] = attrs.evolve(entry, fresh_until=min(entry.fresh_until, now))
+
     def delete_prompt(self, name: str) -> None:
         """Remove all versions of the prompt with this name or id."""
         for key, entry in self.entries().items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from typing import TYPE_CHECKING
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -39,6 +40,9 @@ from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit
 
+if TYPE_CHECKING:
+    from scope_async.prompts.cache.shared.versions import SharedVersions
+
 _MAX_STARTS = 20
 """How often a reader begins a fetch whose event loop then ends."""
 
@@ -66,6 +70,7 @@ class ReadThroughCache:
         background: Background,
         clock: Clock,
         emit: Emit | None,
+        shared: SharedVersions | None = None,
     ) -> None:
         self._config = config
         self._limits = StaleLimits(config.stale_while_revalidate, config.stale_if_error)
@@ -86,6 +91,7 @@ class ReadThroughCache:
             clock=clock,
             emit=emit,
             instrumentation=self._instrumentation,
+            shared=shared,
         )
         self.stale_reads = StaleReads(
             config,
@@ -151,9 +157,13 @@ class ReadThroughCache:
 
     def clear(self) -> None:
         """Drop every version and failure; the fetches in flight are not stored."""
-        self._fetcher.reject_answers()
-        self._memory.clear()
+        self.drop(None)
         self._failures.clear()
+
+    def drop(self, name: str | None) -> None:
+        """Drop one prompt, or all (None); no fetch in flight is stored, whatever it is for."""
+        self._fetcher.reject_answers()
+        self._memory.clear() if name is None else self._memory.delete_prompt(name)
 
     def status(self) -> CacheStatus:
         """Return what the cache looks like now; never waits, callable from any thread."""

@@ -11,6 +11,7 @@ import pytest
 from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
 from scope_async.stores.availability import Availability, StoreStatus
+from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.protocol import Change
 from scope_async.stores.shared_entries import Fetched, SharedEntries, SharedEntry
 from scope_async.telemetry.events import Event, LeaseLost, LeaseTaken
@@ -31,12 +32,13 @@ class Process:
         self.gate.set()
         clock, draw = SystemClock(), lambda: 0.0
         self.events: list[Event] = []
+        self.jobs = PendingJobs(self.background)
         self.availability = Availability(clock=clock, draw=draw, on_change=self.states.append)
         self.entries = SharedEntries(
             store,
             binding,
             availability=self.availability,
-            background=self.background,
+            jobs=self.jobs,
             clock=clock,
             draw=draw,
             emit=self.events.append,
@@ -277,10 +279,10 @@ async def test_lease_that_is_released_early_is_for_the_next(shared_store) -> Non
         assert (await fetching).content == b"content"
 
 
-async def test_flush_returns_when_the_entry_is_written(shared_store) -> None:
+async def test_entry_is_written_when_the_pending_jobs_are_done(shared_store) -> None:
     async with processes(1, shared_store) as (one,):
         shared_store.delay = 0.05
         await one.obtain()
         assert not shared_store.entries
-        await one.entries.flush()
+        await one.jobs.wait(at_most=5)
         assert shared_store.entries
