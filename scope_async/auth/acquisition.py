@@ -62,7 +62,7 @@ class AcquiredToken:
             refresh_at=self.asked_at + planned.refresh_after,
             usable_until=self.asked_at + planned.usable_for,
             expires_at=self.asked_at + self.response.lifetime,
-            monotonic=clock.monotonic,
+            monotonic=monotonic,
         )
 
 

@@ -14,6 +14,7 @@ from scope_async.auth.exchange import ExchangeResponse, HttpExchange
 from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.cli import diagnosis
 from scope_async.cli.diagnosis import Diagnosis, Responsible
+from scope_async.cli.store_check import examine_store
 from scope_async.client import ScopeClient
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
@@ -60,6 +61,8 @@ class Checkup:
         credentials = None if config is None else await self._credentials()
         if config is None or credentials is None:
             return
+        if config.store_url is not None:
+            await self._store(config.store_url, config, credentials)
         transport = Transport(config, clock=SystemClock(), max_connections=2)
         try:
             reached = [
@@ -108,6 +111,18 @@ class Checkup:
         detail = f"organization {credentials.org_id}, API key {credentials.api_key}, {source}"
         self._add_check("credentials", "ok", detail)
         return credentials
+
+    async def _store(self, url: str, config: Config, credentials: ApiKeyCredentials) -> None:
+        try:
+            found = await examine_store(url, config, credentials)
+        except ConfigurationError as error:
+            why = Diagnosis("configuration", "correct SCOPE_STORE_URL, or install the extra")
+            self._fail("store", error, why)
+            return
+        if found.problem is None:
+            self._add_check("store", "ok", found.detail)
+        else:
+            self._fail("store", found.detail, found.problem)
 
     async def _reach(self, name: str, url: str, variable: str, transport: Transport) -> bool:
         """Return True if `url` answers HTTP, with any status."""

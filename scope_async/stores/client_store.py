@@ -70,14 +70,7 @@ class ClientStore:
 
     def entries_for(self, credentials: ApiKeyCredentials) -> SharedEntries | None:
         """Return the entries of these credentials; None when their secret could be guessed from them."""
-        binding = Binding(
-            base_url=self._config.base_url,
-            auth_api_url=self._config.auth_api_url,
-            org_id=credentials.org_id,
-            environment=self._config.environment,
-            api_key=credentials.api_key,
-            api_secret=credentials.api_secret,
-        )
+        binding = Binding.of(self._config, credentials)
         if binding != self._binding:
             if not binding.is_secret_strong:
                 _logger.warning("the shared store is not used: %s", _WEAK_SECRET)

@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from typing import Literal
+from typing import Literal, Self
 
 import attrs
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from scope_async.config import Config
+from scope_async.credentials import ApiKeyCredentials
 
 Kind = Literal["token", "prompt"]
 
@@ -38,6 +41,18 @@ class Binding:
     environment: str
     api_key: str
     api_secret: str = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, config: Config, credentials: ApiKeyCredentials) -> Self:
+        """Return the binding of a client with these options and credentials."""
+        return cls(
+            base_url=config.base_url,
+            auth_api_url=config.auth_api_url,
+            org_id=credentials.org_id,
+            environment=config.environment,
+            api_key=credentials.api_key,
+            api_secret=credentials.api_secret,
+        )
 
     @property
     def is_secret_strong(self) -> bool:

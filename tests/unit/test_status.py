@@ -8,6 +8,7 @@ from scope_async.auth.token import TokenState, TokenStatus
 from scope_async.errors import ConfigurationError, InvalidCredentialsError, ScopeError, TokenRefreshError
 from scope_async.prompts.cache.status import CacheStatus
 from scope_async.status import client_status
+from scope_async.stores.availability import StoreStatus
 
 REFUSED = InvalidCredentialsError("the auth API refused API key key_1", http_status=401)
 DOWN = TokenRefreshError("the auth API is down", http_status=503)
@@ -83,3 +84,12 @@ def test_client_is_ready_when_a_call_would_be_answered(tokens, cache, ready) -> 
 )
 def test_problems_are_sentences_that_name_the_cause(tokens, cache, problems) -> None:
     assert client_status(tokens, cache).problems == problems
+
+
+def test_store_that_is_unavailable_is_a_problem_and_no_obstacle() -> None:
+    down = StoreStatus(available=False, down_for=3.0, last_error="no answer within 0.5 s")
+    status = client_status(tokens("fresh"), cache(1), down)
+    assert status.ready
+    assert status.store is down
+    (problem,) = status.problems
+    assert problem == ("The shared store is not used, and this client goes on alone: no answer within 0.5 s.")

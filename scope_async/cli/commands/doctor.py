@@ -13,7 +13,7 @@ _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", 
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Check variables, both services, TLS, the exchange, the clock and latency; advise on each problem."""
+    """Check variables, store, both services, TLS, exchange, clock and latency; advise on each problem."""
     checkup = Checkup()
     run(checkup.run())
     if as_json:

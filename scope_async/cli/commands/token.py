@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
 from scope_async.auth.exchange import HttpExchange
 from scope_async.auth.refresh_policy import plan_refresh
@@ -17,6 +18,8 @@ from scope_async.config import Config
 from scope_async.environment import Environment
 from scope_async.http.transport import Transport
 from scope_async.secrets.urls import credentials_from_env
+from scope_async.stores.opening import open_client_store
+from scope_async.telemetry.logging_hook import log_hooks
 
 _INSTANTS = ("iat", "nbf", "exp")
 
@@ -28,7 +31,7 @@ def token(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Exchange the API key for a token; show its claims, its lifetime and when the client refreshes it."""
+    """Exchange the API key for a token, or take that of the shared store; show its claims and its times."""
     document = run(_exchanged(reveal=reveal))
     if as_json:
         print_json(document)
@@ -36,7 +39,7 @@ def token(
     print_fields(
         [
             *((name, _claim(name, value)) for name, value in document["claims"].items()),
-            ("dialect", document["dialect"]),
+            ("from", _origin(document)),
             ("lifetime", f"{document['lifetime']:g} s"),
             ("renewed", _renewal(document)),
             ("given up", f"after {document['usable_for']:g} s, when no renewal succeeded"),
@@ -52,18 +55,31 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
     options = environment.options()
     environment.check()
     config = Config(**options)
-    transport = Transport(config, clock=SystemClock(), max_connections=1)
+    clock, background, hooks = SystemClock(), Background(), log_hooks()
+    transport = Transport(config, clock=clock, max_connections=1)
     exchange = HttpExchange(config, transport)
+    store = open_client_store(None, config, background, clock, None)
     try:
-        async with TokenSource(credentials_from_env(), config=config, exchange=exchange) as tokens:
+        async with TokenSource(
+            credentials_from_env(),
+            config=config,
+            exchange=exchange,
+            hooks=hooks,
+            background=background,
+            store=store,
+        ) as tokens:
             found = await tokens.get()
+            if store is not None:
+                await store.flush()
             earliest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=1.0)
             latest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=0.0)
             document = {
                 "api_key": found.api_key,
                 "dialect": exchange.dialect,
+                "from_store": tokens.status().shared,
                 "claims": found.claims,
                 "lifetime": found.lifetime,
+                "expires_in": round(found.expires_in(), 3),
                 "renewed_after": [round(earliest.refresh_after, 3), round(latest.refresh_after, 3)],
                 "buffer": latest.buffer,
                 "buffer_is_clamped": latest.clamped,
@@ -72,6 +88,12 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
             return {**document, "token": found.value} if reveal else document
     finally:
         await transport.aclose()
+
+
+def _origin(document: dict[str, Any]) -> str:
+    if document["from_store"]:
+        return f"the shared store; {document['expires_in']:.0f} s of its life are left"
+    return f"an exchange of the API key, dialect {document['dialect']}"
 
 
 def _renewal(document: dict[str, Any]) -> str:

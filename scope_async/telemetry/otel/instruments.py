@@ -68,6 +68,21 @@ class Instruments:
             description="Time that calls waited for a token.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+        self.taken = meter.create_counter(
+            "scope.store.entries.taken",
+            unit="{entry}",
+            description="Tokens and prompt versions that another process had put into the shared store.",
+        )
+        self.leases = meter.create_counter(
+            "scope.store.leases",
+            unit="{lease}",
+            description="Times that this process asked for all, by scope.store.result: taken, lost.",
+        )
+        self.store_outages = meter.create_counter(
+            "scope.store.outages",
+            unit="{outage}",
+            description="Times that the shared store became unavailable.",
+        )
         for name, (unit, worse, description) in _GAUGES.items():
             meter.create_observable_gauge(
                 name, callbacks=[self._observing(name, worse)], unit=unit, description=description

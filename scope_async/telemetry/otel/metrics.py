@@ -15,6 +15,7 @@ from scope_async.telemetry.events import (
     RequestRetried,
     RequestStarted,
     ResponseReceived,
+    SharedTokenTaken,
     StaleServed,
     TokenExchanged,
     TokenWaited,
@@ -106,10 +107,22 @@ class ClientMetrics:
         """Note that nothing stood in: there is no copy any more."""
         self._copies.pop((event.prompt, event.selector), None)
 
-    def exchanged(self, event: TokenExchanged) -> None:
+    def exchanged(self, event: TokenExchanged | SharedTokenTaken) -> None:
         self._expires_at = self._monotonic() + event.expires_in_ms / 1000
         self._refused = False
         self._failing_since["auth"] = None
+
+    def taken(self, kind: str) -> None:
+        """Count what came from the shared store: a `token` or a `prompt`."""
+        self._instruments.taken.add(1, {"scope.store.kind": kind})
+
+    def lease(self, kind: str, result: str) -> None:
+        """Count a lease that was `taken` or `lost`."""
+        self._instruments.leases.add(1, {"scope.store.kind": kind, "scope.store.result": result})
+
+    def store_unavailable(self) -> None:
+        """Count an outage of the shared store."""
+        self._instruments.store_outages.add(1)
 
     def renewal_failed(self, _: RenewalFailed) -> None:
         self._begin_outage("auth")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from scope_async import ApiKeyCredentials, InvalidCredentialsError, ScopeClient, ScopeError
 from scope_async.local import LocalScope
+from scope_async.stores import Lease
 from scope_async.telemetry import events
 from scope_async.telemetry.events import (
     CacheMiss,
@@ -33,6 +35,7 @@ from scope_async.telemetry.events import (
 )
 from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
+from tests.fakes.memory_store import MemoryStore
 
 PAGE = (Path(__file__).parents[3] / "docs" / "telemetry.md").read_text(encoding="utf-8")
 KINDS = [
@@ -82,7 +85,42 @@ async def everything(local: LocalScope, *hooks: Any) -> list[str]:
         await local.revoke_key(other.api_key)
         with suppress(ScopeError):
             await scope.get_prompt_version("secretive", cache=False)
+    local.faults.clear()
+    await everything_shared(local, *hooks)
     return secrets
+
+
+class ForgetfulStore(MemoryStore):
+    """Forgets who has a lease, once it is told to."""
+
+    forgets = False
+
+    def _holds(self, lease: Lease) -> bool:
+        return not self.forgets and super()._holds(lease)
+
+
+async def everything_shared(local: LocalScope, *hooks: Any) -> None:
+    """Have every event of a shared store happen."""
+    store, seen = ForgetfulStore(local.clock.monotonic), set[str]()
+    hooks = (*hooks, lambda event: seen.add(type(event).__name__))
+    async with client_of(local, *hooks, store=store) as one, client_of(local, *hooks, store=store) as two:
+        await one.get_prompt_version("secretive")
+        await until(lambda: len(store.entries) == 2)
+        await two.get_prompt_version("secretive")
+        store.forgets = True
+        await one.get_prompt_version("secretive", cache=False)
+        await until(lambda: "LeaseLost" in seen)
+        store.fail(OSError("no route"))
+        await until(lambda: "StoreUnavailable" in seen)
+        store.failure = None
+        local.clock.advance(10)
+        await until(lambda: "StoreAvailable" in seen)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 async def test_events_all_happen_and_show_no_secret(
@@ -205,7 +243,7 @@ async def test_telemetry_disabled_calls_no_hook_and_makes_no_event(local: LocalS
     for kind in KINDS:
         monkeypatch.setattr(kind, "__init__", forbidden)
     # One event per exchange is made without a hook: that is one in an hour.
-    monkeypatch.setattr("scope_async.auth.instrumentation.TokenInstrumentation.exchanged", lambda *_: None)
+    monkeypatch.setattr("scope_async.auth.instrumentation.TokenInstrumentation.obtained", lambda *_: None)
     async with client_of(local, forbidden, telemetry_enabled=False) as scope:
         await scope.get_prompt_version("greeting")
         await scope.get_prompt_version("greeting")

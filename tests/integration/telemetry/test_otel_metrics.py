@@ -185,3 +185,21 @@ async def test_gauge_observes_the_token_of_a_real_client(local: LocalScope) -> N
 
 def test_hook_without_providers_does_nothing() -> None:
     OpenTelemetryHook()(ClientClosed())
+
+
+async def test_what_comes_from_the_store_is_counted_and_is_no_exchange(local: LocalScope, tmp_path) -> None:
+    store_url = (tmp_path / "store").as_uri()
+    async with tracing(local, store_url=store_url) as first:
+        await first.scope.get_prompt_version("greeting")
+        assert counts(first, "scope.store.leases", "scope.store.kind") == {"token": 1, "prompt": 1}
+        assert counts(first, "scope.token.exchanges", "error.type") == {None: 1}
+    async with tracing(local, store_url=store_url) as second:
+        await second.scope.get_prompt_version("greeting")
+        assert counts(second, "scope.store.entries.taken", "scope.store.kind") == {"token": 1, "prompt": 1}
+        assert "scope.token.exchanges" not in second.points()
+        (life,) = second.points()["scope.token.expires_in"]
+        assert 3000 < life.value <= 3600
+
+
+def counts(traced: Traced, metric: str, attribute: str) -> dict[Any, int]:
+    return {point.attributes.get(attribute): point.value for point in traced.points()[metric]}
