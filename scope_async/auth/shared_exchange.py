@@ -60,8 +60,10 @@ class SharedExchange:
         self._monotonic = monotonic
         self._on_newer = on_newer
         self._held: _HeldToken | None = None
-        self._calls = 0
+        self._calls: set[object] = set()
         store.subscribe(self._changed)
+        # A call that ends with its event loop, or with a fork, does not say so.
+        store.background.on_stopped(self._calls.clear)
 
     async def __call__(
         self, credentials: ApiKeyCredentials, /, *, rejected: AccessToken | None = None
@@ -69,11 +71,12 @@ class SharedExchange:
         entries = self._store.entries_for(credentials)
         if entries is None:
             return await self._exchange(credentials, rejected=rejected)
-        self._calls += 1
+        call = object()
+        self._calls.add(call)
         try:
             self._held = held = await self._obtain(entries, credentials, rejected)
         finally:
-            self._calls -= 1
+            self._calls.discard(call)
         return held.response
 
     async def _obtain(

@@ -53,11 +53,7 @@ class Availability:
         self._down_since: float | None = None
         self._error = ""
         self._outage = Episode(_logger, clock, "the shared store cannot be used")
-        self._went_down: asyncio.Event | None = None
-
-    @property
-    def is_available(self) -> bool:
-        return self._down_since is None
+        self.leave_loop()
 
     def status(self) -> StoreStatus:
         if self._down_since is None:
@@ -92,21 +88,27 @@ class Availability:
             return
         self._down_since = self._clock.monotonic()
         self._error = str(error)
-        if self._went_down is not None:
-            self._went_down.set()
+        self._came_back.clear()
+        self._went_down.set()
         self._outage.occurred("failed operations", "going on without it: %s", error)
         self._on_change(self.status())
 
     def leave_loop(self) -> None:
-        """Forget the event loop of `probe_when_down`, which has ended."""
-        self._went_down = None
+        """Forget the event loop of those who wait, which has ended."""
+        self._went_down, self._came_back = asyncio.Event(), asyncio.Event()
+        if self._down_since is None:
+            self._came_back.set()
+        else:
+            self._went_down.set()
+
+    async def wait_until_available(self) -> None:
+        """Return when the store can be used again, at once if it can be."""
+        await self._came_back.wait()
 
     async def probe_when_down(self, probe: Callable[[], Awaitable[object]]) -> None:
         """Run `probe` until it succeeds, whenever the store is down. Does not return."""
-        self._went_down = went_down = asyncio.Event()
         while True:
-            if self._down_since is None:
-                await went_down.wait()
+            await self._went_down.wait()
             attempt = 0
             while self._down_since is not None:
                 delay = _PROBE_DELAYS[min(attempt, len(_PROBE_DELAYS) - 1)]
@@ -123,8 +125,8 @@ class Availability:
 
     def _recovered(self) -> None:
         since, self._down_since = self._down_since, None
-        if self._went_down is not None:
-            self._went_down.clear()
+        self._went_down.clear()
+        self._came_back.set()
         if since is not None:
             down_for = self._clock.monotonic() - since
             self._outage.recovered()

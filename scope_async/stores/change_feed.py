@@ -51,6 +51,8 @@ class ChangeFeed:
                         self._dispatch(change)
             except Exception as error:  # noqa: BLE001 - an engine may raise anything
                 self._availability.failed(error)
+            # A fleet that lost its store does not all ask for changes before it is known to be back.
+            await self._availability.wait_until_available()
             await self._clock.sleep(_RETRY_DELAY * (0.5 + self._draw()))
 
     def expect(self, name: str) -> asyncio.Future[None]:

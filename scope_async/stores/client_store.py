@@ -57,6 +57,7 @@ class ClientStore:
         self._availability = Availability(clock=clock, draw=draw, on_change=self._availability_changed)
         self._subscribers: list[Callable[[Change], None]] = []
         self._available_subscribers: list[Callable[[], None]] = []
+        self._credentials: ApiKeyCredentials | None = None
         self._binding: Binding | None = None
         self._entries: SharedEntries | None = None
         self._bound, self._rebound = asyncio.Event(), asyncio.Event()
@@ -74,7 +75,7 @@ class ClientStore:
         if binding != self._binding:
             if not binding.is_secret_strong:
                 _logger.warning("the shared store is not used: %s", _WEAK_SECRET)
-            self._binding = binding
+            self._credentials, self._binding = credentials, binding
             self._entries = self._bind(binding) if binding.is_secret_strong else None
             self._bound.set()
             self._rebound.set()
@@ -121,6 +122,8 @@ class ClientStore:
 
     async def _listen(self) -> None:
         """Listen to the entries in use. Does not return."""
+        if self._credentials is not None:  # those of an event loop before
+            self.entries_for(self._credentials)
         while True:
             self._rebound.clear()
             async with anyio.create_task_group() as group:

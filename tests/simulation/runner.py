@@ -89,7 +89,7 @@ def _run_share(seed: int, seconds: float, numbers: Iterable[int]) -> Metrics:
     metrics = Metrics()
     outages = _draw_outages(seed, seconds)
     clients = [SimulatedClient(number, seed, loop, outages, metrics) for number in numbers]
-    with _without_log_and_gc():
+    with without_log_and_gc():
         loop.run_until_complete(_run(seed, clients, seconds))
         loop.close()
     if metrics.violations:
@@ -125,7 +125,7 @@ async def _run(seed: int, clients: list[SimulatedClient], seconds: float) -> Non
 
 
 @contextmanager
-def _without_log_and_gc() -> Iterator[None]:
+def without_log_and_gc() -> Iterator[None]:
     """Silence the log, and run the cyclic garbage collector (a tenth of the run time) less often."""
     logger = logging.getLogger("scope_async")
     level, thresholds = logger.level, gc.get_threshold()
