@@ -32,6 +32,8 @@ from scope_async import (
     TokenStatus,
 )
 from scope_async.local import LocalScope, ThreadedLocalScope
+from scope_async.stores import FileStore, store_from_url
+from scope_async.stores.availability import StoreStatus
 from scope_async.telemetry.events import Event, TokenExchanged
 from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
@@ -66,7 +68,10 @@ async def options_and_lifecycle(credentials: ApiKeyCredentials, session: aiohttp
     assert_type(scope.config.timeout, float)
     await scope.start()
     await scope.aclose()
-    ScopeClient.from_env(environment="staging")
+    ScopeClient.from_env(environment="staging", store=FileStore("/run/scope"))
+    ScopeClient(credentials, store=store_from_url("redis://localhost"))
+    store = scope.status().store
+    assert_type(store, StoreStatus | None)
 
 
 def on_event(event: Event) -> None:

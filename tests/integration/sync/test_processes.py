@@ -164,6 +164,13 @@ def test_parent_and_forked_children_go_on() -> None:
         assert server.local.journal.count("exchange") <= 4 * 4
 
 
+def test_parent_and_forked_children_share_tokens_and_prompts_through_a_store(tmp_path) -> None:
+    with threaded_scope(token_ttl=2) as server:
+        environment = clean_environment(**server.variables, SCOPE_STORE_URL=(tmp_path / "store").as_uri())
+        assert run("family.py", "1", environment=environment) == "[0, 0, 0]\n"
+        assert server.local.journal.count("exchange") <= 4
+
+
 def test_threads_renew_tokens_and_copies_without_a_failure() -> None:
     with threaded_scope(token_ttl=2) as server:
         found = json.loads(run("load.py", "6", environment=clean_environment(**server.variables)))
