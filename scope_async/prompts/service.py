@@ -16,6 +16,9 @@ from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
 from scope_async.prompts.batch import combine_errors, distinct_names, fetch_all
+from scope_async.prompts.cache.backoff import FailureBackoff
+from scope_async.prompts.cache.fetcher import SharedFetcher
+from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.policy import Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
@@ -72,6 +75,19 @@ class PromptService:
         self._snapshot = _snapshot(config, organization, background, clock)
         self._endpoint = PromptEndpoint(config, transport=transport, token_provider=token_provider, emit=emit)
         self._shared = None if store is None else _shared_versions(store, config, self._memory, emit)
+        failures = FailureBackoff(limit=config.cache_max_entries)
+        instrumentation = CacheInstrumentation(failures, emit, clock)
+        fetcher = SharedFetcher(
+            self._endpoint,
+            memory=self._memory,
+            failures=failures,
+            snapshot=self._snapshot,
+            background=background,
+            clock=clock,
+            emit=emit,
+            instrumentation=instrumentation,
+            shared=self._shared,
+        )
         self._cache = ReadThroughCache(
             config,
             endpoint=self._endpoint,
@@ -80,7 +96,9 @@ class PromptService:
             background=background,
             clock=clock,
             emit=emit,
-            shared=self._shared,
+            failures=failures,
+            instrumentation=instrumentation,
+            fetcher=fetcher,
         )
         if self._shared is not None:
             self._shared.subscribe(self._cache.drop)

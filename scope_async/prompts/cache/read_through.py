@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from functools import partial
-from typing import TYPE_CHECKING
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -40,9 +39,6 @@ from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit
 
-if TYPE_CHECKING:
-    from scope_async.prompts.cache.shared.versions import SharedVersions
-
 _MAX_STARTS = 20
 """How often a reader begins a fetch whose event loop then ends."""
 
@@ -70,7 +66,9 @@ class ReadThroughCache:
         background: Background,
         clock: Clock,
         emit: Emit | None,
-        shared: SharedVersions | None = None,
+        failures: FailureBackoff,
+        instrumentation: CacheInstrumentation,
+        fetcher: SharedFetcher,
     ) -> None:
         self._config = config
         self._limits = StaleLimits(config.stale_while_revalidate, config.stale_if_error)
@@ -80,26 +78,16 @@ class ReadThroughCache:
         self._background = background
         self._clock = clock
         self._emit = emit
-        self._failures = FailureBackoff(limit=config.cache_max_entries)
-        self._instrumentation = CacheInstrumentation(self._failures, emit, clock)
-        self._fetcher = SharedFetcher(
-            endpoint,
-            memory=memory,
-            failures=self._failures,
-            snapshot=snapshot,
-            background=background,
-            clock=clock,
-            emit=emit,
-            instrumentation=self._instrumentation,
-            shared=shared,
-        )
+        self._failures = failures
+        self._instrumentation = instrumentation
+        self._fetcher = fetcher
         self.stale_reads = StaleReads(
             config,
             memory=memory,
-            failures=self._failures,
-            fetcher=self._fetcher,
+            failures=failures,
+            fetcher=fetcher,
             clock=clock,
-            instrumentation=self._instrumentation,
+            instrumentation=instrumentation,
         )
         self._closings = 0
 
