@@ -252,13 +252,14 @@ class SharedEntries:
         await self._attempt(lambda: self._store.release(lease, cooldown=cooldown))
 
     async def _probe(self) -> None:
-        """Do what matters most: a store that can be read and not written is of no use."""
+        """Do what matters most: a store that can be read and not written is of no use.
+
+        The lease ends by itself: its release would be told to the whole fleet by each member of it.
+        """
         name = self._cipher.name("probe", secrets.token_hex(8))
-        found = await self._store.acquire(
-            self._cipher.namespace, name, owner=secrets.token_hex(16), duration=LEASE_DURATION
+        await self._store.acquire(
+            self._cipher.namespace, name, owner=secrets.token_hex(16), duration=OPERATION_TIMEOUT
         )
-        if isinstance(found, Lease):
-            await self._store.release(found)
 
     async def _attempt(self, operation: Callable[[], Awaitable[Result]]) -> Result | None:
         try:
