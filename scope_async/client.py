@@ -297,5 +297,6 @@ class ScopeClient:
 
         Never waits and does no I/O; callable from any thread.
         """
-        store = None if self._store is None else self._store.status()
-        return client_status(self.tokens.status(), self._prompts.status(), store)
+        return client_status(
+            self.tokens.status(), self._prompts.status(), self._store and self._store.status()
+        )

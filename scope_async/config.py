@@ -167,13 +167,13 @@ class AdminOptions(TypedDict, total=False):
     max_connections: int
     telemetry_enabled: bool
     ssl: SSLContext | None
+    store_url: str | None
 
 
 class Options(AdminOptions, total=False):
     """The keyword arguments that every constructor takes for the fields of `Config`, all of them optional."""
 
     base_url: str
-    store_url: str | None
 
 
 @attrs.frozen(kw_only=True)
