@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import Any, Self, Unpack
 
 import aiohttp
 
@@ -23,12 +23,10 @@ from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus, client_status
 from scope_async.stores.opening import open_client_store
+from scope_async.stores.protocol import SharedStore
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
 from scope_async.telemetry.logging_hook import log_hooks
-
-if TYPE_CHECKING:
-    from scope_async.stores.protocol import SharedStore
 
 
 class ScopeClient:
@@ -138,13 +136,7 @@ class ScopeClient:
 
             provider = credentials_from_env()
         return cls(
-            provider,
-            config=config,
-            session=session,
-            hooks=hooks,
-            clock=clock,
-            exchange=exchange,
-            store=store,
+            provider, config=config, session=session, hooks=hooks, clock=clock, exchange=exchange, store=store
         )
 
     async def start(self) -> None:
@@ -297,6 +289,5 @@ class ScopeClient:
 
         Never waits and does no I/O; callable from any thread.
         """
-        return client_status(
-            self.tokens.status(), self._prompts.status(), self._store and self._store.status()
-        )
+        store = None if self._store is None else self._store.status()
+        return client_status(self.tokens.status(), self._prompts.status(), store)
