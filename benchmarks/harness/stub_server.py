@@ -64,6 +64,7 @@ def _reply(document: object) -> bytes:
 
 
 _VERSION, _TOKEN, _LANGFUSE = _reply(VERSION), _reply(TOKEN), _reply(LANGFUSE)
+_CHANGED = _reply({**VERSION, "name": CHANGING})
 
 
 class StubProtocol(asyncio.Protocol):
@@ -77,7 +78,7 @@ class StubProtocol(asyncio.Protocol):
         if data.startswith(b"POST"):
             self._transport.write(_TOKEN)
         elif _CHANGING in data[:100]:
-            self._transport.write(_VERSION.replace(b"ver_00000001", b"ver_%08d" % next(_versions)))
+            self._transport.write(_CHANGED.replace(b"ver_00000001", b"ver_%08d" % next(_versions)))
         elif _SILENT in data[:100]:
             pass
         elif data.startswith(b"GET /api/public"):

@@ -9,13 +9,18 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from benchmarks.harness.case import Case, CaseSetup, Timer, timed_awaits
+from anyio import to_thread
+
+import scope_async.sync
+from benchmarks.harness.callgrind import counted
+from benchmarks.harness.case import Case, CaseSetup, Timer, simple_case, timed_awaits, timed_calls
 from benchmarks.harness.closed_loop import bare_fetch, bare_session
-from benchmarks.harness.stub_server import CHANGING, CREDENTIALS, SAME
-from benchmarks.suites.instructions import NAMES
+from benchmarks.harness.stub_server import CHANGING, CREDENTIALS
+from benchmarks.harness.stub_server import SAME as PROMPT
+from benchmarks.suites import instructions as cases
 from benchmarks.suites.micro import decoding, prompt_reads, rendering, token_reads
 from scope_async import ScopeClient
 
@@ -25,7 +30,7 @@ WARM_UP = 30
 @asynccontextmanager
 async def bare(url: str) -> AsyncIterator[Timer]:
     async with bare_session() as session:
-        yield timed_awaits(bare_fetch(session, url, SAME))
+        yield timed_awaits(bare_fetch(session, url, PROMPT))
 
 
 def uncached(name: str) -> CaseSetup:
@@ -37,29 +42,45 @@ def uncached(name: str) -> CaseSetup:
     return opened
 
 
-CASES = dict(
-    zip(
-        NAMES,
-        (
-            Case(bare),
-            Case(uncached(SAME)),
-            Case(uncached(CHANGING)),
-            prompt_reads.CASES["cached get_prompt_version"],
-            token_reads.CASES["await get()"],
-            rendering.CASES["render(name=…, app=…)"],
-            decoding.CASES["decode a prompt version"],
-            decoding.CASES["json.loads of a prompt version"],
-        ),
-        strict=True,
-    )
-)
+@asynccontextmanager
+async def synchronous(url: str) -> AsyncIterator[Timer]:
+    with scope_async.sync.ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
+        await to_thread.run_sync(scope.get_prompt_version, PROMPT)
+        yield timed_calls(lambda: scope.get_prompt_version(PROMPT))
+
+
+def lookup() -> Timer:
+    versions = {PROMPT: object()}
+
+    def read(name: str) -> object:
+        return versions[name]
+
+    return timed_calls(lambda: read(PROMPT))
+
+
+CASES: Mapping[str, Case] = {
+    cases.BARE: Case(bare),
+    cases.SAME: Case(uncached(PROMPT)),
+    cases.NEW: Case(uncached(CHANGING)),
+    cases.LOOKUP: prompt_reads.CASES["a dict lookup in a coroutine"],
+    cases.CACHED: prompt_reads.CASES["cached get_prompt_version"],
+    cases.SYNC_LOOKUP: simple_case(lookup),
+    cases.SYNC_CACHED: Case(synchronous),
+    cases.PLAIN_TOKEN: token_reads.CASES["await get() in plain Python"],
+    cases.TOKEN: token_reads.CASES["await get()"],
+    cases.JOIN: rendering.CASES["a join by hand"],
+    cases.RENDER: rendering.CASES["render(name=…, app=…)"],
+    cases.JSON: decoding.CASES["json.loads of a prompt version"],
+    cases.DECODING: decoding.CASES["decode a prompt version"],
+}
 
 
 async def make_calls(case: Case, calls: int, url: str) -> None:
-    """Make `calls` calls after a few that warm the interpreter up."""
+    """Make `calls` calls, which are counted, after a few that warm the interpreter up."""
     async with case.setup(url) as timer:
         await timer(WARM_UP)
-        await timer(calls)
+        with counted():
+            await timer(calls)
 
 
 def main(name: str, calls: str, url: str) -> None:
