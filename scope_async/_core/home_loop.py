@@ -146,13 +146,12 @@ class HomeLoop:
     def usable(self) -> bool:
         """False when stopped, cancelled or blocked, after a fork, and when the loop does not run."""
         group = self._group
-        return (
-            not self._stopping
-            and not self.task.done()
-            and self.task.cancelling() == 0
-            and not (group is not None and group.cancel_scope.cancel_called)
-            and self.is_of_this_process
-            and self.loop.is_running()
+        return not (
+            self._stopping  # set before the task is done, unless it was cancelled
+            or self.task.cancelling()
+            or (group is not None and group.cancel_scope.cancel_called)
+            or self._pid != os.getpid()
+            or not self.loop.is_running()
         )
 
     def check(self) -> bool:

@@ -17,8 +17,12 @@ Result = TypeVar("Result")
 _MAX_MOVES = 10
 
 
-async def run_at_home(background: Background, function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Return the result of `function()`, awaited in the loop of `background`; it must be safe to repeat.
+def run_at_home(
+    background: Background, function: Callable[[], Coroutine[Any, Any, Result]]
+) -> Coroutine[Any, Any, Result]:
+    """Return (when awaited) the result of `function()`, awaited in the loop of `background`.
+
+    It must be safe to repeat. Call this in the event loop that awaits it.
 
     It has the caller's `contextvars`. Cancelling the caller cancels this call alone. When that loop
     ends, is blocked or never comes back, the call is made again in the caller's own one.
@@ -26,6 +30,15 @@ async def run_at_home(background: Background, function: Callable[[], Coroutine[A
     Raises:
         ClientClosedError: the background was closed.
     """
+    # Not a coroutine itself: nearly every caller is at home.
+    if background.ensure().loop is running_loop():
+        return function()
+    return _run_elsewhere(background, function)
+
+
+async def _run_elsewhere(
+    background: Background, function: Callable[[], Coroutine[Any, Any, Result]]
+) -> Result:
     for _ in range(_MAX_MOVES):
         home = background.ensure()
         if home.loop is running_loop():

@@ -27,9 +27,10 @@ class ConnectionGuard(asyncio.Protocol):
 
     def __init__(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
         self._protocol = protocol
+        self._pass_on = protocol.data_received
         self._transport = transport
         self.idle = False
-        self._is_readable = _readable(transport)
+        self._readable = _readable(transport)
         self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
         self.eof_received = protocol.eof_received  # type: ignore[method-assign]
         self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
@@ -39,7 +40,7 @@ class ConnectionGuard(asyncio.Protocol):
         if self.idle:
             self.abort()
         else:
-            self._protocol.data_received(data)
+            self._pass_on(data)
 
     def release(self) -> None:
         """Note that the request is over."""
@@ -54,7 +55,7 @@ class ConnectionGuard(asyncio.Protocol):
 
         Neither what aiohttp has kept, nor what the event loop has not read yet.
         """
-        return not self._protocol.should_close and not self._is_readable()
+        return not (self._readable(0) or self._protocol.should_close)
 
 
 class GuardedConnector(aiohttp.TCPConnector):
@@ -87,7 +88,8 @@ class GuardedConnector(aiohttp.TCPConnector):
                 continue
             guard.idle = False
             connection.add_callback(guard.release)
-            reused.set(is_reused)
+            if reused.get() is not is_reused:
+                reused.set(is_reused)
             return connection
 
     def close_idle(self) -> None:
@@ -97,13 +99,16 @@ class GuardedConnector(aiohttp.TCPConnector):
                 guard.abort()
 
 
-def _readable(transport: asyncio.Transport) -> Callable[[], bool]:
-    """Return a function that says whether the socket has data, or its end, that has not been read."""
+def _readable(transport: asyncio.Transport) -> Callable[[int], Sequence[object]]:
+    """Return a function that returns something if the socket has data, or its end, that was not read.
+
+    Its argument is how long it waits, in milliseconds.
+    """
     socket = transport.get_extra_info("socket")
     if socket is None:
-        return lambda: False
+        return lambda _: ()
     if sys.platform == "win32" or not hasattr(select, "poll"):
-        return lambda: bool(select.select([socket], [], [], 0)[0])
+        return lambda milliseconds: select.select([socket], [], [], milliseconds / 1000)[0]
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
-    return lambda: bool(poll.poll(0))
+    return poll.poll

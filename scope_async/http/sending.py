@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from http import HTTPStatus
-from typing import Any
+from typing import TypeVar
 
 from aiohttp import ClientRequest, ClientResponse, ClientTimeout
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
@@ -14,11 +12,12 @@ from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 from scope_async._core.redaction import scrub
 from scope_async.errors import ServerError
 from scope_async.http.failures import TOO_LARGE
-from scope_async.http.messages import Reply, Request, merge_headers
+from scope_async.http.messages import UNAUTHORIZED, Reply, Request, merge_headers
 from scope_async.http.session import BoundSession
 
 MAX_REPLY_BYTES = 10 * 1024 * 1024
 
+Body = TypeVar("Body", bytes, bytearray)
 
 _UNAUTHORIZED_BODY_TIMEOUT = 1.0
 """Seconds for the body of a 401: its status is known already."""
@@ -45,19 +44,17 @@ async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> 
         )
     try:
         # Read to its end, so that aiohttp has the connection back.
-        body = await (
-            _read(response) if response.status != HTTPStatus.UNAUTHORIZED else _read_unauthorized(response)
-        )
+        if response.content.is_eof() and not bound.is_given:
+            # The whole reply came with its head; what is left to do is to take it.
+            body = _checked(response, response.content.read_nowait())
+        elif response.status != UNAUTHORIZED:
+            body = await _read(response)
+        else:
+            body = await _read_unauthorized(response)
     except BaseException:
         response.close()
         raise
-    return Reply(
-        status=response.status,
-        headers=response.headers,
-        body=body,
-        sent=request.headers,
-        secrets=request.secrets,
-    )
+    return Reply(response.status, response.headers, body, request.headers, secrets=request.secrets)
 
 
 async def _send_over_given(bound: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
@@ -93,27 +90,32 @@ def _set_authorization(authorization: str | None) -> ClientMiddlewareType:
     return set_header
 
 
-def _read(response: ClientResponse) -> Coroutine[Any, Any, bytes]:
+async def _read(response: ClientResponse) -> bytes:
     """Return the reply's body, decoded; holds at most one chunk more than `MAX_REPLY_BYTES`."""
     length = response.content_length
     if length is not None and length <= MAX_REPLY_BYTES and CONTENT_ENCODING not in response.headers:
-        return response.read()
-    return _read_capped(response)
-
-
-async def _read_capped(response: ClientResponse) -> bytes:
-    chunks, size = [], 0
+        return await response.read()
+    body = bytearray()
     async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_REPLY_BYTES:
-            raise ServerError(
-                f"the reply is larger than {MAX_REPLY_BYTES} bytes",
-                error_code=TOO_LARGE,
-                http_status=response.status,
-                request_id=scrub(response.headers.get("X-Request-ID", ""), limit=200) or None,
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
+        body += chunk
+        _checked(response, body)
+    return bytes(body)
+
+
+def _checked(response: ClientResponse, body: Body) -> Body:
+    """Return what has arrived of a reply's body.
+
+    Raises:
+        ServerError: it is larger than `MAX_REPLY_BYTES`.
+    """
+    if len(body) <= MAX_REPLY_BYTES:
+        return body
+    raise ServerError(
+        f"the reply is larger than {MAX_REPLY_BYTES} bytes",
+        error_code=TOO_LARGE,
+        http_status=response.status,
+        request_id=scrub(response.headers.get("X-Request-ID", ""), limit=200) or None,
+    )
 
 
 async def _read_unauthorized(response: ClientResponse) -> bytes:

@@ -88,7 +88,7 @@ class SessionProvider:
         if self.closed:
             raise ClientClosedError("the client is closed")
         bound = self._bound
-        if bound is None or not bound.is_current():
+        if bound is None or bound.loop is not asyncio.get_running_loop() or bound.process != os.getpid():
             bound = self._bound = self._by_loop.get(asyncio.get_running_loop())
             if bound is None or not bound.is_current():
                 bound = self._bind()

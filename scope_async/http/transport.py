@@ -10,7 +10,6 @@ import builtins
 import random
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
@@ -27,7 +26,7 @@ from scope_async.http.connector import reused
 from scope_async.http.decoding import read_error
 from scope_async.http.failures import CONNECTION_CUT, MISDIRECTED, is_transient, map_exception, retry_delay
 from scope_async.http.instrumentation import ObservedCall, RequestInstrumentation
-from scope_async.http.messages import Reply, Request, default_headers
+from scope_async.http.messages import UNAUTHORIZED, Reply, Request, default_headers
 from scope_async.http.sending import send
 from scope_async.http.session import BoundSession, SessionProvider
 from scope_async.http.token_provider import Token, TokenProvider, replay_while_unauthorized
@@ -200,7 +199,7 @@ class Transport:
                 left = self._until(deadline)
             request.headers[AUTHORIZATION] = token.authorization
             reply = await self._send(session, request, left)
-            if reply.status != HTTPStatus.UNAUTHORIZED:
+            if reply.status != UNAUTHORIZED:
                 return reply
             return await self._replay(session, request, reply, token_provider, token=token, deadline=deadline)
         except ScopeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import attrs
 from aiohttp.hdrs import AUTHORIZATION, IF_NONE_MATCH
@@ -55,8 +55,7 @@ class KnownVersion(Protocol):
     def validator(self) -> Validator | None: ...
 
 
-@attrs.frozen
-class FetchedVersion:
+class FetchedVersion(NamedTuple):
     """What the service answered; `not_modified` when it said that the copy in hand is current.
 
     `age` is how many seconds ago another process was told it; 0 for an answer of our own.

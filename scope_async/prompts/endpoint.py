@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp.hdrs import ETAG, IF_NONE_MATCH
@@ -14,7 +13,15 @@ from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
 from scope_async.http.decoding import broken, read_error, read_object
 from scope_async.http.failures import GATEWAY, MISDIRECTED
-from scope_async.http.messages import Reply, Request, api_root, request_headers
+from scope_async.http.messages import (
+    NOT_FOUND,
+    NOT_MODIFIED,
+    OK,
+    Reply,
+    Request,
+    api_root,
+    request_headers,
+)
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
 from scope_async.prompts.conditional import (
@@ -75,13 +82,13 @@ class PromptEndpoint:
             tokens = ConditionalTokens(tokens, request, known.validator)
 
         def read(reply: Reply) -> FetchedVersion:
-            if reply.status == HTTPStatus.NOT_MODIFIED:
+            if reply.status == NOT_MODIFIED:
                 return _not_modified(reply, known, tokens)
             etag = reply.headers.get(ETAG)
             validator = None if etag is None else validator_of(reply, etag, self._token_provider.peek())
-            if known is not None and reply.status == HTTPStatus.OK and raw_json(known.version) == reply.body:
+            if known is not None and reply.status == OK and raw_json(known.version) == reply.body:
                 return FetchedVersion(_current(known.version), validator)
-            if reply.status == HTTPStatus.NOT_FOUND and ref.is_production:
+            if reply.status == NOT_FOUND and ref.is_production:
                 error = read_error(reply)
                 raise error if error.error_code == GATEWAY else _no_production(ref.name, error)
             version = read_prompt_version(reply, name=ref.name, unknown_variables=self._unknown_variables)
@@ -195,7 +202,7 @@ def _read_ping(reply: Reply) -> None:
         read_object(reply)
         return
     error = read_error(reply)
-    if reply.status != HTTPStatus.NOT_FOUND or error.error_code == GATEWAY:
+    if reply.status != NOT_FOUND or error.error_code == GATEWAY:
         raise error
 
 

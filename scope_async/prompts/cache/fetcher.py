@@ -271,14 +271,16 @@ class FetchSequence:
             accepted = self.accepts(sequence, ref)
             if not self._in_flight:
                 # Only fetches in flight can be too old, so there is nothing left to remember.
-                self._prompts_up_to = {}
-                self._answered = {}
+                self._prompts_up_to.clear()
+                self._answered.clear()
             elif answered and sequence > self._answered.get(ref.key, 0):
                 self._answered[ref.key] = sequence
             return accepted
 
     def accepts(self, sequence: int, ref: PromptRef) -> bool:
         """Return True unless a later answer or an invalidation has overtaken the fetch."""
+        if not self._answered and not self._prompts_up_to:
+            return sequence > self._all_up_to
         return sequence > max(self._answered.get(ref.key, 0), self.invalidated_up_to(ref.name))
 
     def invalidate(self, name: str | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 
 import attrs
@@ -27,7 +26,8 @@ def size_of(version: PromptVersion) -> int:
     return _FIXED_SIZE + len(raw_json(version)) + 2 * sys.getsizeof(version.content)
 
 
-@attrs.frozen(eq=False)
+# Freezing it would cost each answer as much as all else that the cache does with it.
+@attrs.define(eq=False)
 class CacheEntry:
     """One cached version; instants are monotonic seconds, `sequence` is the number of its fetch.
 
@@ -107,8 +107,10 @@ class PromptCache:
         if self._monotonic() >= entry.stored_at + entry.ttl + self._retention:
             self.delete(key, before=entry.sequence + 1)
             return None
-        with suppress(KeyError):  # another thread has just removed it
+        try:  # noqa: SIM105 - as above
             self._entries.move_to_end(key)
+        except KeyError:
+            pass
         return entry
 
     def put(
@@ -120,19 +122,22 @@ class PromptCache:
             previous = self._entries.get(key)
             if previous is not None and previous.sequence > sequence:
                 return previous
-            unchanged = previous is not None and previous.version is version
-            self._remove(key)
             if stored_at - self._swept_at >= _SWEEP_INTERVAL:
                 self._sweep(stored_at)
+            unchanged = previous is not None and previous.version is version
             size = previous.size if previous is not None and unchanged else size_of(version)
-            if size <= self._max_bytes:
-                self._entries[key] = CacheEntry(
-                    version, stored_at, ttl, sequence, stored_at + ttl, validator=fetched.validator, size=size
-                )
-                self._bytes += size
-                while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-                    _, evicted = self._entries.popitem(last=False)
-                    self._bytes -= evicted.size
+            if size > self._max_bytes:
+                self._remove(key)
+                return previous
+            replaced = self._entries.get(key)
+            self._entries[key] = CacheEntry(
+                version, stored_at, ttl, sequence, stored_at + ttl, False, fetched.validator, size
+            )
+            self._entries.move_to_end(key)
+            self._bytes += size if replaced is None else size - replaced.size
+            while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+                _, evicted = self._entries.popitem(last=False)
+                self._bytes -= evicted.size
         return previous
 
     def delete(self, key: Key, *, before: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -91,22 +93,31 @@ class ReadThroughCache:
         )
         self._closings = 0
 
-    async def read(
+    def read(
         self,
         ref: PromptRef,
         mode: Mode = Mode.CACHE,
         *,
         ttl: float | None = None,
         fallback: Fallback | None = None,
-    ) -> PromptVersion:
-        """Return a version no older than `ttl` seconds (None: the option `cache_ttl`), or what stands in.
+    ) -> Coroutine[Any, Any, PromptVersion]:
+        """Return (when awaited) a version no older than `ttl` seconds, or what stands in.
+
+        `ttl` is the option `cache_ttl` if it is None.
 
         Raises:
             ScopeError: the service refused, or is unavailable and nothing stands in.
             ClientClosedError: the client was closed meanwhile.
         """
-        if mode is not Mode.CACHE:
-            return await self._ask(ref, mode, ttl, fallback)
+        if mode is Mode.CACHE:
+            return self._read_cached(ref, ttl, fallback)
+        if mode is Mode.REFRESH and fallback is None:
+            return run_at_home(self._background, self._refresh(ref, self._ttl(ttl)))
+        return self._ask(ref, mode, ttl, fallback)
+
+    async def _read_cached(
+        self, ref: PromptRef, ttl: float | None, fallback: Fallback | None
+    ) -> PromptVersion:
         saved = None if self._snapshot is None else await self._saved(ref)
         entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
         decision = decide(
@@ -176,8 +187,7 @@ class ReadThroughCache:
             if mode is Mode.BYPASS:
                 return (await run_at_home(self._background, partial(self._endpoint.fetch, ref))).version
             ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ttl)
-            fetch = partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
-            return await run_at_home(self._background, fetch)
+            return await run_at_home(self._background, self._refresh(ref, ttl))
         except ScopeError as error:
             if not is_unavailable(error):
                 raise
@@ -185,6 +195,9 @@ class ReadThroughCache:
                 self._instrumentation.call_failed(ref, error)
                 raise
             return await self._stand_in(ref, UseFallback(fallback, error))
+
+    def _refresh(self, ref: PromptRef, ttl: float) -> Callable[[], Coroutine[Any, Any, PromptVersion]]:
+        return partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
 
     async def _wait(
         self,

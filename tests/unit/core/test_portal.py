@@ -31,6 +31,10 @@ async def in_other_loop(main):
     return await asyncio.to_thread(asyncio.run, main)
 
 
+async def called(background, function):
+    return await run_at_home(background, function)
+
+
 async def test_run_at_home_in_the_home_loop_is_a_plain_await(background) -> None:
     assert await run_at_home(background, where) == (asyncio.get_running_loop(), "none")
 
@@ -50,7 +54,7 @@ async def test_run_at_home_raises_what_the_function_raised(background) -> None:
         raise KeyError("own")
 
     with pytest.raises(KeyError, match="own"):
-        await in_other_loop(run_at_home(background, failing))
+        await in_other_loop(called(background, failing))
 
 
 async def test_run_at_home_cancels_its_own_call_alone(background) -> None:
@@ -68,7 +72,7 @@ async def test_run_at_home_cancels_its_own_call_alone(background) -> None:
         async with asyncio.timeout(0.05):
             await run_at_home(background, waiting)
 
-    other = asyncio.ensure_future(in_other_loop(run_at_home(background, waiting)))
+    other = asyncio.ensure_future(in_other_loop(called(background, waiting)))
     with pytest.raises(TimeoutError):
         await in_other_loop(impatient())
     await cancelled.wait()
