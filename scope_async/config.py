@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any, Literal, TypedDict, Unpack
@@ -272,6 +271,8 @@ def check_option_names(options: Mapping[str, object]) -> None:
     known = [field.name for field in attrs.fields(Config)]
     unknown = []
     for name in sorted(set(options) - set(known)):
+        from difflib import get_close_matches  # noqa: PLC0415 - costs time to import
+
         close = get_close_matches(name, known, n=1)
         unknown.append(f"{name} (did you mean {close[0]}?)" if close else name)
     if unknown:

@@ -9,12 +9,15 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio.abc
+import anyio
 
 from scope_async._core.clock import SystemClock
 from scope_async._core.futures import running_loop
+
+if TYPE_CHECKING:
+    import anyio.abc
 
 _logger = logging.getLogger("scope_async")
 

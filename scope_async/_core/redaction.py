@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from html import unescape
 
 _RUN = 8
 """Characters of a secret in a row that are hidden wherever they stand; four at the end of a text."""
@@ -19,7 +18,8 @@ _DEPTH = 4
 _LONGEST = 16_000
 """Characters that are looked at."""
 
-_SPELLED = re.compile(
+# Text, which `re` compiles when an error is first shown: most processes show none.
+_SPELLED = (
     r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
     r"|(?P<utf16>(?:\\u[0-9A-Fa-f]{4})+)"
     r"|\\x(?P<hex>[0-9A-Fa-f]{2})"
@@ -28,12 +28,12 @@ _SPELLED = re.compile(
 
 # What is a secret by its form, whoever's it is: in a URL, a header, a token (RFC 7519), a field.
 _SECRET_FORMS = (
-    (re.compile(r"(?<=://)[^/?#\s@\"'<>]+(?:@[^/?#\s@\"'<>]+)*(?=@)"), "[credentials]"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), r"\1 [token]"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,4}"), "[token]"),
-    (re.compile(r"\bsecret_(?=\w*\d)\w{4,}"), "[secret]"),
+    (r"(?<=://)[^/?#\s@\"'<>]+(?:@[^/?#\s@\"'<>]+)*(?=@)", "[credentials]"),
+    (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", r"\1 [token]"),
+    (r"\beyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){1,4}", "[token]"),
+    (r"\bsecret_(?=\w*\d)\w{4,}", "[secret]"),
     (
-        re.compile(
+        (
             r"(?i)(?<![\w-])([\w-]{0,40}(?:secret|token|password|passwd|pwd)[\w-]{0,40}[\"']?\s{0,4}[=:]\s{0,4})"
             r"(\"[^\"]*\"|'[^']*'|[^\s,;&\[]+)"
         ),
@@ -58,7 +58,7 @@ def scrub(text: str, secrets: Mapping[str, str] | None = None, *, limit: int = 5
     """
     text = hide(text[:_LONGEST], secrets or {})
     for form, label in _SECRET_FORMS:
-        text = form.sub(label, text)
+        text = re.sub(form, label, text)
     return printable(text, limit=limit)
 
 
@@ -114,7 +114,9 @@ def _without(text: str, needles: Mapping[str, str], runs: Mapping[str, str]) -> 
 
 def _decoded(text: str) -> str:
     """Return `text` with one layer of percent-encoding, JSON escapes and HTML entities undone."""
-    return unescape(_SPELLED.sub(_decode, text))
+    from html import unescape  # noqa: PLC0415 - costs time to import
+
+    return unescape(re.sub(_SPELLED, _decode, text))
 
 
 def _decode(found: re.Match[str]) -> str:

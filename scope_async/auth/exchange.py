@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from html import unescape
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +25,7 @@ from scope_async.http.transport import Transport
 DEFAULT_LIFETIME = 300.0
 NOT_HERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 _MAX_TEXT = 200
-_MARKUP = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>|\s+", re.DOTALL | re.IGNORECASE)
+_MARKUP = r"(?si)<(script|style|head)\b.*?</\1>|<[^>]*>|\s+"
 
 
 class Dialect(NamedTuple):
@@ -227,4 +226,6 @@ def _text_of(body: str) -> str:
     """Return the beginning of a page's text, in one line that is safe in a log; JSON has its own message."""
     if body.lstrip().startswith("{"):
         return ""
-    return scrub(" ".join(unescape(_MARKUP.sub(" ", body)).split()), limit=_MAX_TEXT)
+    from html import unescape  # noqa: PLC0415 - costs time to import
+
+    return scrub(" ".join(unescape(re.sub(_MARKUP, " ", body)).split()), limit=_MAX_TEXT)

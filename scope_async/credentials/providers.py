@@ -16,7 +16,6 @@ from scope_async._core.redaction import scrub
 from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials.api_key import ApiKeyCredentials
 from scope_async.credentials.document import parse_document, read_credentials
-from scope_async.credentials.file_writer import write_file
 from scope_async.credentials.folder import read_folder
 from scope_async.credentials.protocols import CachingCredentials, LeasedCredentials, keep_alive
 from scope_async.credentials.value_file import read_text, reason
@@ -158,6 +157,8 @@ class FileCredentials:
             ConflictError: another writer was faster; nothing was written.
             ConfigurationError: it cannot be read or written; nothing was written.
         """
+        from scope_async.credentials.file_writer import write_file  # noqa: PLC0415 - costs time to import
+
         await run_in_thread(partial(write_file, os.fspath(self.path), credentials))
 
 

@@ -27,8 +27,9 @@ from scope_async.http.messages import Reply
 _BODY = 16_000
 """Bytes of a body that an error looks at."""
 
-_GIVEN = re.compile(r'"[\w-]*(?:secret|token|password)[\w-]*"\s*:\s*"((?:[^"\\]|\\.)+)"', re.IGNORECASE)
-_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# Text, which `re` compiles when an error is first read.
+_GIVEN = r'(?i)"[\w-]*(?:secret|token|password)[\w-]*"\s*:\s*"((?:[^"\\]|\\.)+)"'
+_MARKUP = r"(?si)<(script|style)\b.*?</\1\s*>|<[^>]*>"
 
 _ERRORS: Mapping[int, type[ApiError]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
@@ -117,7 +118,7 @@ def read_error(reply: Reply) -> ApiError:
 
 
 def _gateway_message(reply: Reply) -> str:
-    said = " ".join(_MARKUP.sub(" ", reply.body[:4000].decode("utf-8", "replace")).split())[:200]
+    said = " ".join(re.sub(_MARKUP, " ", reply.body[:4000].decode("utf-8", "replace")).split())[:200]
     what = f"a gateway or proxy, and not the service, answered with status {reply.status}"
     return f"{what}: {said}" if said else what
 
@@ -192,6 +193,6 @@ def _secrets(reply: Reply) -> dict[str, str]:
     for authorization in (reply.sent.get("Authorization", ""), *reply.rejected):
         secrets[authorization.rpartition(" ")[2]] = "[token]"
     if reply.is_success:
-        for value in _GIVEN.findall(reply.body[:_BODY].decode("utf-8", "replace")):
+        for value in re.findall(_GIVEN, reply.body[:_BODY].decode("utf-8", "replace")):
             secrets[value] = "[secret]"
     return secrets

@@ -10,7 +10,6 @@ from ssl import SSLContext
 
 import aiohttp
 import attrs
-from anyio.lowlevel import checkpoint
 
 from scope_async._core.inherited import open_socket
 from scope_async._core.semaphore import FifoSemaphore
@@ -154,6 +153,8 @@ class SessionProvider:
         bound = self._by_loop.get(asyncio.get_running_loop())
         if bound is None or bound.is_given or not bound.is_current():
             return
+        from anyio.lowlevel import checkpoint  # noqa: PLC0415 - costs time to import
+
         for _ in range(_TURNS_TO_END):
             if not bound.semaphore.in_use:
                 break

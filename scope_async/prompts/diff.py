@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import unified_diff
 
 # Finding equal lines takes the square of their number at worst.
 _MOST_LINES = 4000
@@ -18,6 +17,8 @@ def unified_text_diff(before: str, after: str, *, before_name: str, after_name: 
     old, new = _lines(before), _lines(after)
     if len(old) + len(new) > _MOST_LINES:
         return "".join(_replaced(old, new, before_name, after_name))
+    from difflib import unified_diff  # noqa: PLC0415 - costs time to import
+
     return "".join(_marked(unified_diff(old, new, before_name, after_name)))
 
 

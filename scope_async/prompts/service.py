@@ -22,7 +22,6 @@ from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.policy import Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
-from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.cache.status import CacheStatus
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, check_fallback
@@ -32,6 +31,7 @@ from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
 
 if TYPE_CHECKING:
     from scope_async.prompts.cache.shared.versions import SharedVersions
+    from scope_async.prompts.cache.snapshot import PromptSnapshot
     from scope_async.stores.client_store import ClientStore
 
 _logger = logging.getLogger("scope_async.prompts")
@@ -263,6 +263,8 @@ def _snapshot(
 ) -> PromptSnapshot | None:
     if config.snapshot_path is None:
         return None
+    from scope_async.prompts.cache.snapshot import PromptSnapshot  # noqa: PLC0415 - costs time to import
+
     return PromptSnapshot(
         config.snapshot_path, config, organization=organization, background=background, clock=clock
     )

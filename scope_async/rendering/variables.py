@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from scope_async._core.frozen_json import is_object
@@ -120,6 +119,8 @@ class Variables:
         if name in declared:
             return f"{shown} (declared, but without a place in the prompt)"
         if len(self._known) <= _MOST_COMPARED and len(text) <= _LONGEST_NAME:
+            from difflib import get_close_matches  # noqa: PLC0415 - costs time to import
+
             short = [known for known in sorted(self._known) if len(known) <= _LONGEST_NAME]
             if close := get_close_matches(text, short, n=1):
                 return f"{shown} (did you mean {close[0]!r}?)"

@@ -17,7 +17,6 @@ from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
-from scope_async.prompts.cache.snapshot import PromptSnapshot
 from scope_async.prompts.conditional import FetchedVersion, KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Key, PromptRef
@@ -26,6 +25,7 @@ from scope_async.telemetry.events import Emit, Revalidated
 
 if TYPE_CHECKING:
     from scope_async.prompts.cache.shared.versions import SharedVersions
+    from scope_async.prompts.cache.snapshot import PromptSnapshot
 
 _INTERRUPTED_TIMEOUT = 2.0
 

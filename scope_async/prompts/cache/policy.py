@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import attrs
 
 from scope_async.errors import ScopeError
 from scope_async.prompts.cache.backoff import LONGEST_DELAY, FailureState
 from scope_async.prompts.cache.memory import CacheEntry
-from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.version import PromptVersion
+
+if TYPE_CHECKING:
+    from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 
 
 class Mode(Enum):

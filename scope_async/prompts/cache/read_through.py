@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -30,8 +30,6 @@ from scope_async.prompts.cache.policy import (
     decide,
     decide_after_failure,
 )
-from scope_async.prompts.cache.snapshot import PromptSnapshot
-from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 from scope_async.prompts.cache.stale_reads import StaleReads
 from scope_async.prompts.cache.status import CacheStatus, cache_status
 from scope_async.prompts.conditional import KnownVersion
@@ -40,6 +38,10 @@ from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.events import Emit
+
+if TYPE_CHECKING:
+    from scope_async.prompts.cache.snapshot import PromptSnapshot
+    from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 
 _MAX_STARTS = 20
 """How often a reader begins a fetch whose event loop then ends."""
@@ -101,19 +103,16 @@ class ReadThroughCache:
         ttl: float | None = None,
         fallback: Fallback | None = None,
     ) -> Coroutine[Any, Any, PromptVersion]:
-        """Return (when awaited) a version no older than `ttl` seconds, or what stands in.
-
-        `ttl` is the option `cache_ttl` if it is None.
+        """Return (when awaited) a version no older than `ttl` (None: `cache_ttl`), or what stands in.
 
         Raises:
             ScopeError: the service refused, or is unavailable and nothing stands in.
             ClientClosedError: the client was closed meanwhile.
         """
-        if mode is Mode.CACHE:
-            return self._read_cached(ref, ttl, fallback)
         if mode is Mode.REFRESH and fallback is None:
             return run_at_home(self._background, self._refresh(ref, self._ttl(ttl)))
-        return self._ask(ref, mode, ttl, fallback)
+        cached = mode is Mode.CACHE
+        return self._read_cached(ref, ttl, fallback) if cached else self._ask(ref, mode, ttl, fallback)
 
     async def _read_cached(
         self, ref: PromptRef, ttl: float | None, fallback: Fallback | None
