@@ -164,11 +164,13 @@ class SingleFlight(Generic[Key, Result]):
         if in_flight is not call:
             return in_flight
         try:
-            call.home = self._background.spawn(self._run_call, key, function, call)
-        except BaseException:
+            home.spawn(self._run_call, key, function, call)
+        except RuntimeError:
             self._forget(key, call)
             call.end()
-            raise
+            if home.usable:
+                raise
+            return self.join(key, function, name)  # that loop was closed a moment ago
         return call
 
     def report_attempt_failure(self, key: Key, error: Exception) -> None:

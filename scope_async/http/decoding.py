@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, overload
+from typing import Any, TypeVar
 
 from scope_async._core.redaction import scrub
 from scope_async.errors import (
@@ -23,6 +23,8 @@ from scope_async.errors import (
 )
 from scope_async.http.failures import GATEWAY, GATEWAY_STATUSES
 from scope_async.http.messages import Reply
+
+AnyError = TypeVar("AnyError", bound=ApiError)
 
 _BODY = 16_000
 """Bytes of a body that an error looks at."""
@@ -76,13 +78,7 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
 
 def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     """Return the error for a reply that is not what the contract says."""
-    return ServerError(
-        _line(reply, message),
-        http_status=reply.status,
-        error_code=_line(reply, code),
-        request_id=_request_id(reply),
-        http_body=_body(reply),
-    )
+    return _shown(ServerError, reply, message, code)
 
 
 def read_error(reply: Reply) -> ApiError:
@@ -107,14 +103,9 @@ def read_error(reply: Reply) -> ApiError:
     kind = _ERRORS.get(status)
     if kind is None:
         kind = ApiError if 400 <= status < 500 else ServerError  # noqa: PLR2004 - RFC 9110 section 15.5
-    return kind(
-        _line(reply, message),
-        http_status=status,
-        error_code=_line(reply, code),
-        request_id=_request_id(reply),
-        http_body=_body(reply),
-        retry_after=read_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date")),
-    )
+    error = _shown(kind, reply, message, code)
+    error.retry_after = read_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+    return error
 
 
 def _gateway_message(reply: Reply) -> str:
@@ -163,28 +154,19 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-@overload
-def _line(reply: Reply, text: str, *, limit: int = ...) -> str: ...
-
-
-@overload
-def _line(reply: Reply, text: str | None, *, limit: int = ...) -> str | None: ...
-
-
-def _line(reply: Reply, text: str | None, *, limit: int = 500) -> str | None:
-    """Return `text` as one printable line without the secrets that its reply may repeat.
+def _shown(kind: type[AnyError], reply: Reply, message: str, code: str | None) -> AnyError:
+    """Return an error whose texts are printable lines without the secrets that its reply may repeat.
 
     Every text of an error comes through here, decoded: an escaped echo is no other text.
     """
-    return None if text is None else scrub(text, _secrets(reply), limit=limit)
-
-
-def _request_id(reply: Reply) -> str | None:
-    return _line(reply, reply.request_id, limit=200)
-
-
-def _body(reply: Reply) -> str:
-    return _line(reply, reply.body[:_BODY].decode("utf-8", "replace"), limit=2000)
+    secrets, request_id = _secrets(reply), reply.request_id
+    return kind(
+        scrub(message, secrets),
+        http_status=reply.status,
+        error_code=None if code is None else scrub(code, secrets),
+        request_id=None if request_id is None else scrub(request_id, secrets, limit=200),
+        http_body=scrub(reply.body[:_BODY].decode("utf-8", "replace"), secrets, limit=2000),
+    )
 
 
 def _secrets(reply: Reply) -> dict[str, str]:
