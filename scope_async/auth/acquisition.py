@@ -20,7 +20,13 @@ from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
 from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
-from scope_async.credentials import ApiKeyCredentials, CachingCredentials, LeasedCredentials, keep_alive
+from scope_async.credentials import (
+    ApiKeyCredentials,
+    CachingCredentials,
+    LeasedCredentials,
+    StaticCredentials,
+    keep_alive,
+)
 from scope_async.errors import InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Emit
 
@@ -158,6 +164,9 @@ class TokenAcquirer:
 
         A provider that is slow is not asked again meanwhile: the next load waits for its answer.
         """
+        if isinstance(self._provider, StaticCredentials):
+            self._last = self._provider.credentials
+            return self._last
         last = self._last
         call = self._loads.join("credentials", self._ask_provider)
         # The first time there is nothing to go on with.

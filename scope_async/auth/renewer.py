@@ -9,7 +9,7 @@ from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
 from scope_async.auth.failures import ExchangeTimeoutError, as_failure, may_pass
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy, attempt_timeout
-from scope_async.auth.token import AccessToken
+from scope_async.auth.token import AccessToken, HeldToken
 from scope_async.config import Config
 from scope_async.errors import InvalidCredentialsError, ScopeError, TokenRefreshError
 
@@ -37,7 +37,7 @@ class TokenRenewer:
         config: Config,
         clock: Clock,
         instrumentation: TokenInstrumentation,
-        usable_until: Callable[[], float],
+        held: HeldToken,
         publish: Callable[[AcquiredToken, float], None],
         on_suspended: Callable[[], None],
     ) -> None:
@@ -47,7 +47,7 @@ class TokenRenewer:
         self._clock = clock
         self._monotonic = clock.monotonic
         self._instrumentation = instrumentation
-        self._usable_until = usable_until
+        self._held = held
         self._publish = publish
         self._on_suspended = on_suspended
         self._timed_out = False
@@ -96,7 +96,7 @@ class TokenRenewer:
         except InvalidCredentialsError as error:
             self.failures += 1
             now = self._monotonic()
-            left = self._usable_until() - now
+            left = self._held.token.usable_until - now
             delay = policy.refused(error, now=now, left=left)
             self._instrumentation.refused(error, delay, left=left)
             raise
@@ -113,7 +113,7 @@ class TokenRenewer:
         callers_left = max(self.wanted_until - now, 0.0)
         return attempt_timeout(
             self._config.timeout,
-            life_left=self._usable_until() - now,
+            life_left=self._held.token.usable_until - now,
             callers_left=callers_left,
             timed_out=self._timed_out or self._config.max_retries == 0,
         )
@@ -123,7 +123,7 @@ class TokenRenewer:
         self.failures += 1
         self._timed_out = isinstance(failure, ExchangeTimeoutError)
         now = self._monotonic()
-        left = self._usable_until() - now
+        left = self._held.token.usable_until - now
         usable = left > 0
         delay = None if usable else self._retry_delay(failure, number, left=self.wanted_until - now)
         if delay is not None:

@@ -20,11 +20,11 @@ from scope_async.auth.refresh_loop import RefreshLoop
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
 from scope_async.auth.status import token_status
-from scope_async.auth.token import AccessToken, TokenStatus, invalidated, no_token
+from scope_async.auth.token import AccessToken, HeldToken, TokenStatus, invalidated, no_token
 from scope_async.auth.waiter import TokenWaiter
 from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
-from scope_async.errors import ClientClosedError, TokenRefreshError
+from scope_async.errors import TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import Hook
@@ -91,6 +91,9 @@ class TokenSource:
             store=store,
             on_newer=self._adopt,
         )
+        # One token, but that readers may have it for a shorter time: see `_lend`.
+        self._token = no_token(self._monotonic)
+        self._held = HeldToken(self._token)
         buffer = self.config.token_refresh_buffer
         self._instrumentation = TokenInstrumentation(self._emit, clock=clock, configured_buffer=buffer)
         self._policy = RefreshPolicy(buffer=buffer, rng=rng)
@@ -100,7 +103,7 @@ class TokenSource:
             config=self.config,
             clock=clock,
             instrumentation=self._instrumentation,
-            usable_until=lambda: self._owned.usable_until,
+            held=self._held,
             publish=self._publish,
             on_suspended=self._renew_early,
         )
@@ -111,33 +114,26 @@ class TokenSource:
             config=self.config,
             monotonic=clock.monotonic,
             instrumentation=self._instrumentation,
-            peek=self._peek_owned,
-            check_open=self._check_open,
+            held=self._held,
             on_renewed=lambda: background.call_soon(self._refresh_loop.wake),
         )
+        self._wait = self._waiter.wait_and_report if emit.has_hooks else self._waiter.wait
         self._refresh_loop = RefreshLoop(
             clock,
-            due_at=lambda: None if self._closed else self._policy.due_at(self._owned),
+            due_at=lambda: None if self._held.closed else self._policy.due_at(self._held.token),
             renew=self._renew,
             on_suspended=self._renew_early,
         )
         background.add_service(self._run)
         background.add_cleanup(self._transport.release)
         background.on_stopped(self._lend)
-        # One token, but that readers may have it for a shorter time: see `_lend`.
-        self._token = self._owned = no_token(self._monotonic)
         self._generation = 0
         self._shared = False
-        self._closed = False
 
     def peek(self) -> AccessToken | None:
         """Return the valid token, or None; takes no lock, does no I/O, callable from any thread."""
         token = self._token
-        return token if self._monotonic() < token.usable_until else self._peek_owned()
-
-    def _peek_owned(self) -> AccessToken | None:
-        token = self._owned
-        return token if self._monotonic() < token.usable_until else None
+        return token if self._monotonic() < token.usable_until else self._waiter.peek()
 
     async def get(self) -> AccessToken:
         """Return a token that the service will accept now.
@@ -156,7 +152,7 @@ class TokenSource:
         token = self._token
         if self._monotonic() < token.usable_until:
             return token
-        return await (self._waiter.wait_and_report() if self._emit.has_hooks else self._waiter.wait())
+        return await self._wait()
 
     def invalidate(self, token: AccessToken) -> None:
         """Stop using `token`, which the service refused; a newer one is left alone.
@@ -166,12 +162,12 @@ class TokenSource:
         refuses every new token. Callable from any thread.
         """
         with self._background.lock:
-            if token.generation != self._owned.generation or self._peek_owned() is None:
+            if token.generation != self._held.token.generation or self._waiter.peek() is None:
                 return
             allowed = self._policy.allow_forced(self._monotonic())
             if allowed:
-                self._renewer.rejected = self._owned
-                self._token = self._owned = invalidated(self._owned)
+                self._renewer.rejected = self._held.token
+                self._token = self._held.token = invalidated(self._held.token)
         generation = token.generation
         if not allowed:
             self._instrumentation.rejected(generation)
@@ -197,27 +193,27 @@ class TokenSource:
 
     def status(self) -> TokenStatus:
         """Return what the source looks like now; never waits, callable from any thread."""
-        facts = {"refreshing": self._waiter.renewing, "closed": self._closed, "shared": self._shared}
-        return token_status(self._owned, self._policy, self._renewer, self._monotonic(), **facts)
+        facts = {"refreshing": self._waiter.renewing, "closed": self._held.closed, "shared": self._shared}
+        return token_status(self._held.token, self._policy, self._renewer, self._monotonic(), **facts)
 
     async def start(self) -> None:
         """Start the background renewal; the first exchange begins at once and is not waited for."""
-        self._closed = False
+        self._held.closed = False
         self._transport.open()
         self._background.start()
 
     async def aclose(self) -> None:
         """Wake all waiters with `ClientClosedError`, forget the token, end the tasks. Idempotent."""
-        self._closed = True
+        self._held.closed = True
         with self._background.lock:
-            self._token = self._owned = no_token(self._monotonic)
+            self._token = self._held.token = no_token(self._monotonic)
             self._renewer.reset()
             self._policy.reset()
         try:
             await self._background.aclose()
         finally:
             # Started again meanwhile, it is in use: the last call decides.
-            if self._closed:
+            if self._held.closed:
                 await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
@@ -229,28 +225,28 @@ class TokenSource:
 
     def __del__(self) -> None:
         renewer = getattr(self, "_renewer", None)
-        if renewer is not None and renewer.exchanges and not self._closed:
+        if renewer is not None and renewer.exchanges and not self._held.closed:
             warnings.warn(
                 f"{self!r} was never closed; use aclose()", ResourceWarning, source=self, stacklevel=2
             )
 
     def __repr__(self) -> str:
-        return f"<TokenSource {self.status().state} generation={self._owned.generation}>"
+        return f"<TokenSource {self.status().state} generation={self._held.token.generation}>"
 
     async def _run(self) -> None:
         with self._background.lock:
-            self._token = self._owned
+            self._token = self._held.token
         await self._refresh_loop.run()
 
     def _lend(self) -> None:
         """Let readers come back when a renewal is due: nothing in the background will do it any more."""
         with self._background.lock:
-            owned = self._owned
+            owned = self._held.token
             self._token = attrs.evolve(owned, usable_until=min(owned.refresh_at, owned.usable_until))
 
     async def _renew(self) -> None:
         now = self._monotonic()
-        if not self._policy.is_exchange_due(self._owned, now):
+        if not self._policy.is_exchange_due(self._held.token, now):
             self._policy.polled(now)
             if not await self._acquire.has_other_credentials():
                 return
@@ -260,17 +256,17 @@ class TokenSource:
         """Make the token the current one, by one assignment."""
         now = self._monotonic()
         with self._background.lock:
-            if self._closed:
+            if self._held.closed:
                 return
             acquired.check_usable(now)
             planned = self._policy.granted(
-                acquired.response.lifetime, asked_at=acquired.asked_at, now=now, previous=self._owned
+                acquired.response.lifetime, asked_at=acquired.asked_at, now=now, previous=self._held.token
             )
             self._generation += 1
             self._shared = acquired.response.shared
             self._renewer.rejected = None
             token = acquired.token(planned, self._generation, self._monotonic)
-            self._token = self._owned = token
+            self._token = self._held.token = token
         self._instrumentation.obtained(token, planned, now - started, acquired.response)
 
     def _adopt(self, acquired: AcquiredToken) -> None:
@@ -282,12 +278,8 @@ class TokenSource:
     def _renew_early(self) -> None:
         now = self._monotonic()
         with self._background.lock:
-            due = self._peek_owned() is not None and self._policy.allow_forced(now)
+            due = self._waiter.peek() is not None and self._policy.allow_forced(now)
             if due:
-                self._token = self._owned = attrs.evolve(self._owned, refresh_at=now)
+                self._token = self._held.token = attrs.evolve(self._held.token, refresh_at=now)
         if due:
             _logger.info("the machine was suspended or its clock was set; renewing the token")
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClientClosedError("the token source is closed")

@@ -62,6 +62,14 @@ class AccessToken:
         return read_claims(self.value)
 
 
+@attrs.define(eq=False)
+class HeldToken:
+    """The token that a source holds; shared by what renews it and what waits for it."""
+
+    token: AccessToken
+    closed: bool = False
+
+
 def no_token(monotonic: Callable[[], float]) -> AccessToken:
     """Return the token that a source holds before its first exchange: expired from the start."""
     return AccessToken("", "", 0, "", 0.0, _NEVER, _NEVER, _NEVER, monotonic)

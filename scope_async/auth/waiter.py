@@ -12,9 +12,9 @@ from scope_async.auth.failures import error_for_caller
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
-from scope_async.auth.token import AccessToken
+from scope_async.auth.token import AccessToken, HeldToken
 from scope_async.config import Config
-from scope_async.errors import ScopeError, TokenRefreshError
+from scope_async.errors import ClientClosedError, ScopeError, TokenRefreshError
 
 _logger = logging.getLogger("scope_async.auth")
 
@@ -27,10 +27,7 @@ _LENT_TIMEOUT = 2.0
 
 
 class TokenWaiter:
-    """Waits for a renewal, of which there is one at a time for all callers, in whichever event loop.
-
-    `peek` returns the valid token or None, and `check_open` raises when the source is closed.
-    """
+    """Waits for a renewal, of which there is one at a time for all callers, in whichever event loop."""
 
     def __init__(
         self,
@@ -41,8 +38,7 @@ class TokenWaiter:
         config: Config,
         monotonic: Callable[[], float],
         instrumentation: TokenInstrumentation,
-        peek: Callable[[], AccessToken | None],
-        check_open: Callable[[], None],
+        held: HeldToken,
         on_renewed: Callable[[], None],
     ) -> None:
         self._background = background
@@ -51,8 +47,7 @@ class TokenWaiter:
         self._timeout = config.timeout
         self._monotonic = monotonic
         self._instrumentation = instrumentation
-        self._peek = peek
-        self._check_open = check_open
+        self._held = held
         self._on_renewed = on_renewed
         self._calls: SingleFlight[str, None] = SingleFlight(background)
 
@@ -68,6 +63,15 @@ class TokenWaiter:
             ClientClosedError: the background was closed.
         """
         return self._calls.join("token", self._renew)
+
+    def peek(self) -> AccessToken | None:
+        """Return the valid token, or None; never waits, callable from any thread."""
+        token = self._held.token
+        return token if self._monotonic() < token.usable_until else None
+
+    def _check_open(self) -> None:
+        if self._held.closed:
+            raise ClientClosedError("the token source is closed")
 
     async def _renew(self) -> None:
         try:
@@ -95,7 +99,7 @@ class TokenWaiter:
         renewals = 0
         for _ in range(_MAX_JOINS):
             self._check_open()
-            if (token := self._peek()) is not None:
+            if (token := self.peek()) is not None:
                 return await self._renew_lent(token)
             now = self._monotonic()
             if (blocking_error := self._policy.blocking_error(now)) is not None:
@@ -104,7 +108,7 @@ class TokenWaiter:
             self._renewer.wanted_until = max(self._renewer.wanted_until, now + self._timeout)
             call = self.join()
             await call.wait()
-            if (token := self._peek()) is not None:
+            if (token := self.peek()) is not None:
                 return token
             self._check_open()
             if call.error is not None:
@@ -123,7 +127,7 @@ class TokenWaiter:
         if self._background.running or self._monotonic() < self._policy.next_at:
             return token
         await asyncio.wait({self.join().wait()}, timeout=_LENT_TIMEOUT)
-        return self._peek() or token
+        return self.peek() or token
 
     async def refresh(self) -> AccessToken:
         """Return a token of an exchange that began after this call; the current one beyond the limit.
@@ -147,7 +151,7 @@ class TokenWaiter:
                 if call.error is not None:
                     raise self._error_for_caller(call.error)
                 break
-        return self._peek() or await self.wait()
+        return self.peek() or await self.wait()
 
     def _error_for_caller(self, error: Exception) -> ScopeError:
         self._instrumentation.call_failed(error)
