@@ -51,14 +51,16 @@ def start_thread(function: Callable[[], Result]) -> Future[Result]:
     future: Future[Result] = Future()
     future.set_running_or_notify_cancel()  # from here on no caller's cancellation ends it
 
-    def run() -> None:
-        try:
-            result = function()
-        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
-            drop_frames(error)
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    threading.Thread(target=run, name="scope-async", daemon=True).start()
+    threading.Thread(target=settle, args=(future, function), name="scope-async", daemon=True).start()
     return future
+
+
+def settle(future: Future[Result], function: Callable[[], Result]) -> None:
+    """Give the future what `function` returns or raises; whatever it is belongs to who waits for it."""
+    try:
+        result = function()
+    except BaseException as error:  # noqa: BLE001 - see above
+        drop_frames(error)
+        future.set_exception(error)
+    else:
+        future.set_result(result)

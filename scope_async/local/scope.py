@@ -197,7 +197,7 @@ class ThreadedLocalScope:
     def close(self) -> None:
         """Close it as `LocalServer.aclose` does, and end the thread. Idempotent."""
         try:
-            if self.thread.is_alive:
+            if self.thread.is_open:
                 self.thread.wait_for(self.local.aclose)
         finally:
             self.thread.close()

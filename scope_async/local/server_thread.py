@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
 from scope_async._core.futures import running_loop
+from scope_async._core.loop_thread import LoopThread
 
 T = TypeVar("T")
 
 
 class ServerThread:
-    """Runs coroutines on an event loop in a daemon thread, until `close`."""
+    """Runs coroutines for callers with and without an event loop, until `close`."""
 
     def __init__(self, name: str) -> None:
-        self._started: Future[asyncio.AbstractEventLoop] = Future()
-        self._stop = asyncio.Event()
-        # A daemon: what is left open must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-        self._loop = self._started.result()
-
-    def _run(self) -> None:
-        async def serve() -> None:
-            self._started.set_result(asyncio.get_running_loop())
-            await self._stop.wait()
-
-        asyncio.run(serve())
+        self._thread = LoopThread(name)
+        self.is_open = True
 
     def wait_for(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the result of a coroutine that is made and run on the thread; blocks until then."""
-        return self._submit(make).result()
+        """Return the result of a coroutine that is made and run on the thread; blocks until then.
+
+        Raises:
+            RuntimeError: the thread was closed.
+        """
+        self._check_open()
+        return self._thread.submit(make).result()
 
     def call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Do the same; inside a running event loop, return at once something to await instead.
@@ -42,21 +35,15 @@ class ServerThread:
         """
         if running_loop() is None:
             return self.wait_for(make)
+        self._check_open()
         # The caller awaits it, as it would await the coroutine of the asynchronous twin.
-        return cast("T", asyncio.wrap_future(self._submit(make)))
-
-    def _submit(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
-        async def run() -> T:
-            return await make()
-
-        return asyncio.run_coroutine_threadsafe(run(), self._loop)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return cast("T", asyncio.wrap_future(self._thread.submit(make)))
 
     def close(self) -> None:
         """Cancel what still runs, and end the thread. Idempotent."""
-        if self.is_alive:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+        self.is_open = False
+        self._thread.close()
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise RuntimeError("this thread was closed")

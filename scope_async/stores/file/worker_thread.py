@@ -6,9 +6,12 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
+
+from scope_async._core.threads import settle
 
 Result = TypeVar("Result")
 
@@ -32,22 +35,15 @@ class WorkerThread:
 
     async def run(self, function: Callable[[], Result]) -> Result:
         """Return what `function` returns in the thread, or raise what it raises."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
+        future: Future[Result] = Future()
 
         def job() -> None:
-            if future.cancelled():
-                return
-            try:
-                result = function()
-            except Exception as error:  # noqa: BLE001 - handed to the caller
-                _hand_over(loop, future, error=error)
-            else:
-                _hand_over(loop, future, result=result)
+            if future.set_running_or_notify_cancel():
+                settle(future, function)
 
         self._ensure()
         self._jobs.put(job)
-        return await future
+        return await asyncio.wrap_future(future)
 
     async def close_with(self, function: Callable[[], object]) -> None:
         """Run `function` last and let the thread end; one that hangs is not waited for."""
@@ -72,24 +68,3 @@ class WorkerThread:
 def _work(jobs: SimpleQueue[_Job | None]) -> None:
     while (job := jobs.get()) is not None:
         job()
-
-
-def _hand_over(
-    loop: asyncio.AbstractEventLoop,
-    future: asyncio.Future[Result],
-    *,
-    result: Result | None = None,
-    error: Exception | None = None,
-) -> None:
-    def deliver() -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    try:
-        loop.call_soon_threadsafe(deliver)
-    except RuntimeError:  # the caller's event loop is closed
-        return

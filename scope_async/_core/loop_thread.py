@@ -1,4 +1,4 @@
-"""One daemon thread with an event loop of its own, for callers of any other event loop."""
+"""One daemon thread with an event loop of its own, for callers of any other event loop, or of none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -20,13 +21,15 @@ class LoopThread:
     """Runs coroutines where connections live, whatever loop asks for them.
 
     Connections belong to the event loop that made them; here they outlive the callers' loops.
-    Started at the first need, again after a fork. Cancelling a caller cancels its coroutine.
+    Started at the first need, again after a fork; a daemon, so that what is left open does not keep
+    the process from ending. Cancelling a caller cancels its coroutine.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._pid = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         # The parent's loop is neither used nor closed in a child: its sockets are the parent's.
         self._abandoned: list[asyncio.AbstractEventLoop] = []
 
@@ -36,7 +39,11 @@ class LoopThread:
 
     async def run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Return what the coroutine that `call` makes returns in the thread, or raise what it raises."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._ensure()))
+        return await asyncio.wrap_future(self.submit(call))
+
+    def submit(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
+        """Run the coroutine that `call` makes in the thread; cancelling the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(_made_there(call), self._ensure())
 
     async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Cancel what is running, run a last coroutine, and end the thread."""
@@ -48,6 +55,14 @@ class LoopThread:
         loop, self._loop = self._loop, None
         loop.call_soon_threadsafe(loop.stop)
 
+    def close(self) -> None:
+        """Cancel what is running, and return when the thread has ended. Idempotent."""
+        if not self.is_running or self._loop is None or self._thread is None:
+            return
+        loop, self._loop = self._loop, None
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+
     def _ensure(self) -> asyncio.AbstractEventLoop:
         if self._loop is not None and self._pid == os.getpid():
             return self._loop
@@ -55,8 +70,13 @@ class LoopThread:
             self._abandoned.append(self._loop)
         self._loop = loop = asyncio.new_event_loop()
         self._pid = os.getpid()
-        threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True).start()
+        self._thread = threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True)
+        self._thread.start()
         return loop
+
+
+async def _made_there(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    return await call()
 
 
 async def _finish(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
