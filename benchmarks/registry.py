@@ -13,7 +13,7 @@ Suite = Callable[[bool], SuiteResult]
 def tokens(quick: bool) -> SuiteResult:
     from benchmarks.suites.tokens import results  # noqa: PLC0415 - see above; so are the others
 
-    return SuiteResult(asyncio.run(results(quick=quick)))
+    return asyncio.run(results(quick=quick))
 
 
 def prompts(quick: bool) -> SuiteResult:

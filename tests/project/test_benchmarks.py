@@ -22,6 +22,7 @@ pytest.importorskip("pyperf", reason="pyperf is not installed")
 pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
 
 from benchmarks.__main__ import main
+from benchmarks.harness.callgrind import counted
 from benchmarks.harness.case import Case, timed_calls
 from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop, open_loop_in_threads
 from benchmarks.harness.result import Result, Spread, SuiteResult
@@ -361,5 +362,20 @@ def test_instructions_suite_says_when_valgrind_is_missing(monkeypatch: pytest.Mo
 
 
 def test_instructions_suite_has_a_case_for_each_of_its_names() -> None:
-    assert tuple(instructions_worker.CASES) == instructions.NAMES
+    assert {*instructions_worker.CASES, *instructions.IMPORTS} == set(instructions.NAMES)
     asyncio.run(instructions_worker.make_calls(instructions_worker.CASES["decoding"], 2, ""))
+
+
+@pytest.mark.parametrize(
+    ("count", "reached", "wrong"), [(100, True, False), (104, False, False), (106, False, True)]
+)
+def test_instructions_suite_allows_a_margin_above_its_limits(count: int, reached: bool, wrong: bool) -> None:
+    limit = instructions.Limit("ours", "floor", goal=1.0)
+    result = instructions.result(limit, {"ours": count, "floor": 100})
+    assert (result.reached, result.counted and not result.reached) == (reached, wrong)
+
+
+def test_counted_block_is_nothing_without_valgrind() -> None:
+    with counted():
+        found = sum(range(10))
+    assert found == 45

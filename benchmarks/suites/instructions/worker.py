@@ -12,9 +12,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from anyio import to_thread
-
-import scope_async.sync
 from benchmarks.harness.callgrind import counted
 from benchmarks.harness.case import Case, CaseSetup, Timer, simple_case, timed_awaits, timed_calls
 from benchmarks.harness.closed_loop import bare_fetch, bare_session
@@ -42,13 +39,6 @@ def uncached(name: str) -> CaseSetup:
     return opened
 
 
-@asynccontextmanager
-async def synchronous(url: str) -> AsyncIterator[Timer]:
-    with scope_async.sync.ScopeClient(CREDENTIALS, base_url=url, auth_api_url=url) as scope:
-        await to_thread.run_sync(scope.get_prompt_version, PROMPT)
-        yield timed_calls(lambda: scope.get_prompt_version(PROMPT))
-
-
 def lookup() -> Timer:
     versions = {PROMPT: object()}
 
@@ -65,7 +55,7 @@ CASES: Mapping[str, Case] = {
     cases.LOOKUP: prompt_reads.CASES["a dict lookup in a coroutine"],
     cases.CACHED: prompt_reads.CASES["cached get_prompt_version"],
     cases.SYNC_LOOKUP: simple_case(lookup),
-    cases.SYNC_CACHED: Case(synchronous),
+    cases.SYNC_CACHED: prompt_reads.CASES["synchronous cached get_prompt_version"],
     cases.PLAIN_TOKEN: token_reads.CASES["await get() in plain Python"],
     cases.TOKEN: token_reads.CASES["await get()"],
     cases.JOIN: rendering.CASES["a join by hand"],

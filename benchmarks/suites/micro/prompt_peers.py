@@ -10,15 +10,16 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.harness.stub_server import CREDENTIALS
+from scope_async import ApiKeyCredentials
 
 
-def official_sdk(url: str, **options: Any) -> Any:
+def official_sdk(url: str, ours: ApiKeyCredentials = CREDENTIALS, **options: Any) -> Any:
     """Return the official SDK's client for the server at `url`."""
     sdk = import_module("scope_client")
     os.environ.update(SCOPE_API_URL=url, SCOPE_AUTH_API_URL=url)
-    ours = CREDENTIALS
     credentials = sdk.ApiKeyCredentials(org_id=ours.org_id, api_key=ours.api_key, api_secret=ours.api_secret)
-    return sdk.ScopeClient(credentials=credentials, **options)
+    # Given as well, since it reads the environment once for all clients.
+    return sdk.ScopeClient(credentials=credentials, base_url=url, auth_api_url=url, **options)
 
 
 def langfuse(url: str) -> Any:
