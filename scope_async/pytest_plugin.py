@@ -93,7 +93,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         return (yield)
     finally:
-        if local is not None and is_used and local.thread.is_alive:
+        if local is not None and is_used and local.thread.is_open:
             local.reset()
 
 

@@ -1,4 +1,4 @@
-"""Blocking calls in daemon threads of their own.
+"""Daemon threads: for blocking calls, and one with an event loop.
 
 The shared pools of the application may be full just when a token has to be renewed, and a call
 that hangs in one of them would keep the process from ending.
@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from scope_async._core.redaction import drop_frames
 
 Result = TypeVar("Result")
+
+_PATIENCE = 1.0
+"""Seconds in which connections may close when the thread is closed."""
 
 
 async def run_in_thread(function: Callable[[], Result]) -> Result:
@@ -64,3 +69,87 @@ def settle(future: Future[Result], function: Callable[[], Result]) -> None:
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+class LoopThread:
+    """Runs coroutines where connections live, whatever loop asks for them.
+
+    Connections belong to the event loop that made them; here they outlive the callers' loops.
+    Started at the first need, again after a fork; a daemon, so that what is left open does not keep
+    the process from ending. Cancelling a caller cancels its coroutine.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        # The parent's loop is neither used nor closed in a child: its sockets are the parent's.
+        self._abandoned: list[asyncio.AbstractEventLoop] = []
+
+    @property
+    def is_running(self) -> bool:
+        return self._loop is not None and self._pid == os.getpid()
+
+    async def run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return what the coroutine that `call` makes returns in the thread, or raise what it raises."""
+        return await asyncio.wrap_future(self.submit(call))
+
+    def submit(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
+        """Run the coroutine that `call` makes in the thread; cancelling the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(_made_there(call), self._ensure())
+
+    async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Cancel what is running, run a last coroutine, and end the thread."""
+        if not self.is_running or self._loop is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.run(partial(_finish, call))
+        loop, self._loop = self._loop, None
+        loop.call_soon_threadsafe(loop.stop)
+
+    def close(self) -> None:
+        """Cancel what is running, and return when the thread has ended. Idempotent."""
+        if not self.is_running or self._loop is None or self._thread is None:
+            return
+        loop, self._loop = self._loop, None
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+
+    def _ensure(self) -> asyncio.AbstractEventLoop:
+        if self._loop is not None and self._pid == os.getpid():
+            return self._loop
+        if self._loop is not None:
+            self._abandoned.append(self._loop)
+        self._loop = loop = asyncio.new_event_loop()
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True)
+        self._thread.start()
+        return loop
+
+
+async def _made_there(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    return await call()
+
+
+async def _finish(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await call()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        # What was cancelled may start to close its connections.
+        while left := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

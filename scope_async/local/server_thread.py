@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from scope_async._core.futures import running_loop
-from scope_async._core.loop_thread import LoopThread
+from scope_async._core.threads import LoopThread
 
 T = TypeVar("T")
 

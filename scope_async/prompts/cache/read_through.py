@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -43,8 +42,7 @@ if TYPE_CHECKING:
     from scope_async.prompts.cache.snapshot import PromptSnapshot
     from scope_async.prompts.cache.snapshot_format import SnapshotEntry
 
-_MAX_STARTS = 20
-"""How often a reader begins a fetch whose event loop then ends."""
+_MAX_STARTS = 20  # fetches that a reader begins when the event loop of each one ends
 
 
 class ReadThroughCache:
@@ -95,28 +93,22 @@ class ReadThroughCache:
         )
         self._closings = 0
 
-    def read(
+    async def read(
         self,
         ref: PromptRef,
         mode: Mode = Mode.CACHE,
         *,
         ttl: float | None = None,
         fallback: Fallback | None = None,
-    ) -> Coroutine[Any, Any, PromptVersion]:
-        """Return (when awaited) a version no older than `ttl` (None: `cache_ttl`), or what stands in.
+    ) -> PromptVersion:
+        """Return a version no older than `ttl` seconds (None: the option `cache_ttl`), or what stands in.
 
         Raises:
             ScopeError: the service refused, or is unavailable and nothing stands in.
             ClientClosedError: the client was closed meanwhile.
         """
-        if mode is Mode.REFRESH and fallback is None:
-            return run_at_home(self._background, self._refresh(ref, self._ttl(ttl)))
-        cached = mode is Mode.CACHE
-        return self._read_cached(ref, ttl, fallback) if cached else self._ask(ref, mode, ttl, fallback)
-
-    async def _read_cached(
-        self, ref: PromptRef, ttl: float | None, fallback: Fallback | None
-    ) -> PromptVersion:
+        if mode is not Mode.CACHE:
+            return await self._ask(ref, mode, ttl, fallback)
         saved = None if self._snapshot is None else await self._saved(ref)
         entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
         decision = decide(
@@ -186,7 +178,8 @@ class ReadThroughCache:
             if mode is Mode.BYPASS:
                 return (await run_at_home(self._background, partial(self._endpoint.fetch, ref))).version
             ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ttl)
-            return await run_at_home(self._background, self._refresh(ref, ttl))
+            fetch = partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
+            return await run_at_home(self._background, fetch)
         except ScopeError as error:
             if not is_unavailable(error):
                 raise
@@ -194,9 +187,6 @@ class ReadThroughCache:
                 self._instrumentation.call_failed(ref, error)
                 raise
             return await self._stand_in(ref, UseFallback(fallback, error))
-
-    def _refresh(self, ref: PromptRef, ttl: float) -> Callable[[], Coroutine[Any, Any, PromptVersion]]:
-        return partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
 
     async def _wait(
         self,
@@ -273,10 +263,8 @@ class ReadThroughCache:
     ) -> StandIn | None:
         """Return what stands in after an attempt has failed; None if nothing does."""
         saved = None if self._snapshot is None else await self._saved(ref)
-        entry, now = self._memory.get(ref.key), self._clock.monotonic()
-        return decide_after_failure(
-            entry, error, now, ttl, limits=self._limits, saved=saved, fallback=fallback
-        )
+        entry, now, limits = self._memory.get(ref.key), self._clock.monotonic(), self._limits
+        return decide_after_failure(entry, error, now, ttl, limits=limits, saved=saved, fallback=fallback)
 
     async def _saved(self, ref: PromptRef) -> SnapshotEntry | None:
         """Return the snapshot's entry, unless that in memory may stand in."""
