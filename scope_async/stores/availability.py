@@ -12,20 +12,17 @@ import attrs
 from scope_async._core.clock import Clock
 from scope_async._core.episode import Episode
 from scope_async.stores.protocol import StoreUnavailableError
+from scope_async.stores.wait_budget import CALLERS_BUDGET, QUICK, TOO_LITTLE, WaitBudget
 
 _logger = logging.getLogger("scope_async.stores")
 
 Result = TypeVar("Result")
 
 OPERATION_TIMEOUT = 0.5
-"""Seconds after which an operation counts as failed."""
+"""Seconds after which an operation that no caller waits for counts as failed."""
 
 _PROBE_DELAYS = (0.25, 0.5, 1.0, 2.0, 5.0)
 """Seconds between two probes of a store that is down; the last one repeats."""
-
-
-class LateAnswerError(StoreUnavailableError):
-    """The store gave no answer within the bound of this operation. Never leaves the package."""
 
 
 @attrs.frozen
@@ -41,7 +38,8 @@ class Availability:
     """A circuit breaker: the first failure opens it, a probe in the background closes it.
 
     While it is open every operation fails at once, so that no caller waits for a store that is
-    down. An outage is one episode of the log. Not safe across event loops.
+    down, or so slow that callers have spent their `WaitBudget` on it. An outage is one episode of
+    the log. Not safe across event loops.
     """
 
     def __init__(
@@ -53,6 +51,7 @@ class Availability:
         self._down_since: float | None = None
         self._error = ""
         self._outage = Episode(_logger, clock, "the shared store cannot be used")
+        self._budget = WaitBudget(clock.monotonic)
         self.leave_loop()
 
     def status(self) -> StoreStatus:
@@ -62,24 +61,44 @@ class Availability:
             available=False, down_for=self._clock.monotonic() - self._down_since, last_error=self._error
         )
 
-    async def call(
-        self, operation: Callable[[], Awaitable[Result]], *, within: float = OPERATION_TIMEOUT
-    ) -> Result:
-        """Return what the operation returns `within` so many seconds.
-
-        A bound below the usual one is what is left of a caller's time, and says nothing about the
-        store.
+    async def call(self, operation: Callable[[], Awaitable[Result]]) -> Result:
+        """Return what the operation returns, for nobody who waits.
 
         Raises:
             StoreUnavailableError: it failed, took longer than its bound, or was not tried.
         """
+        return await self._call(operation, OPERATION_TIMEOUT)
+
+    async def call_for_caller(
+        self,
+        operation: Callable[[], Awaitable[Result]],
+        *,
+        at_most: float = CALLERS_BUDGET,
+        is_free: Callable[[Result], bool] = lambda _: False,
+    ) -> Result:
+        """Return what the operation returns, within what callers may still wait for the store.
+
+        That is `at_most` so many seconds. A result that `is_free` did not keep its caller from
+        anything.
+
+        Raises:
+            StoreUnavailableError: as `call`.
+        """
+        left = self._budget.left()
+        if left < TOO_LITTLE:
+            self.failed(StoreUnavailableError(f"slow: callers have waited {CALLERS_BUDGET:g} s for it"))
+        with self._budget.waiting() as wait:
+            result = await self._call(operation, min(left, at_most))
+            wait.free = is_free(result)
+        return result
+
+    async def _call(self, operation: Callable[[], Awaitable[Result]], within: float) -> Result:
         if self._down_since is not None:
             raise StoreUnavailableError(self._error)
         try:
             return await _bounded(operation, within)
         except StoreUnavailableError as error:
-            if within >= OPERATION_TIMEOUT or not isinstance(error, LateAnswerError):
-                self.failed(error)
+            self.failed(error)
             raise
 
     def failed(self, error: Exception) -> None:
@@ -96,6 +115,7 @@ class Availability:
     def leave_loop(self) -> None:
         """Forget the event loop of those who wait, which has ended."""
         self._went_down, self._came_back = asyncio.Event(), asyncio.Event()
+        self._budget.reset()
         if self._down_since is None:
             self._came_back.set()
         else:
@@ -117,6 +137,8 @@ class Availability:
                 attempt += 1
                 try:
                     await _bounded(probe, OPERATION_TIMEOUT)
+                    # The first one may have opened a connection; what is slow now is the store.
+                    await _bounded(probe, QUICK)
                 except StoreUnavailableError as error:
                     self._error = str(error)
                     self._outage.occurred("failed probes", "going on without it: %s", error)
@@ -127,6 +149,7 @@ class Availability:
         since, self._down_since = self._down_since, None
         self._went_down.clear()
         self._came_back.set()
+        self._budget.reset()
         if since is not None:
             down_for = self._clock.monotonic() - since
             self._outage.recovered()
@@ -140,7 +163,7 @@ async def _bounded(operation: Callable[[], Awaitable[Result]], within: float) ->
             return await operation()
     except TimeoutError as error:
         if bound.expired():
-            raise LateAnswerError(f"no answer within {within:g} s") from None
+            raise StoreUnavailableError(f"no answer within {within:.1f} s") from None
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
     except Exception as error:
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error

@@ -11,7 +11,7 @@ from scope_async._core.clock import Clock
 from scope_async.stores.availability import Availability
 from scope_async.stores.protocol import Change, SharedStore
 
-_LOOK_AGAIN = 0.3
+_LOOK_AGAIN = 0.25
 """Seconds that a waiter waits at most: a store that has stopped tells of no change."""
 
 _RETRY_DELAY = 0.5

@@ -23,6 +23,7 @@ from scope_async.stores.protocol import (
     StoredEntry,
     StoreUnavailableError,
 )
+from scope_async.stores.wait_budget import CALLERS_BUDGET, LOOK_BUDGET
 from scope_async.telemetry.events import Emit, LeaseLost, LeaseTaken
 
 LEASE_DURATION = 2.0
@@ -139,27 +140,24 @@ class SharedEntries:
         Raises:
             Exception: what `fetch` raises.
         """
-        owner = secrets.token_hex(16)
-        left, first, patient_until = OPERATION_TIMEOUT, True, self._clock.monotonic() + patience
+        owner, waited = secrets.token_hex(16), False
+        patient_until = self._clock.monotonic() + patience
         while True:
             waiter = self._feed.expect(slot.name)
-            asked_at = self._clock.monotonic()
             try:
-                found = await self._acquire(slot, owner, known, within=left)
+                found = await self._acquire(slot, owner, known, waited=waited)
                 now = self._clock.monotonic()
-                # While another one fetches, a slow store costs no time of its own.
-                if first or not isinstance(found, LeaseHeld):
-                    left, first = left - (now - asked_at), False
                 if isinstance(found, Lease):
                     return await self._fetch_under(found, slot, fetch, cooldown)
                 if isinstance(found, LeaseHeld):
                     if now >= patient_until:
                         return await fetch()
                     await self._feed.wait(waiter, at_most=min(found.expires_in, patient_until - now))
+                    waited = True
                 elif isinstance(found, SharedEntry) and accept(found):
                     return found
                 else:
-                    known = found.version
+                    known, waited = found.version, False
             except StoreUnavailableError:
                 return await fetch()
             finally:
@@ -198,14 +196,16 @@ class SharedEntries:
             self._jobs.add(self._release, lease, 0.0)
 
     async def _acquire(
-        self, slot: Slot, owner: str, known: str, *, within: float
+        self, slot: Slot, owner: str, known: str, *, waited: bool
     ) -> SharedEntry | Lease | LeaseHeld | _Unreadable:
         asked_at = self._clock.monotonic()
-        found = await self._availability.call(
+        found = await self._availability.call_for_caller(
             lambda: self._store.acquire(
                 self._cipher.namespace, slot.name, owner=owner, duration=LEASE_DURATION, known=known
             ),
-            within=within,
+            # While another one fetches, a slow store costs no time of its own.
+            at_most=LOOK_BUDGET if waited else CALLERS_BUDGET,
+            is_free=lambda found: waited and isinstance(found, LeaseHeld),
         )
         if isinstance(found, StoredEntry):
             return self._opened(slot, found, asked_at) or _Unreadable(found.version)
