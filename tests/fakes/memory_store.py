@@ -30,12 +30,12 @@ class MemoryStore:
         self.leases: dict[tuple[str, str], tuple[str, float, Lease | None]] = {}
         self._counter = 0
         self._invalidated: dict[str, int] = {}
-        self._readers: list[tuple[str, asyncio.Queue[Change | Exception]]] = []
+        self._readers: dict[asyncio.Queue[Change | Exception], str] = {}
 
     def fail(self, error: Exception) -> None:
         """Fail from now on, the readers of changes as well."""
         self.failure = error
-        for _, queue in self._readers:
+        for queue in self._readers:
             queue.put_nowait(error)
 
     async def _operation(self, name: str) -> None:
@@ -119,7 +119,7 @@ class MemoryStore:
     async def changes(self, namespace: str) -> AsyncGenerator[Change, None]:
         await self._operation("changes")
         queue: asyncio.Queue[Change | Exception] = asyncio.Queue()
-        self._readers.append((namespace, queue))
+        self._readers[queue] = namespace
         try:
             yield Change("resync")
             while True:
@@ -128,10 +128,10 @@ class MemoryStore:
                     raise change
                 yield change
         finally:
-            self._readers.remove((namespace, queue))
+            del self._readers[queue]
 
     def _tell(self, namespace: str, change: Change) -> None:
-        for wanted, queue in self._readers:
+        for queue, wanted in self._readers.items():
             if wanted == namespace:
                 queue.put_nowait(change)
 

@@ -13,6 +13,7 @@ import attrs
 from scope_async import AccessToken, ApiKeyCredentials, TokenSource
 from scope_async._core.background import Background
 from scope_async.auth.exchange import ExchangeResponse
+from scope_async.config import Config
 from scope_async.stores.client_store import ClientStore
 from tests.fakes.exchange import ADDRESSES
 from tests.simulation.clock import MachineClock
@@ -22,6 +23,7 @@ from tests.simulation.runner import without_log_and_gc
 from tests.simulation.shared.store import SimulatedStore, StoreLink, StoreOutage, draw_outages
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "a secret of many characters")
+_CONFIG = Config(**ADDRESSES)
 _LOOK_EVERY = HOUR / 2
 
 
@@ -86,13 +88,12 @@ class FleetClient:
         self.clock.monotonic = lambda: loop.time() + offset
         self.link = StoreLink(fleet.store, loop, random, number % fleet.hosts)
         background = Background()
-        config_of = TokenSource(CREDENTIALS, **ADDRESSES).config
         store = ClientStore(
-            self.link, config_of, background=background, clock=self.clock, emit=None, draw=random.random
+            self.link, _CONFIG, background=background, clock=self.clock, emit=None, draw=random.random
         )
         self.tokens = TokenSource(
             CREDENTIALS,
-            config=config_of,
+            config=_CONFIG,
             exchange=fleet.auth,
             clock=self.clock,
             rng=random.random,

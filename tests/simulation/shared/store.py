@@ -65,7 +65,7 @@ class SimulatedStore(MemoryStore):
     def _empty(self) -> None:
         self.entries.clear()
         self.leases.clear()
-        for _, queue in self._readers:
+        for queue in self._readers:
             queue.put_nowait(OSError("the store was restarted"))
 
     async def put(self, lease: Lease, content: bytes, *, lifetime: float, tags: Sequence[str] = ()) -> bool:
