@@ -19,6 +19,7 @@ import attrs
 
 from scope_async import ScopeClient
 from scope_async.local import LocalScope
+from scope_async.stores import SharedStore
 
 PACKAGE = Path(sys.modules["scope_async"].__file__ or "").parent
 LOCAL = PACKAGE / "local"
@@ -101,6 +102,14 @@ async def stale_if_error(local: LocalScope, scope: ScopeClient) -> CallPath:
     return path
 
 
+async def token_read(local: LocalScope, scope: ScopeClient) -> CallPath:
+    """Return the path of a caller who asks for a token that is valid."""
+    await scope.tokens.get()
+    with recorded() as path:
+        await scope.tokens.get()
+    return path
+
+
 async def token_renewal(local: LocalScope, scope: ScopeClient) -> CallPath:
     """Return the path of a caller whose token was refused, until it has the next one."""
     scope.tokens.invalidate(await scope.tokens.get())
@@ -113,11 +122,12 @@ SCENARIOS: dict[str, Callable[[LocalScope, ScopeClient], Awaitable[CallPath]]] =
     "cached read": cached_read,
     "cold miss": cold_miss,
     "503 with a copy": stale_if_error,
+    "token read": token_read,
     "token renewal": token_renewal,
 }
 
 
-async def measured(name: str) -> CallPath:
+async def measured(name: str, store: SharedStore | None = None) -> CallPath:
     """Return the path of one scenario, on a Local Scope and a client of its own."""
     async with LocalScope() as local:
         for prompt in ("greeting", "another"):
@@ -128,6 +138,7 @@ async def measured(name: str) -> CallPath:
             auth_api_url=local.url,
             stale_while_revalidate=0,
             retry_base_delay=0.0,
+            store=store,
         ) as scope:
             await scope.get_prompt_version("another")
             return await SCENARIOS[name](local, scope)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
+from scope_async.stores import FileStore
 from tests.project.call_path import measured
 
 
@@ -15,6 +17,7 @@ from tests.project.call_path import measured
         ("cached read", 3, 3, 0),
         ("cold miss", 69, 23, 23),
         ("503 with a copy", 102, 34, 38),
+        ("token read", 1, 1, 0),
         ("token renewal", 83, 24, 45),
     ],
 )
@@ -26,3 +29,11 @@ async def test_call_path_is_short(
     assert path.functions <= functions
     assert path.files <= files
     assert path.re_entries <= re_entries
+
+
+@pytest.mark.parametrize("scenario", ["cached read", "token read"])
+async def test_call_path_of_a_read_from_memory_is_the_same_with_a_store(
+    scenario: str, tmp_path: Path
+) -> None:
+    with_store = await measured(scenario, FileStore(tmp_path / "store"))
+    assert with_store.calls == (await measured(scenario)).calls
