@@ -1,8 +1,8 @@
 # Needs Python 3.11 or later, with venv, and make; everything else is installed into VENV.
 PYTHON ?= python3
 VENV ?= .venv
-# One process per core where there is more than one; PYTEST_ARGS="-n 0" to debug.
-PYTEST_ARGS ?= -n auto
+# PYTEST_ARGS="-n 0" to debug.
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import blockbuster.blockbuster
+import coverage
 import pytest
 import pytest_asyncio
 from aioresponses import aioresponses
@@ -44,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("SCOPE_TEST_LOOP", "asyncio"),
         help="event loop of the async tests; SCOPE_TEST_LOOP is its default",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many processes as cores: most tests wait for sockets and other processes."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def _loop_factory(config: pytest.Config) -> LoopFactory:
@@ -103,6 +110,10 @@ def _blocking_calls() -> Iterator[list[str]]:
     # The client of Redis reads its own version from the disk, in the event loop of a thread of its own.
     for function in detector.functions.values():
         function.can_block_in("redis/utils.py", {"get_lib_version"})
+    # The tracer of coverage takes a lock of its own within any line of ours, and loses it to an exception.
+    if coverage.Coverage.current() is not None:
+        for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
+            del detector.functions[name]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blockbuster.blockbuster, "BlockingError", Recorded)
         detector.activate()
