@@ -77,13 +77,12 @@ def _token_problems(tokens: TokenStatus) -> Iterator[str]:
 
 def _cache_problems(cache: CacheStatus) -> Iterator[str]:
     if cache.outages:
-        yield (
-            f"{cache.outages} prompts cannot be fetched, and {cache.without_copy} of them have no copy."
-            if cache.without_copy
-            else f"{cache.outages} prompts cannot be fetched; copies stand in."
-        )
+        prompts = "1 prompt" if cache.outages == 1 else f"{cache.outages} prompts"
+        without = f"without a copy: {cache.without_copy}" if cache.without_copy else "copies stand in"
+        yield f"{prompts} cannot be fetched; {without}."
 
 
 def _store_problems(store: StoreStatus | None) -> Iterator[str]:
     if store is not None and not store.available:
-        yield f"The shared store is not used, and this client goes on alone: {store.last_error}."
+        cause = (store.last_error or "").rstrip(".")  # the text of an engine may be a sentence
+        yield f"The shared store is not used, and this client goes on alone: {cause}."

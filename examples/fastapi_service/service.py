@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 
 from scope_async import NotFoundError, ScopeClient
 
-FALLBACK = "Hello, {{name}}."
+FALLBACK = "Hello, {{name}}. Welcome to {{app}}."
 
 
 def scope_of(request: Request) -> ScopeClient:
@@ -35,7 +35,7 @@ def build_app(connect: Callable[[], ScopeClient] = ScopeClient.from_env) -> Fast
     @app.get("/greet/{name}")
     async def greet(name: str, scope: Annotated[ScopeClient, Depends(scope_of)]) -> dict[str, str | bool]:
         version = await scope.get_prompt_version("greeting", fallback=FALLBACK)
-        return {"text": version.render(name=name), "fallback": version.is_fallback}
+        return {"text": version.render(name=name, app="Scope"), "fallback": version.is_fallback}
 
     @app.get("/prompts/{prompt}")
     async def show(prompt: str, scope: Annotated[ScopeClient, Depends(scope_of)]) -> dict[str, str | int]:

@@ -18,7 +18,7 @@ from scope_async.local.faults.registry import Faults
 
 @pytest.fixture
 def scope_prompts() -> dict[str, str]:
-    return {"greeting": "Hello, {{name}}!"}
+    return {"greeting": "Hello, {{name}}! Welcome to {{app}}."}
 
 
 @pytest.fixture
@@ -46,13 +46,13 @@ async def http(local_scope: LocalScope) -> AsyncIterator[aiohttp.ClientSession]:
 
 async def test_greeting_is_the_production_prompt(http: aiohttp.ClientSession) -> None:
     async with http.get("/greet/Ada") as response:
-        assert await response.json() == {"text": "Hello, Ada!", "fallback": False}
+        assert await response.json() == {"text": "Hello, Ada! Welcome to Scope.", "fallback": False}
 
 
 async def test_greeting_works_while_scope_is_down(http: aiohttp.ClientSession, scope_faults: Faults) -> None:
     scope_faults.status("any", 503)
     async with http.get("/greet/Ada") as response:
-        assert await response.json() == {"text": "Hello, Ada.", "fallback": True}
+        assert await response.json() == {"text": "Hello, Ada. Welcome to Scope.", "fallback": True}
 
 
 async def test_missing_prompt_is_404(http: aiohttp.ClientSession) -> None:
@@ -65,7 +65,7 @@ async def test_new_version_is_served_after_the_cached_one_expires(
 ) -> None:
     async with http.get("/prompts/greeting") as response:
         assert (await response.json())["version"] == 1
-    await local_scope.add_prompt("greeting", "Good day, {{name}}!")
+    await local_scope.add_prompt("greeting", "Good day, {{name}}! Welcome to {{app}}.")
     local_scope.clock.advance(3600)
     async with http.get("/prompts/greeting") as response:
         assert (await response.json())["version"] == 2

@@ -62,7 +62,7 @@ class Checkup:
         if config is None or credentials is None:
             return
         if config.store_url is not None:
-            await self._store(config.store_url, config, credentials)
+            config = await self._store(config.store_url, config, credentials)
         transport = Transport(config, clock=SystemClock(), max_connections=2)
         try:
             reached = [
@@ -112,17 +112,19 @@ class Checkup:
         self._add_check("credentials", "ok", detail)
         return credentials
 
-    async def _store(self, url: str, config: Config, credentials: ApiKeyCredentials) -> None:
+    async def _store(self, url: str, config: Config, credentials: ApiKeyCredentials) -> Config:
+        """Check the store; return the configuration for further checks, without one that cannot be opened."""
         try:
             found = await examine_store(url, config, credentials)
         except ConfigurationError as error:
             why = Diagnosis("configuration", "correct SCOPE_STORE_URL, or install the extra")
             self._fail("store", error, why)
-            return
+            return attrs.evolve(config, store_url=None)
         if found.problem is None:
             self._add_check("store", "ok", found.detail)
         else:
             self._fail("store", found.detail, found.problem)
+        return config
 
     async def _reach(self, name: str, url: str, variable: str, transport: Transport) -> bool:
         """Return True if `url` answers HTTP, with any status."""

@@ -91,10 +91,10 @@ async def make_and_store(
         failure = error
     else:
         return new
-    raise await _revoked_again(admin, new, failure)
+    raise await revoke_again(admin, new, failure)
 
 
-async def _revoked_again(admin: ApiKeyAdmin, new: NewApiKey, failure: ScopeError) -> ScopeError:
+async def revoke_again(admin: ApiKeyAdmin, new: NewApiKey, failure: ScopeError) -> ScopeError:
     """Revoke a key whose secret is stored nowhere, and return the error to raise."""
     try:
         await admin.revoke(new.api_key, reason="its secret could not be stored")

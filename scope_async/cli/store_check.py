@@ -13,7 +13,7 @@ from scope_async.cli.diagnosis import Diagnosis
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ConfigurationError
-from scope_async.stores import Lease, SharedStore, store_from_url
+from scope_async.stores import FileStore, Lease, SharedStore, store_from_url
 
 if TYPE_CHECKING:
     from scope_async.stores.encryption import EntryCipher
@@ -61,13 +61,26 @@ async def examine_store(url: str, config: Config, credentials: ApiKeyCredentials
     except Exception as error:  # noqa: BLE001 - an engine may raise anything
         return StoreFinding(
             f"{store!r}: {type(error).__name__}: {error}",
-            Diagnosis("network", "clients go on alone: does the server run, and may this user write there?"),
+            _advice_for(store),
         )
     finally:
         await store.aclose()
     took = (time.monotonic() - started) * 1000
     token = "no token is in it" if left is None else f"a token is in it, {left:.0f} s of its life are left"
     return StoreFinding(f"{store!r} answers ({took:.0f} ms for a round trip); {token}")
+
+
+def _advice_for(store: SharedStore) -> Diagnosis:
+    if isinstance(store, FileStore):
+        return Diagnosis(
+            "configuration",
+            "clients go on alone: may this user write to that folder, is its disk local, and is there room on it?",
+        )
+    return Diagnosis(
+        "network",
+        "clients go on alone: does the server run at that address, "
+        "and are user, password and ACL in SCOPE_STORE_URL right?",
+    )
 
 
 async def _round_trip(store: SharedStore, cipher: EntryCipher) -> float | None:

@@ -66,12 +66,12 @@ def _plain(value: object) -> str | bool | int | float:
         if not math.isfinite(number):
             raise ValueError(f"{number} is no number in JSON")
         return number
-    raise TypeError(f"a {kind.__name__} has no plain text")
+    raise TypeError(f"a value of type {kind.__name__} has no plain text")
 
 
 def _of_numpy(value: Any) -> Any:
     if value.ndim:
-        raise TypeError(f"a {type(value).__name__} has no plain text; give its tolist()")
+        raise TypeError(f"a value of type {type(value).__name__} has no plain text; give its tolist()")
     # By way of its text, so that a float32 of 0.1 is 0.1 and not 0.10000000149011612.
     return float(str(value)) if value.dtype.kind == "f" else value.item()
 

@@ -76,9 +76,9 @@ def test_client_is_ready_when_a_call_would_be_answered(tokens, cache, ready) -> 
         (
             tokens("fresh"),
             cache(1, outages=3, without_copy=2),
-            ("3 prompts cannot be fetched, and 2 of them have no copy.",),
+            ("3 prompts cannot be fetched; without a copy: 2.",),
         ),
-        (tokens("fresh"), cache(1, outages=1), ("1 prompts cannot be fetched; copies stand in.",)),
+        (tokens("fresh"), cache(1, outages=1), ("1 prompt cannot be fetched; copies stand in.",)),
         (tokens("closed"), cache(), ("The client is closed.",)),
     ],
 )
@@ -93,3 +93,9 @@ def test_store_that_is_unavailable_is_a_problem_and_no_obstacle() -> None:
     assert status.store is down
     (problem,) = status.problems
     assert problem == ("The shared store is not used, and this client goes on alone: no answer within 0.5 s.")
+
+
+def test_problem_ends_with_one_full_stop_when_the_engine_wrote_a_sentence() -> None:
+    down = StoreStatus(available=False, down_for=3.0, last_error="Authentication required.")
+    (problem,) = client_status(tokens("fresh"), cache(1), down).problems
+    assert problem.endswith("alone: Authentication required.")

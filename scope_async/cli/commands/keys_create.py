@@ -24,9 +24,9 @@ from scope_async.cli.output import (
     run,
     utc,
 )
-from scope_async.cli.secret_storage import SecretStorage, make_and_store
+from scope_async.cli.secret_storage import SecretStorage, make_and_store, revoke_again
 from scope_async.credentials import ApiKeyCredentials
-from scope_async.errors import ConfigurationError
+from scope_async.errors import ConfigurationError, ScopeError
 from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.models import ApiKey, NewApiKey
 
@@ -170,8 +170,13 @@ def _make_env_file(ask: _Ask, path: Path) -> NewApiKey:
     try:
         file.write(_variables(new))
     except ConfigurationError as error:
-        fail(f"{error}; the secret of {new.api_key} is lost: revoke that key")
+        fail(str(run(_revoke_again(new, error))))
     return new
+
+
+async def _revoke_again(new: NewApiKey, failure: ScopeError) -> ScopeError:
+    async with ApiKeyAdmin.from_env() as admin:
+        return await revoke_again(admin, new, failure)
 
 
 def _variables(new: NewApiKey) -> dict[str, str]:

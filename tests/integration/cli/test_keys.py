@@ -61,15 +61,16 @@ def test_write_env_creates_a_private_file_and_never_overwrites(shell, tmp_path):
     assert len(shell.json("keys", "list")) == known
 
 
-def test_write_env_on_a_full_disk_names_the_lost_key(shell, tmp_path, monkeypatch):
+def test_write_env_on_a_full_disk_revokes_the_key_again(shell, tmp_path, monkeypatch):
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("scope_async.cli.env_file.os.fsync", full)
     result = shell("keys", "create", "lost", "--write-env", str(tmp_path / "lost.env"))
     assert result.exit_code == 2
-    assert shell.json("keys", "list")[0]["api_key"] in result.stderr
-    assert "revoke" in result.stderr
+    made = shell.json("keys", "list")[0]
+    assert f"the new API key {made['api_key']} was revoked again" in result.stderr
+    assert made["status"] == "revoked"
     assert not (tmp_path / "lost.env").exists()
     assert "secret_" not in result.output
 

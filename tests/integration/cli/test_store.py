@@ -32,6 +32,7 @@ def test_doctor_checks_the_store(local, tmp_path) -> None:
 
 def store_check(shell: Shell, code: int = 0):
     checks = {check["name"]: check for check in shell.json("doctor", code=code)["checks"]}
+    assert checks["token"]["outcome"] == "ok"
     return checks["store"]
 
 
@@ -39,7 +40,7 @@ def store_check(shell: Shell, code: int = 0):
     ("url", "code", "detail", "advice"),
     [
         ("redis://127.0.0.1:1", 1, "RedisStore('redis://127.0.0.1:1')", "does the server run"),
-        ("file:///proc/scope", 1, "FileStore('/proc/scope')", "may this user write there"),
+        ("file:///proc/scope", 1, "FileStore('/proc/scope')", "may this user write to that folder"),
         ("file://elsewhere/run/scope", 2, "names a folder", "SCOPE_STORE_URL"),
     ],
 )
