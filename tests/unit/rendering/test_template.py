@@ -63,8 +63,14 @@ def test_declared_names_are_those_that_the_plain_syntax_lacks():
 
 
 def test_fill_raises_a_render_error_for_a_text_larger_than_the_memory():
-    places, value = 10_000_000, "x" * 2**26
+    class Large(str):
+        """Shown by one sign: the guard that looks for secrets shows the locals of every error."""
+
+        def __repr__(self) -> str:
+            return "…"
+
+    places = 2**20
     template = Template("")
     template.parts, template._occurrences = ["", "a"] * places, ["a"] * places
     with pytest.raises(RenderError, match="memory"):
-        template.fill({"a": value})
+        template.fill({"a": Large("x" * 2**26)})
