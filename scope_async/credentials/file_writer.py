@@ -16,11 +16,14 @@ import attrs
 from scope_async.credentials.api_key import ApiKeyCredentials
 from scope_async.credentials.document import SPELLINGS, parse_document, parse_object, read_credentials
 from scope_async.credentials.replacement import format_object, replace_credentials
-from scope_async.credentials.value_file import reason
+from scope_async.credentials.value_file import LARGEST, reason
 from scope_async.errors import ConfigurationError, ConflictError
 
 if sys.platform != "win32":  # there a concurrent writer is noticed, though not locked out
     import fcntl
+
+# What became a FIFO since it was looked at would block in `open`.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @attrs.frozen
@@ -84,11 +87,13 @@ def _replace(path: Path, credentials: ApiKeyCredentials) -> None:
 def _locked(path: Path) -> Iterator[_Stored | None]:
     """Yield what the file holds, None when there is none; other writers of this package are kept out."""
     try:
-        file = path.open(encoding="utf-8", newline="")
+        _require_regular(path.stat())
+        descriptor = os.open(path, _READ_FLAGS)
     except FileNotFoundError:
         yield None
         return
-    with file:
+    with open(descriptor, encoding="utf-8", newline="") as file:  # noqa: PTH123 - what is checked next
+        _require_regular(os.fstat(descriptor))
         if sys.platform != "win32":
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,10 +101,18 @@ def _locked(path: Path) -> Iterator[_Stored | None]:
                 raise ConflictError("another writer is writing it; nothing was written") from None
             except OSError:  # a file system without locks; the file's identity is compared in any case
                 pass
-        stored = _Stored(file.read(), os.fstat(file.fileno()))
+        stored = _Stored(file.read(LARGEST + 1), os.fstat(descriptor))
+        if len(stored.text) > LARGEST:
+            raise ConfigurationError(f"it is larger than {LARGEST} characters")
         if sys.platform == "win32":
             file.close()  # it replaces no file that is open; elsewhere the lock would go
         yield stored
+
+
+def _require_regular(status: os.stat_result) -> None:
+    """Raise unless it is a regular file: the rename would put the secret in the place of a device."""
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigurationError("it is no regular file, and only such a one is replaced")
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -76,6 +76,21 @@ def test_follows_a_link(path, tmp_path) -> None:
     assert "secret_2" in target.read_text()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_refuses_what_is_no_regular_file_and_leaves_it(path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        write_file(str(path), CREDENTIALS)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_refuses_a_file_that_is_no_credentials_file_by_its_size(path) -> None:
+    path.write_text(" " * 65_537)
+    with pytest.raises(ConfigurationError, match="larger than 65536 characters"):
+        write_file(str(path), CREDENTIALS)
+
+
 def test_concurrent_change_is_a_conflict(path, monkeypatch) -> None:
     path.write_text("{}")
     write = module._write_beside
