@@ -30,7 +30,7 @@ _BODY = 16_000
 """Bytes of a body that an error looks at."""
 
 # Text, which `re` compiles when an error is first read.
-_GIVEN = r'(?i)"[\w-]*(?:secret|token|password)[\w-]*"\s*:\s*"((?:[^"\\]|\\.)+)"'
+_GIVEN = r'(?i)"[\w-]{0,40}(?:secret|token|password)[\w-]{0,40}"\s*:\s*"((?:[^"\\]|\\.)+)"'
 _MARKUP = r"(?si)<(script|style)\b.*?</\1\s*>|<[^>]*>"
 
 _ERRORS: Mapping[int, type[ApiError]] = {
@@ -97,7 +97,7 @@ def read_error(reply: Reply) -> ApiError:
     elif message is None:
         message = (
             "the service answered with a redirect, which is not followed"
-            if 300 <= status < 400  # noqa: PLR2004 - RFC 9110 section 15.4
+            if 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004 - RFC 9110 section 15.4
             else f"the service answered with status {status}"
         )
     kind = _ERRORS.get(status)

@@ -59,7 +59,10 @@ def map_exception(error: Exception, config: Config, *, reused: bool = False) -> 
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return ConnectionError(f"the proxy refused to connect to the service (HTTP {error.status})")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return ConnectionError(f"the connection broke in the middle of the reply: {_reason(error)}")
+        # Its text quotes the reply, which may echo the token; so does that of the next one.
+        return ConnectionError("the connection broke in the middle of the reply, or its body cannot be decoded")
+    if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
+        return ConnectionError("the connection ended in the middle of the reply's headers")
     if isinstance(error, aiohttp.ClientConnectionError | OSError | ssl.SSLError):
         code = CONNECTION_CUT if _is_cut(error) else None
         return ConnectionError(f"cannot reach the service: {_reason(error)}", error_code=code)

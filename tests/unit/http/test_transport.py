@@ -263,10 +263,11 @@ NETWORK = [
         aiohttp.ClientConnectorCertificateError(CONNECTION, ssl.SSLCertVerificationError("expired")),
     ),
     (ConnectionError, "cannot reach", aiohttp.ServerDisconnectedError()),
+    (ConnectionError, "reply's headers$", aiohttp.ServerDisconnectedError(Mock(reason=SECRET))),  # type: ignore[arg-type]
     (ConnectionError, "cannot reach", aiohttp.ClientOSError(104, "reset")),
     (ConnectionError, "cannot reach", ConnectionResetError("reset")),
     (ConnectionError, "cannot reach", OSError("no route")),
-    (ConnectionError, "middle of the reply", aiohttp.ClientPayloadError("cut")),
+    (ConnectionError, "middle of the reply", aiohttp.ClientPayloadError(f"400, message: {SECRET}")),
     (
         ConnectionError,
         "proxy.*407",
