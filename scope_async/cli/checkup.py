@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import time
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -19,7 +21,7 @@ from scope_async.client import ScopeClient
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.environment import CREDENTIALS_VARIABLE, Environment
-from scope_async.errors import ConfigurationError, ScopeError
+from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
 from scope_async.http.messages import Reply, Request, api_root, request_headers
 from scope_async.http.transport import Transport
 from scope_async.secrets.urls import credentials_from_env
@@ -103,7 +105,13 @@ class Checkup:
         url = Environment().text(CREDENTIALS_VARIABLE)
         place = None if url is None else diagnosis.place_of(url)
         try:
-            credentials = await credentials_from_env()()
+            async with asyncio.timeout(_MAX_WAIT):
+                credentials = await credentials_from_env()()
+        except builtins.TimeoutError as error:
+            # A manager's own `TimeoutError` says what took so long.
+            late = error if isinstance(error, ScopeError) else TimeoutError(f"none within {_MAX_WAIT:g} s")
+            self._fail("credentials", late, diagnosis.of_credentials(late, place))
+            return None
         except ScopeError as error:
             self._fail("credentials", error, diagnosis.of_credentials(error, place))
             return None

@@ -50,6 +50,9 @@ def of_credentials(error: ScopeError, place: str | None) -> Diagnosis:
     if isinstance(error, ConfigurationError):
         advice = f"is {where} the right place, may this user read it, and does it hold all three values?"
         return Diagnosis("configuration", advice)
+    if isinstance(error, TimeoutError) and (place is None or place.startswith("file:")):
+        advice = f"does {where} name a pipe that no one writes to, or a disk that hangs?"
+        return Diagnosis("configuration", advice)
     if isinstance(error, ConnectionError):
         return Diagnosis(
             "network", f"{where} cannot be reached from here: does it run, and is its address right?"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
 
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, WritableCredentials
-from scope_async.errors import ConfigurationError, ConflictError, MissingApiKeyError, ScopeError
+from scope_async.errors import ConfigurationError, ConflictError, MissingApiKeyError, ScopeError, TimeoutError
 from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.models import NewApiKey
 from scope_async.secrets.urls import credentials_from_url
+
+_LONGEST_READ = 30.0
+"""Seconds; a FIFO that no one writes to would keep the command waiting for ever."""
 
 
 class SecretStorage:
@@ -39,9 +44,14 @@ class SecretStorage:
         """
         try:
             # A new provider each time: one that has been asked remembers its answer for a while.
-            return await self._open_url(self.url)()
+            async with asyncio.timeout(_LONGEST_READ):
+                return await self._open_url(self.url)()
         except MissingApiKeyError:
             return None
+        except builtins.TimeoutError as error:
+            if isinstance(error, ScopeError):
+                raise
+        raise TimeoutError(f"{self.url} gave nothing within {_LONGEST_READ:g} s: is it a pipe, or does it hang?")
 
     async def write(self, credentials: ApiKeyCredentials) -> None:
         """Put the credentials there; returns also when another writer has put the same ones there.

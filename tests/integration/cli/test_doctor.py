@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -347,6 +348,14 @@ def test_doctor_says_what_is_wrong_and_who_has_to_act(
     assert setup.words.format_map(values) in f"{failed[0]} {advice}"
     for hidden in (variables.get(SECRET), local.credentials.api_secret, "hunter2", "secret_of_last_year"):
         assert not hidden or hidden not in result.output
+
+
+def test_doctor_waits_for_no_pipe(shell: Shell, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = shell("doctor", **{WHERE: (tmp_path / "pipe").as_uri()})
+    assert result.exit_code == 1
+    assert "none within 0.4 s" in result.stdout
+    assert "a pipe that no one writes to" in result.stdout
 
 
 @pytest.mark.parametrize(

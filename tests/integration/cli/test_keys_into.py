@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scope_async.cli import secret_storage
 from scope_async.credentials import FileCredentials
 from scope_async.errors import ConfigurationError, ConnectionError
 from scope_async.keys import ApiKeyAdmin, NewApiKey
@@ -84,6 +86,16 @@ def test_key_that_can_neither_be_stored_nor_revoked_is_named(shell, path, monkey
     result = shell("keys", "create", "lost", "--into", path.as_uri())
     assert result.exit_code == 2
     assert "could not be revoked again (gone): revoke it" in result.stderr
+
+
+def test_pipe_that_gives_nothing_ends_the_command_before_a_key_is_made(shell, path, monkeypatch):
+    monkeypatch.setattr(secret_storage, "_LONGEST_READ", 0.2)
+    os.mkfifo(path)
+    known = len(shell.json("keys", "list"))
+    result = shell("keys", "create", "late", "--into", path.as_uri())
+    assert result.exit_code == 1
+    assert "is it a pipe" in result.stderr
+    assert len(shell.json("keys", "list")) == known
 
 
 def test_key_is_not_revoked_while_nobody_knows_whether_it_was_written(shell, path, monkeypatch):
