@@ -25,6 +25,9 @@ Signature = tuple[int, int, int]
 _LOCK_ATTEMPTS = 500
 _LOCK_INTERVAL = 0.01
 
+_LARGEST = 2**30
+"""Bytes of a file that is read at most; a larger one would take the memory of the service."""
+
 # A FIFO without a writer would block in `open`.
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -50,6 +53,8 @@ def read_file(path: Path) -> tuple[bytes, Signature] | None:
     with open(descriptor, "rb") as file:  # noqa: PTH123 - of the descriptor that is checked next
         opened = os.fstat(descriptor)
         _check_regular(opened)
+        if opened.st_size > _LARGEST:
+            raise OSError(f"it is larger than {_LARGEST} bytes")
         return file.read(), _signature(opened)
 
 

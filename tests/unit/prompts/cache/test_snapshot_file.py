@@ -155,3 +155,11 @@ def test_lock_that_another_holds_for_too_long_is_an_error(
         locked_folder(path),
     ):
         pass  # pragma: no cover
+
+
+def test_file_that_is_too_large_for_a_snapshot_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot"
+    path.touch()
+    os.truncate(path, 2**30 + 1)  # sparse: it takes no room
+    with pytest.raises(OSError, match="larger than"):
+        read_file(path)
