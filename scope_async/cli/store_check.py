@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from scope_async._core.redaction import scrub
 from scope_async.cli.diagnosis import Diagnosis
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
@@ -60,7 +61,7 @@ async def examine_store(url: str, config: Config, credentials: ApiKeyCredentials
         )
     except Exception as error:  # noqa: BLE001 - an engine may raise anything
         return StoreFinding(
-            f"{store!r}: {type(error).__name__}: {error}",
+            f"{store!r}: {type(error).__name__}: {scrub(str(error))}",
             _advice_for(store),
         )
     finally:

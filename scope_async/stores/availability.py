@@ -11,6 +11,7 @@ import attrs
 
 from scope_async._core.clock import Clock
 from scope_async._core.episode import Episode
+from scope_async._core.redaction import scrub
 from scope_async.stores.protocol import StoreUnavailableError
 from scope_async.stores.wait_budget import CALLERS_BUDGET, QUICK, TOO_LITTLE, WaitBudget
 
@@ -164,6 +165,11 @@ async def _bounded(operation: Callable[[], Awaitable[Result]], within: float) ->
     except TimeoutError as error:
         if bound.expired():
             raise StoreUnavailableError(f"no answer within {within:.1f} s") from None
-        raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
+        raise StoreUnavailableError(_reason(error)) from error
     except Exception as error:
-        raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
+        raise StoreUnavailableError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what failed as one printable line: an engine quotes what its server wrote."""
+    return f"{type(error).__name__}: {scrub(str(error))}"

@@ -11,8 +11,9 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
+from scope_async._core.redaction import hide
 from scope_async.errors import ConfigurationError
 
 SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
@@ -21,6 +22,9 @@ _SOCKET_TIMEOUT = 0.5
 """Seconds for one connection or one reply; callers bound the whole operation."""
 
 _SENTINEL_PORT = 26379
+
+_SHORTEST = 4
+"""Characters of a password that is searched for: a shorter one is a part of many words."""
 
 
 @attrs.frozen(eq=False)
@@ -69,6 +73,15 @@ class UrlConnector:
         except (ValueError, TypeError):
             # Nothing of it is shown: what stands in a wrong place may be the password.
             raise ConfigurationError(f"the {scheme}:// URL of the store cannot be read") from None
+
+    def without_password(self, error: Exception) -> Exception:
+        """Return an error to show in place of `error`: a server may quote the AUTH that it does not know."""
+        parts = urlsplit(self._url)
+        given = (parts.netloc.rpartition("@")[0].partition(":")[2], *_passwords_of_query(parts.query))
+        known = {unquote(password): "[password]" for password in given if len(password) >= _SHORTEST}
+        text = str(error)
+        hidden = hide(text, known)
+        return error if hidden == text else RedisError(hidden)
 
     async def __call__(self) -> Connection:
         if self._sentinel:
@@ -125,6 +138,10 @@ class UrlConnector:
         sentinels = _options() | tls
         sentinels |= _login(query.get("sentinel_username", ""), query.get("sentinel_password", ""))
         return hosts, service, servers, sentinels
+
+
+def _passwords_of_query(query: str) -> list[str]:
+    return [text for name, values in parse_qs(query).items() if name.endswith("password") for text in values]
 
 
 def _options() -> dict[str, Any]:

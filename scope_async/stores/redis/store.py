@@ -147,10 +147,18 @@ class RedisStore:
     async def _execute_here(
         self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | float]
     ) -> Any:
-        return await self._session().execute(script, keys, args)
+        try:
+            return await self._session().execute(script, keys, args)
+        except Exception as error:  # noqa: BLE001 - raised below, out here without the first one behind it
+            failure = self._connector.without_password(error)
+        raise failure
 
     async def _subscribe(self, namespace: str) -> Subscription:
-        return await self._session().subscribe(Keys(namespace).channel)
+        try:
+            return await self._session().subscribe(Keys(namespace).channel)
+        except Exception as error:  # noqa: BLE001 - the same
+            failure = self._connector.without_password(error)
+        raise failure
 
     async def _close(self) -> None:
         await self._session().aclose()

@@ -373,3 +373,26 @@ async def test_cancelled_operation_mixes_up_no_replies(own_redis) -> None:
         await asyncio.gather(cancelled, return_exceptions=True)
     assert await content_of(store, "bb") == b"bb"
     await store.aclose()
+
+
+async def test_password_that_a_server_quotes_is_in_no_status_and_no_log(caplog) -> None:
+    handlers: list[asyncio.Task[None] | None] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
+        with suppress(ConnectionError):
+            while await reader.read(1000):
+                writer.write(b"-ERR unknown command 'AUTH', with args: 'u' 'pass/word1' \x1b[2J\r\n")
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, client_of(f"redis://u:pass%2Fword1@127.0.0.1:{port}") as entries:
+        assert isinstance(await obtain(entries), Fetched)
+        assert "[password]" in str(status_of(entries).last_error)
+        shown = str(status_of(entries).last_error) + caplog.text
+    await asyncio.gather(*filter(None, handlers))
+    assert "pass/word1" not in shown
+    assert "\x1b" not in shown
