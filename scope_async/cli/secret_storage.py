@@ -51,7 +51,9 @@ class SecretStorage:
         except builtins.TimeoutError as error:
             if isinstance(error, ScopeError):
                 raise
-        raise TimeoutError(f"{self.url} gave nothing within {_LONGEST_READ:g} s: is it a pipe, or does it hang?")
+        raise TimeoutError(
+            f"{self.url} gave nothing within {_LONGEST_READ:g} s: is it a pipe, or does it hang?"
+        )
 
     async def write(self, credentials: ApiKeyCredentials) -> None:
         """Put the credentials there; returns also when another writer has put the same ones there.

@@ -75,7 +75,7 @@ def _advice_for(store: SharedStore) -> Diagnosis:
     if isinstance(store, FileStore):
         return Diagnosis(
             "configuration",
-            "clients go on alone: may this user write to that folder, is its disk local, and is there room on it?",
+            "clients go on alone: may this user write to that folder, is its disk local and not full?",
         )
     return Diagnosis(
         "network",

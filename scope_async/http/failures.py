@@ -60,7 +60,7 @@ def map_exception(error: Exception, config: Config, *, reused: bool = False) -> 
         return ConnectionError(f"the proxy refused to connect to the service (HTTP {error.status})")
     if isinstance(error, aiohttp.ClientPayloadError):
         # Its text quotes the reply, which may echo the token; so does that of the next one.
-        return ConnectionError("the connection broke in the middle of the reply, or its body cannot be decoded")
+        return ConnectionError("the connection broke in the middle of the reply, or it cannot be decoded")
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
         return ConnectionError("the connection ended in the middle of the reply's headers")
     if isinstance(error, aiohttp.ClientConnectionError | OSError | ssl.SSLError):

@@ -263,7 +263,7 @@ NETWORK = [
         aiohttp.ClientConnectorCertificateError(CONNECTION, ssl.SSLCertVerificationError("expired")),
     ),
     (ConnectionError, "cannot reach", aiohttp.ServerDisconnectedError()),
-    (ConnectionError, "reply's headers$", aiohttp.ServerDisconnectedError(Mock(reason=SECRET))),  # type: ignore[arg-type]
+    (ConnectionError, "reply's headers$", aiohttp.ServerDisconnectedError(Mock(reason=SECRET))),
     (ConnectionError, "cannot reach", aiohttp.ClientOSError(104, "reset")),
     (ConnectionError, "cannot reach", ConnectionResetError("reset")),
     (ConnectionError, "cannot reach", OSError("no route")),

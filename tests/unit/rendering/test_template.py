@@ -66,6 +66,8 @@ def test_fill_raises_a_render_error_for_a_text_larger_than_the_memory():
     class Large(str):
         """Shown by one sign: the guard that looks for secrets shows the locals of every error."""
 
+        __slots__ = ()
+
         def __repr__(self) -> str:
             return "…"
 
