@@ -6,8 +6,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from aiohttp import ClientTimeout
-
 from scope_async.errors import ApiError, ScopeError
 from scope_async.http.messages import Reply, Request, merge_headers
 from scope_async.http.session import BoundSession
@@ -22,7 +20,7 @@ from scope_async.telemetry.events import (
 )
 
 Result = TypeVar("Result")
-Send = Callable[[BoundSession, Request, ClientTimeout], Coroutine[Any, Any, Reply]]
+Send = Callable[[BoundSession, Request], Coroutine[Any, Any, Reply]]
 
 
 class RequestInstrumentation:
@@ -50,12 +48,12 @@ class RequestInstrumentation:
         if around_attempt is None:
             return send
 
-        async def send_wrapped(bound: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
+        async def send_wrapped(bound: BoundSession, request: Request) -> Reply:
             around = around_attempt(request.request_id)
             if around is None:
-                return await send(bound, request, limits)
+                return await send(bound, request)
             with around:
-                return await send(bound, request, limits)
+                return await send(bound, request)
 
         return send_wrapped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from aiohttp import ClientRequest, ClientResponse, ClientTimeout
+from aiohttp import ClientRequest, ClientResponse
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 from aiohttp.hdrs import AUTHORIZATION, CONTENT_ENCODING
 
@@ -23,15 +23,15 @@ _UNAUTHORIZED_BODY_TIMEOUT = 1.0
 """Seconds for the body of a 401: its status is known already."""
 
 
-async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> Reply:
-    """Send the request once and return the reply, read to its end.
+async def send(bound: BoundSession, request: Request) -> Reply:
+    """Send the request once and return the reply, read to its end; how long that takes is up to the caller.
 
     Raises:
         ServerError: the reply is larger than `MAX_REPLY_BYTES`.
         Exception: anything that aiohttp and the network raise.
     """
     if bound.is_given:
-        response = await _send_over_given(bound, request, limits)
+        response = await _send_over_given(bound, request)
     else:
         response = await bound.session.request(
             request.method,
@@ -39,7 +39,6 @@ async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> 
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
-            timeout=limits,
             proxy=bound.proxies.choose(request.url) if bound.proxies is not None else None,
         )
     try:
@@ -57,7 +56,7 @@ async def send(bound: BoundSession, request: Request, limits: ClientTimeout) -> 
     return Reply(response.status, response.headers, body, request.headers, secrets=request.secrets)
 
 
-async def _send_over_given(bound: BoundSession, request: Request, limits: ClientTimeout) -> ClientResponse:
+async def _send_over_given(bound: BoundSession, request: Request) -> ClientResponse:
     """Send it over a session that was passed in, overriding that session's own defaults."""
     headers = merge_headers(bound.headers, request.headers)
     return await bound.session.request(
@@ -69,7 +68,7 @@ async def _send_over_given(bound: BoundSession, request: Request, limits: Client
         allow_redirects=False,
         auto_decompress=True,
         raise_for_status=False,
-        timeout=limits,
+        timeout=bound.timeout,
         ssl=bound.ssl or True,
     )
 

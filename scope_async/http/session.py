@@ -15,6 +15,7 @@ from scope_async._core.inherited import open_socket
 from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.http.connector import GuardedConnector
+from scope_async.http.deadlines import Deadlines
 from scope_async.http.proxies import Proxies
 from scope_async.http.resolver import ThreadResolver
 
@@ -29,13 +30,16 @@ class BoundSession:
 
     aiohttp gives a free connection to the next caller that asks, so that a hundred busy coroutines
     can starve all others until they time out. `semaphore` gives connections out in order of
-    arrival, and the token is chosen after the wait for one.
+    arrival, and the token is chosen after the wait for one. `deadlines` end what takes too long; `timeout`
+    is left with aiohttp, and is that for one connection alone.
     """
 
     process: int
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
     semaphore: FifoSemaphore
+    deadlines: Deadlines
+    timeout: aiohttp.ClientTimeout
     proxies: Proxies | None
     headers: Mapping[str, str]
     ssl: SSLContext | None
@@ -70,6 +74,7 @@ class SessionProvider:
         self._limit = limit
         self._ssl = ssl
         self._open_timeout = open_timeout
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=open_timeout)
         self._headers = headers
         self._given = session
         self._bound: BoundSession | None = None  # the one that was used last
@@ -117,12 +122,15 @@ class SessionProvider:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
+                timeout=self._timeout,
             )
         self._bound = self._by_loop[loop] = BoundSession(
             process,
             loop,
             session,
             FifoSemaphore(self._limit),
+            Deadlines(loop),
+            self._timeout,
             proxies,
             self._headers,
             self._ssl,

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import aiohttp
 import anyio
-from aiohttp import ClientTimeout
 from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._core.clock import Clock
@@ -70,7 +69,7 @@ class Transport:
         )
         self._retry_waits: set[anyio.CancelScope] = set()
         self._rng = rng
-        self._timeout = self._limits(config.timeout)
+        self._timeout = config.timeout
 
     def call(
         self,
@@ -128,7 +127,7 @@ class Transport:
                 await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
-                return read(await self._attempt(request, self._limits(remaining), token_provider))
+                return read(await self._attempt(request, remaining, token_provider))
             except ScopeError as error:
                 failure = error
 
@@ -175,33 +174,25 @@ class Transport:
             finally:
                 self._retry_waits.discard(wait)
 
-    def _limits(self, total: float) -> ClientTimeout:
-        return ClientTimeout(total=total, sock_connect=self._config.open_timeout)
-
     async def _attempt(
-        self, request: Request, limits: ClientTimeout, token_provider: TokenProvider[Any] | None
+        self, request: Request, seconds: float, token_provider: TokenProvider[Any] | None
     ) -> Reply:
         """Send the request when there is a free connection, with a token chosen then."""
         session = self._sessions.current()
-        deadline = session.loop.time() + (limits.total or 0.0)
-        left = limits
+        deadline = session.loop.time() + seconds
         if not session.semaphore.acquire_nowait():
             await self._acquire(session.semaphore, deadline)
-            left = self._until(deadline)
         handled = sys.exception()
         try:
-            if token_provider is None:
-                return await self._send(session, request, left)
-            token = token_provider.peek()
-            if token is None:
-                async with asyncio.timeout_at(deadline):
-                    token = await token_provider.get()
-                left = self._until(deadline)
-            request.headers[AUTHORIZATION] = token.authorization
-            reply = await self._send(session, request, left)
-            if reply.status != UNAUTHORIZED:
-                return reply
-            return await self._replay(session, request, reply, token_provider, token=token, deadline=deadline)
+            with session.deadlines.at(deadline):
+                if token_provider is None:
+                    return await self._send(session, request)
+                token = token_provider.peek() or await token_provider.get()
+                request.headers[AUTHORIZATION] = token.authorization
+                reply = await self._send(session, request)
+                if reply.status != UNAUTHORIZED:
+                    return reply
+                return await self._replay(session, request, reply, token_provider, token)
         except ScopeError:
             raise
         except asyncio.CancelledError as error:
@@ -225,15 +216,9 @@ class Transport:
         request: Request,
         reply: Reply,
         token_provider: TokenProvider[Token],
-        *,
         token: Token,
-        deadline: float,
     ) -> Reply:
         """Send the request again after a 401, while there is a token left to try."""
-
-        async def replacement(rejected: Sequence[Token]) -> Token | None:
-            async with asyncio.timeout_at(deadline):
-                return await token_provider.replacement(rejected)
 
         async def send_with(token: Token, rejected: Sequence[Token]) -> Reply:
             nonlocal reply
@@ -241,11 +226,13 @@ class Transport:
                 self._instrumentation.retried(request, read_error(reply), 0.0)
             request.attempts += 1
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await self._send(session, request, self._until(deadline))
+            reply = await self._send(session, request)
             reply.rejected = [old.authorization for old in rejected]
             return reply
 
-        return await replay_while_unauthorized(reply, token, replacement=replacement, send=send_with)
+        return await replay_while_unauthorized(
+            reply, token, replacement=token_provider.replacement, send=send_with
+        )
 
     async def _acquire(self, semaphore: FifoSemaphore, deadline: float) -> None:
         failure: ScopeError | None = None
@@ -259,9 +246,6 @@ class Transport:
         if self._sessions.closed:
             semaphore.release()
             raise ClientClosedError("the client was closed while the call waited for a connection")
-
-    def _until(self, deadline: float) -> ClientTimeout:
-        return self._limits(max(0.001, deadline - asyncio.get_running_loop().time()))
 
     def open(self) -> None:
         """Accept calls (again)."""
