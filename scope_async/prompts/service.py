@@ -20,7 +20,7 @@ from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
-from scope_async.prompts.cache.policy import Mode
+from scope_async.prompts.cache.policy import BYPASS, CACHE, DISABLED, REFRESH
 from scope_async.prompts.cache.read_through import ReadThroughCache
 from scope_async.prompts.cache.status import CacheStatus
 from scope_async.prompts.endpoint import PromptEndpoint
@@ -173,11 +173,11 @@ class PromptService:
         if self._closed:
             self._check_open()
         if cache_ttl == 0:
-            mode = Mode.BYPASS
+            mode = BYPASS
         elif not self._config.cache_enabled or (cache_ttl is None and not self._caching):
-            mode = Mode.DISABLED
+            mode = DISABLED
         else:
-            mode = Mode.CACHE if cache else Mode.REFRESH
+            mode = CACHE if cache else REFRESH
         return self._cache.read(ref, mode, ttl=cache_ttl, fallback=fallback)
 
     async def get_many(self, names: Iterable[str], *, label: Label | None = None) -> dict[str, PromptVersion]:

@@ -18,6 +18,9 @@ from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation, FetchInstrumentation
 from scope_async.prompts.cache.memory import CacheEntry, PromptCache
 from scope_async.prompts.cache.policy import (
+    BYPASS,
+    CACHE,
+    DISABLED,
     Fetch,
     Fresh,
     Mode,
@@ -96,7 +99,7 @@ class ReadThroughCache:
     async def read(
         self,
         ref: PromptRef,
-        mode: Mode = Mode.CACHE,
+        mode: Mode = CACHE,
         *,
         ttl: float | None = None,
         fallback: Fallback | None = None,
@@ -107,7 +110,7 @@ class ReadThroughCache:
             ScopeError: the service refused, or is unavailable and nothing stands in.
             ClientClosedError: the client was closed meanwhile.
         """
-        if mode is not Mode.CACHE:
+        if mode is not CACHE:
             return await self._ask(ref, mode, ttl, fallback)
         saved = None if self._snapshot is None else await self._saved(ref)
         entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
@@ -171,13 +174,13 @@ class ReadThroughCache:
         self, ref: PromptRef, mode: Mode, ttl: float | None, fallback: Fallback | None
     ) -> PromptVersion:
         """Return what the service has now, asked for this caller alone."""
-        saved = None if mode is not Mode.DISABLED or self._snapshot is None else await self._saved(ref)
+        saved = None if mode is not DISABLED or self._snapshot is None else await self._saved(ref)
         if saved is not None:
             return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
         try:
-            if mode is Mode.BYPASS:
+            if mode is BYPASS:
                 return (await run_at_home(self._background, partial(self._endpoint.fetch, ref))).version
-            ttl = 0.0 if mode is Mode.DISABLED else self._ttl(ttl)
+            ttl = 0.0 if mode is DISABLED else self._ttl(ttl)
             fetch = partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
             return await run_at_home(self._background, fetch)
         except ScopeError as error:
