@@ -88,11 +88,17 @@ class SharedFetcher:
         request_id = request_id or new_request_id()
         started, started_at = self._clock.monotonic(), self._clock.time()
         sequence = self._sequence.begin()
-        ask = partial(self._endpoint.fetch, ref, max_retries=max_retries, request_id=request_id)
         try:
             if self._shared is None or ttl <= 0:
-                fetched = await ask(known=known, on_attempt_failed=on_attempt_failed)
+                fetched = await self._endpoint.fetch(
+                    ref,
+                    known=known,
+                    max_retries=max_retries,
+                    request_id=request_id,
+                    on_attempt_failed=on_attempt_failed,
+                )
             else:
+                ask = partial(self._endpoint.fetch, ref, max_retries=max_retries, request_id=request_id)
                 fetched = await self._shared.fetch(
                     ref, ttl, ask, known=known, on_attempt_failed=on_attempt_failed, use_shared=use_shared
                 )

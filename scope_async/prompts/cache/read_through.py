@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from typing import TYPE_CHECKING
 
 from scope_async._core.background import Background
@@ -179,10 +178,12 @@ class ReadThroughCache:
             return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
         try:
             if mode is BYPASS:
-                return (await run_at_home(self._background, partial(self._endpoint.fetch, ref))).version
-            ttl = 0.0 if mode is DISABLED else self._ttl(ttl)
-            fetch = partial(self._fetcher.fetch, ref, ttl, known=self._memory.get(ref.key))
-            return await run_at_home(self._background, fetch)
+                return (await run_at_home(self._background, lambda: self._endpoint.fetch(ref))).version
+            lifetime = 0.0 if mode is DISABLED else self._ttl(ttl)
+            known = self._memory.get(ref.key)
+            return await run_at_home(
+                self._background, lambda: self._fetcher.fetch(ref, lifetime, known=known)
+            )
         except ScopeError as error:
             if not is_unavailable(error):
                 raise
