@@ -29,7 +29,7 @@ _REQUEST_ID = istr("X-Request-ID")
 
 
 # Freezing these two would more than double what they cost, once per request.
-@attrs.define(kw_only=True)
+@attrs.define
 class Request:
     """One call, ready to be sent as often as needed. Its `repr` shows no header and no body.
 
@@ -45,9 +45,9 @@ class Request:
     method: str
     url: URL
     headers: MutableMapping[str, str] = attrs.field(repr=False)
-    body: bytes | None = attrs.field(default=None, repr=False)
     template: str = ""
     prompt: str | None = None
+    body: bytes | None = attrs.field(default=None, repr=False)
     attempts: int = 1
     idempotent: bool = False
     secrets: Sequence[str] = attrs.field(default=(), repr=False)
@@ -74,8 +74,8 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    rejected: Sequence[str] = attrs.field(default=(), repr=False)
     secrets: Sequence[str] = attrs.field(default=(), repr=False)
+    rejected: Sequence[str] = attrs.field(default=(), repr=False)
 
     @property
     def request_id(self) -> str | None:

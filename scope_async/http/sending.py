@@ -53,7 +53,7 @@ async def send(bound: BoundSession, request: Request) -> Reply:
     except BaseException:
         response.close()
         raise
-    return Reply(response.status, response.headers, body, request.headers, secrets=request.secrets)
+    return Reply(response.status, response.headers, body, request.headers, request.secrets)
 
 
 async def _send_over_given(bound: BoundSession, request: Request) -> ClientResponse:
