@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -23,13 +23,18 @@ reused: ContextVar[bool] = ContextVar("reused", default=False)
 
 
 class ConnectionGuard(asyncio.Protocol):
-    """Stands between a connection and aiohttp: while no request is under way, any byte closes it."""
+    """Stands between a connection and aiohttp: while no request is under way, any byte closes it.
+
+    Attributes:
+        connection: what aiohttp gave the last request, and takes back when that is over.
+    """
+
+    connection: ref[Connection]
 
     def __init__(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
         self._protocol = protocol
         self._pass_on = protocol.data_received
         self._transport = transport
-        self.idle = False
         self._readable = _readable(transport)
         self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
         self.eof_received = protocol.eof_received  # type: ignore[method-assign]
@@ -37,14 +42,18 @@ class ConnectionGuard(asyncio.Protocol):
         self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
 
     def data_received(self, data: bytes) -> None:
-        if self.idle:
+        # As `idle`, without the call.
+        connection = self.connection()
+        if connection is None or connection.protocol is None:
             self.abort()
         else:
             self._pass_on(data)
 
-    def release(self) -> None:
-        """Note that the request is over."""
-        self.idle = True
+    @property
+    def idle(self) -> bool:
+        """True while no request is under way."""
+        connection = self.connection()
+        return connection is None or connection.protocol is None
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -86,8 +95,7 @@ class GuardedConnector(aiohttp.TCPConnector):
             elif not guard.is_clean():
                 connection.close()
                 continue
-            guard.idle = False
-            connection.add_callback(guard.release)
+            guard.connection = ref(connection)
             if reused.get() is not is_reused:
                 reused.set(is_reused)
             return connection
