@@ -15,10 +15,10 @@ from tests.project.call_path import measured
     ("scenario", "functions", "files", "re_entries"),
     [
         ("cached read", 3, 3, 0),
-        ("cold miss", 69, 23, 23),
-        ("503 with a copy", 102, 34, 38),
+        ("cold miss", 69, 24, 24),
+        ("503 with a copy", 103, 35, 39),
         ("token read", 1, 1, 0),
-        ("token renewal", 83, 24, 45),
+        ("token renewal", 86, 25, 47),
     ],
 )
 async def test_call_path_is_short(

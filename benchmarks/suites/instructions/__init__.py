@@ -53,8 +53,8 @@ class Limit:
 
 
 LIMITS = (
-    Limit(SAME, BARE, goal=1.00, counted=1.12),
-    Limit(NEW, BARE, goal=1.05, counted=1.19),
+    Limit(SAME, BARE, goal=1.00, counted=1.04),
+    Limit(NEW, BARE, goal=1.05, counted=1.11),
     Limit(CACHED, LOOKUP, goal=3.5, counted=3.27),
     Limit(SYNC_CACHED, SYNC_LOOKUP, goal=5.1, counted=5.01),
     Limit(TOKEN, PLAIN_TOKEN, goal=1.05, counted=1.01),

@@ -61,7 +61,7 @@ class Waiting:
         buffer = config.token_refresh_buffer
         self.waiter = TokenWaiter(
             background,
-            self.renewer,  # type: ignore[arg-type]
+            self.renewer,
             RefreshPolicy(buffer=buffer, rng=lambda: 0.5),
             config=config,
             monotonic=self.clock.monotonic,
