@@ -115,8 +115,7 @@ class SharedFetcher:
         if not self._sequence.end(sequence, ref, answered=True):
             # Perhaps only since it was stored, by another thread.
             self._memory.delete(ref.key, before=sequence + 1)
-            latest = False
-        if latest and self._snapshot is not None:
+        elif latest and self._snapshot is not None:
             self._snapshot.put(ref, fetched, started_at - fetched.age)
         self._failures.record_answer(ref.key)
         if self._instrumentation.in_trouble:
@@ -214,11 +213,8 @@ class SharedFetcher:
         if ttl <= 0:
             return True
         previous = self._memory.put(ref.key, fetched, stored_at=stored_at, ttl=ttl, sequence=sequence)
-        if previous is None:
-            return True
-        if previous.sequence > sequence:
-            return False
-        if self._emit is not None:
+        is_latest = previous is None or previous.sequence <= sequence
+        if previous is not None and is_latest and self._emit is not None:
             self._emit(
                 Revalidated(
                     prompt=ref.name,
@@ -228,7 +224,7 @@ class SharedFetcher:
                     not_modified=fetched.not_modified,
                 )
             )
-        return True
+        return is_latest
 
     def _record_failure(self, ref: PromptRef, error: ScopeError, sequence: int, started_at: float) -> None:
         key = ref.key
@@ -301,7 +297,4 @@ class FetchSequence:
 
     def invalidated_up_to(self, name: str) -> int:
         """Return the number that a fetch of this prompt must be later than to be stored."""
-        prompts = self._prompts_up_to
-        if not prompts:
-            return self._all_up_to
-        return max(self._all_up_to, prompts.get(name, 0))
+        return max(self._all_up_to, self._prompts_up_to.get(name, 0))

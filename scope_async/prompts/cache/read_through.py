@@ -179,11 +179,9 @@ class ReadThroughCache:
         try:
             if mode is BYPASS:
                 return (await run_at_home(self._background, lambda: self._endpoint.fetch(ref))).version
-            lifetime = 0.0 if mode is DISABLED else self._ttl(ttl)
+            seconds = 0.0 if mode is DISABLED else self._ttl(ttl)
             known = self._memory.get(ref.key)
-            return await run_at_home(
-                self._background, lambda: self._fetcher.fetch(ref, lifetime, known=known)
-            )
+            return await run_at_home(self._background, lambda: self._fetcher.fetch(ref, seconds, known=known))
         except ScopeError as error:
             if not is_unavailable(error):
                 raise
