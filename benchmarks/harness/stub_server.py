@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from urllib.parse import unquote
 
 from benchmarks.harness.processes import running_process
 from scope_async import ApiKeyCredentials
@@ -53,6 +54,7 @@ LANGFUSE = {
     "tags": [],
 }
 
+_SAME = f"GET /api/v1/prompts/{SAME}/".encode()
 _CHANGING, _SILENT = f"/{CHANGING}/".encode(), f"/{SILENT}/".encode()
 _versions = count(2)
 
@@ -83,8 +85,11 @@ class StubProtocol(asyncio.Protocol):
             pass
         elif data.startswith(b"GET /api/public"):
             self._transport.write(_LANGFUSE)
-        elif data.startswith(b"GET"):
+        elif data.startswith(_SAME):
             self._transport.write(_VERSION)
+        elif data.startswith(b"GET"):
+            name = unquote(data.split(b"/", 5)[4].decode())
+            self._transport.write(_reply({**VERSION, "name": name}))
 
 
 async def _serve() -> None:

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 from scope_async.errors import ScopeError
 from scope_async.local.identifiers import checksum
 
-_SECRET = re.compile(r"([a-z]+_[0-9A-Za-z]{43})([0-9A-Za-z]{6})")
+# From the beginning of a word: else a long one is looked at once for each of its letters.
+_SECRET = re.compile(r"((?<![a-z])[a-z]+_[0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 _TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{20,}\.[\w-]{43,}", re.ASCII)
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|/)")
 _BASE64 = re.compile(r"[\w+/-]{40,}", re.ASCII)

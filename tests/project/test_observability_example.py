@@ -31,12 +31,12 @@ Emitted = dict[str, set[str]]
 
 
 @pytest.fixture(scope="module")
-def emitted() -> Emitted:
-    """What Prometheus would scrape from a client in trouble: names, each with its labels."""
-    return asyncio.run(scrape())
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> Emitted:
+    """What Prometheus would scrape from clients in trouble: names, each with its labels."""
+    return asyncio.run(scrape((tmp_path_factory.mktemp("store") / "shared").as_uri()))
 
 
-async def scrape() -> Emitted:
+async def scrape(store: str) -> Emitted:
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry)
     hook = OpenTelemetryHook(meter_provider=MeterProvider([reader]))
@@ -54,6 +54,9 @@ async def scrape() -> Emitted:
                 pytest.raises(InvalidCredentialsError),
             ):
                 await scope.get_prompt_version("greeting", label="latest", cache=False)
+            for url in (store, store, "redis://127.0.0.1:1"):  # leads, takes over, and finds none
+                async with ScopeClient(local.credentials, hooks=[hook], store_url=url, **addresses) as sharing:
+                    await sharing.get_prompt_version("greeting")
             found: Emitted = {}
             for family in registry.collect():
                 for sample in family.samples:

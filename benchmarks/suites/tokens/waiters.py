@@ -74,7 +74,8 @@ async def waiters(rounds: int) -> list[Result]:
         auth.answer.set()
         answers = await asyncio.gather(*tasks, return_exceptions=error is not None)
         taken = (time.thread_time() - started) * 1000
-        asked.append(auth.asked)
+        # All of them share one exchange, which is tried again while the auth API is down.
+        asked.append(auth.asked - (tokens.config.max_retries if error is not None else 0))
         if error is not None:
             typed.append(sum(isinstance(answer, TokenRefreshError) for answer in answers))
         await tokens.aclose()
@@ -98,7 +99,7 @@ async def waiters(rounds: int) -> list[Result]:
             detail=f"{took['cold']}; bare event {took['bare']}",
         ),
         Result.count(
-            f"{WAITERS:,} waiters, cold or down: exchanges",
+            f"{WAITERS:,} waiters, cold or down: exchanges, without retries",
             max(asked),
             1,
             unit="exchanges",
