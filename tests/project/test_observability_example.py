@@ -42,8 +42,8 @@ async def scrape(store: str) -> Emitted:
     hook = OpenTelemetryHook(meter_provider=MeterProvider([reader]))
     async with LocalScope() as local:
         await local.add_prompt("greeting", "Hello, {{name}}!")
-        addresses = {"base_url": local.url, "auth_api_url": local.url, "clock": local.clock}
-        async with ScopeClient(local.credentials, hooks=[hook], retry_base_delay=0.0, **addresses) as scope:
+        given = {"base_url": local.url, "auth_api_url": local.url, "clock": local.clock, "hooks": [hook]}
+        async with ScopeClient(local.credentials, retry_base_delay=0.0, **given) as scope:
             await scope.get_prompt_version("greeting")
             local.clock.advance(1000)
             with local.faults.status("prompt", 503):
@@ -55,7 +55,7 @@ async def scrape(store: str) -> Emitted:
             ):
                 await scope.get_prompt_version("greeting", label="latest", cache=False)
             for url in (store, store, "redis://127.0.0.1:1"):  # leads, takes over, and finds none
-                async with ScopeClient(local.credentials, hooks=[hook], store_url=url, **addresses) as sharing:
+                async with ScopeClient(local.credentials, store_url=url, **given) as sharing:
                     await sharing.get_prompt_version("greeting")
             found: Emitted = {}
             for family in registry.collect():
