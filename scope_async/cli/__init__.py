@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from importlib.util import find_spec
 
@@ -25,15 +24,16 @@ def main() -> None:
         sys.stderr.write(f"scope-async: this command is not installed; get it with: {install}\n")
         sys.exit(2)
     from scope_async.cli.app import app  # noqa: PLC0415 - needs the extra
+    from scope_async.cli.output import discard  # noqa: PLC0415 - the same
 
     try:
         try:
             app()
-        finally:
+        except SystemExit:
             sys.stdout.flush()
+            raise
     except OSError as error:
-        # The interpreter flushes stdout once more at its end, and would print a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         with contextlib.suppress(OSError):
             sys.stderr.write(f"scope-async: {error}\n")
         sys.exit(1)

@@ -173,22 +173,30 @@ def print_styled(text: Text) -> None:
 
 
 def _print(text: Text, stream: TextIO) -> None:
-    with _output_errors():
+    with _output_errors(stream):
         # Soft-wrapped: the terminal breaks a long line, and copying it joins it again.
         _console(stream).print(text, soft_wrap=True)
 
 
 def _echo(text: str) -> None:
-    with _output_errors():
+    with _output_errors(sys.stdout):
         typer.echo(text)
 
 
 @contextmanager
-def _output_errors() -> Iterator[None]:
+def _output_errors(stream: TextIO) -> Iterator[None]:
     try:
         yield
+        stream.flush()  # what is written to a pipe or file otherwise fails when the process ends
     except OSError as error:
+        discard(stream)
         raise OutputError(f"cannot write the output: {error.strerror}") from None
+
+
+def discard(stream: TextIO) -> None:
+    """Write nowhere what is left in the buffer, which the interpreter flushes once more at its end."""
+    with suppress(OSError):  # no descriptor behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _json_value(value: Any) -> str:

@@ -22,11 +22,13 @@ SEPARATE_STDERR: dict[str, Any] = (
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """Return the environment without SCOPE_* and proxy variables."""
+    """Return the environment without SCOPE_* and proxy variables; output is buffered as it is for users."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SCOPE_") and not name.lower().endswith("_proxy")
+        if not name.startswith("SCOPE_")
+        and not name.lower().endswith("_proxy")
+        and name != "PYTHONUNBUFFERED"
     }
     return {**kept, "PYTHONWARNINGS": "error", **variables}
 

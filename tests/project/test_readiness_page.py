@@ -72,7 +72,7 @@ async def test_probes_are_well_while_copies_stand_in(
         assert (await scope.get_prompt_version("greeting")).is_stale
         status, said = await ask(browser, "/ready")
         assert status == 200, "a probe that fails here would take the fleet down with Scope"
-        assert "1 prompts cannot be fetched; copies stand in." in said
+        assert "1 prompt cannot be fetched; copies stand in." in said
         assert (await ask(browser, "/live"))[0] == 200
     for _ in range(20):
         await ask(browser, "/ready")
