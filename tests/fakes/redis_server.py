@@ -40,8 +40,11 @@ def free_port() -> int:
 class RedisServer:
     """One server process; it keeps its port when it is started again."""
 
-    def __init__(self, folder: Path, *options: str, sentinel: bool = False, tls: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *options: str, sentinel: bool = False, tls: bool = False, host: str = "127.0.0.1"
+    ) -> None:
         self.folder = folder
+        self.host = host
         self.port = free_port()
         self._options = options
         self._sentinel = sentinel
@@ -50,21 +53,21 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}"
+        return f"{'rediss' if self._tls else 'redis'}://{self.host}:{self.port}"
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def client(self, **options: object) -> redis.Redis:
-        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5, **options)
+        return redis.Redis(host=self.host, port=self.port, socket_timeout=5, **options)
 
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
         config = self.folder / "redis.conf"
         if not config.exists():
             config.write_text("")
-        program = [require_redis_server(), str(config), "--bind", "127.0.0.1"]
+        program = [require_redis_server(), str(config), "--bind", self.host]
         port = ["--port", "0", "--tls-port"] if self._tls else ["--port"]
         program += [*port, str(self.port)]
         if not self._sentinel:
@@ -81,7 +84,7 @@ class RedisServer:
         deadline = time.monotonic() + 10
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1):
+                with socket.create_connection((self.host, self.port), 1):
                     return
             except OSError:
                 assert time.monotonic() < deadline, (self.folder / "log").read_text()

@@ -103,8 +103,10 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(local: LocalScope, store_url: str, count: int, what: str = "tokens") -> AsyncIterator[Fleet]:
-    """Run `count` processes that begin to call together."""
+async def fleet(
+    local: LocalScope, store_url: str, count: int, what: str = "tokens", *, host: tuple[str, ...] = ()
+) -> AsyncIterator[Fleet]:
+    """Run `count` processes that begin to call together; `host` is the command that runs one elsewhere."""
     credentials = local.credentials
     variables = {
         "SCOPE_API_URL": local.url,
@@ -113,12 +115,13 @@ async def fleet(local: LocalScope, store_url: str, count: int, what: str = "toke
         "SCOPE_API_KEY": credentials.api_key,
         "SCOPE_API_SECRET": credentials.api_secret,
         "SCOPE_STORE_URL": store_url,
+        "SCOPE_ALLOW_INSECURE": "1",  # its hosts may be network namespaces
     }
     made: list[Member] = []
     try:
         for _ in range(count):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.integration.stores.fleet_process", what),
+                *(*host, sys.executable, "-m", "tests.integration.stores.fleet_process", what),
                 stdin=PIPE,
                 stdout=PIPE,
                 env={**os.environ, **variables},
