@@ -97,7 +97,7 @@ class LoopThread:
 
     def submit(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
         """Run the coroutine that `call` makes in the thread; cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(_made_there(call), self._ensure())
+        return asyncio.run_coroutine_threadsafe(made_there(call), self._ensure())
 
     async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Cancel what is running, run a last coroutine, and end the thread."""
@@ -129,8 +129,19 @@ class LoopThread:
         return loop
 
 
-async def _made_there(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    return await call()
+async def made_there(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Return what the coroutine that `call` makes returns, or raise what it raises.
+
+    One that fails after its cancellation is cancelled: its caller has gone, and asyncio would log
+    an exception that is never retrieved.
+    """
+    try:
+        return await call()
+    except Exception:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from None
+        raise
 
 
 async def _finish(call: Callable[[], Coroutine[Any, Any, object]]) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from scope_async._core.inherited import cut_off
+from scope_async._core.threads import made_there
 from scope_async.errors import ClientClosedError
 
 Result = TypeVar("Result")
@@ -57,7 +58,7 @@ class EventLoopThread:
         """
         loop = self._loop or self._start()
         self._in_use.add(client)
-        coroutine = call()
+        coroutine = made_there(call)
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, loop)
         except RuntimeError as error:

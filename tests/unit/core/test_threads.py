@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,28 @@ def test_loop_thread_makes_the_coroutine_in_the_thread(thread) -> None:
         return where()
 
     assert thread.submit(make).result()[1] == "test"
+
+
+def test_loop_thread_logs_nothing_of_a_cancelled_call_that_then_fails(thread, caplog) -> None:
+    begun, failed = threading.Event(), threading.Event()
+
+    async def fail_when_cancelled() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            failed.set()
+            raise OSError("the connection broke")
+
+    future = thread.submit(fail_when_cancelled)
+    begun.wait(20)
+    future.cancel()
+    failed.wait(20)
+    for _ in range(2):
+        thread.submit(where).result(20)
+    del future
+    gc.collect()
+    assert not caplog.records
 
 
 def test_loop_thread_cancels_what_runs_when_it_is_closed(thread) -> None:
