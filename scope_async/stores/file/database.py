@@ -13,11 +13,11 @@ from scope_async.stores.protocol import Change, Lease, LeaseHeld, StoredEntry
 _KEPT_CHANGES = 1024
 
 _DELETE_OLDEST = """
-DELETE FROM entry WHERE tags != '' AND namespace = ?1 AND counter <= (
+DELETE FROM entry WHERE tags != '' AND namespace = :namespace AND counter <= (
     SELECT max(counter) FROM (
         SELECT counter, row_number() OVER newest AS place, sum(length(content)) OVER newest AS total
-        FROM entry WHERE tags != '' AND namespace = ?1 WINDOW newest AS (ORDER BY counter DESC)
-    ) WHERE place > ?2 OR total > ?3
+        FROM entry WHERE tags != '' AND namespace = :namespace WINDOW newest AS (ORDER BY counter DESC)
+    ) WHERE place > :entries OR total > :bytes
 )"""
 """Keep the entries written last that are within the bounds in number and bytes."""
 
@@ -181,7 +181,8 @@ class FileDatabase:
         now = self._clock()
         database.execute("DELETE FROM entry WHERE expires_at <= ?", (now,))
         database.execute("DELETE FROM lease WHERE expires_at <= ?", (now,))
-        database.execute(_DELETE_OLDEST, (namespace, self._max_entries, self._max_bytes))
+        bounds = {"namespace": namespace, "entries": self._max_entries, "bytes": self._max_bytes}
+        database.execute(_DELETE_OLDEST, bounds)
 
 
 def _count(database: sqlite3.Connection) -> tuple[str, int]:
