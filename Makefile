@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 # PYTEST_ARGS="-n 0" to debug.
 PYTEST_ARGS ?= -n auto --dist worksteal
+# Real servers and processes compete with whatever else the machine does: a test that fails is tried again, and the
+# summary names it (RERUN).
+RERUNS ?= --reruns 2 --reruns-delay 1
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
@@ -50,10 +53,10 @@ demo: $(VENV)/.installed-all
 	$(BIN)/scope-async demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(RERUNS) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov
+	$(BIN)/python -m pytest $(RERUNS) $(PYTEST_ARGS) --cov
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -81,7 +84,7 @@ matrix: test
 newest: | $(INTERPRETER)
 	[ -x .venvs/newest/bin/python ] || $(BIN)/python -m venv .venvs/newest
 	.venvs/newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev,bench]'
-	.venvs/newest/bin/python -m pytest $(PYTEST_ARGS)
+	.venvs/newest/bin/python -m pytest $(RERUNS) $(PYTEST_ARGS)
 
 lock: $(VENV)/.installed-dev
 	PYTHON=$(BIN)/python UV=$(BIN)/uv .ci/lock

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,21 +21,7 @@ def shared_url(request, tmp_path_factory) -> str:
     return request.getfixturevalue("redis_server").url
 
 
-def again_when_too_slow(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Run a test up to three times: on a busy machine a store may answer too late, and is left alone then."""
-
-    @functools.wraps(test)
-    async def run(*args: object, **kwargs: object) -> None:
-        for _ in range(2):
-            with suppress(AssertionError, TimeoutError):
-                return await test(*args, **kwargs)
-        return await test(*args, **kwargs)
-
-    return run
-
-
 @pytest.mark.parametrize("trouble", ["leader killed", "all tokens revoked"])
-@again_when_too_slow
 async def test_fleet_exchanges_once_for_each_token_life(shared_url, trouble) -> None:
     async with LocalScope(token_ttl=600, prompts=PROMPTS) as local:
         if trouble == "leader killed":

@@ -168,8 +168,9 @@ async def test_server_that_refuses_writes_is_down(own_redis, command, reason) ->
         client.execute_command(*command)
     async with client_of(own_redis.url) as entries:
         assert isinstance(await obtain(entries), Fetched)
-        await until(lambda: not status_of(entries).available)
-        assert reason in str(status_of(entries).last_error)
+        # A busy machine may be too slow for the first answer; each probe says its reason anew.
+        await until(lambda: reason in str(status_of(entries).last_error))
+        assert not status_of(entries).available
         if reason != "Auth":
             undo = {
                 "OutOfMemory": ("CONFIG", "SET", "maxmemory", "0"),
