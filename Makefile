@@ -5,7 +5,7 @@ VENV ?= .venv
 PYTEST_ARGS ?= -n auto --dist worksteal
 # Real servers and processes compete with whatever else the machine does: a test that fails is tried again, and the
 # summary names it (RERUN).
-RERUNS ?= --reruns 2 --reruns-delay 1
+RERUNS ?= --reruns 2 --reruns-delay 1 -raR
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
