@@ -157,6 +157,7 @@ def _version(
     fields.created_by = document.created_by
     fields._raw = raw  # noqa: SLF001 - what a version keeps to itself
     fields._bound = _NOTHING  # noqa: SLF001
+    fields._renderer = None  # noqa: SLF001
     fields.is_stale = fields.is_fallback = False
     fields.unknown_variables = unknown_variables
     return freeze_fields(fields)

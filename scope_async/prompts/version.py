@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import attrs
@@ -109,13 +109,18 @@ class PromptVersion(VersionFields):
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
         )
+        object.__setattr__(self, "_renderer", None)
 
-    @cached_property
-    def _renderer(self) -> TextRenderer | ChatRenderer:
-        # Made at the first rendering: many versions are fetched only to find that nothing changed.
-        strict = self.unknown_variables == "error"
-        declared = (*self.variables, *self._bound)
-        return content_renderer(self.content, self.type, declared, strict=strict, bound=self._bound)
+    def _made_renderer(self) -> TextRenderer | ChatRenderer:
+        # At the first rendering: many versions are fetched only to find that nothing changed. A slot, as
+        # a `cached_property` of a class with slots brings a `__getattr__`, which slows each access down.
+        renderer = self._renderer
+        if renderer is None:
+            strict, bound = self.unknown_variables == "error", self._bound
+            declared = (*self.variables, *bound)
+            renderer = content_renderer(self.content, self.type, declared, strict=strict, bound=bound)
+            object.__setattr__(self, "_renderer", renderer)
+        return renderer
 
     @property
     def raw(self) -> Mapping[str, Any]:
@@ -162,7 +167,7 @@ class PromptVersion(VersionFields):
             ValidationError: unknown variables, unless they are ignored, or a value that is
                 neither text, number, boolean, date, time, UUID, enum nor JSON.
         """
-        renderer = self._renderer
+        renderer = self._renderer or self._made_renderer()
         return (renderer.compiled or renderer.render)(variables, kw)
 
     def render_messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:
@@ -176,7 +181,7 @@ class PromptVersion(VersionFields):
         Raises:
             MissingVariableError, ValidationError: as `render`.
         """
-        return self._renderer.messages(variables, **kw)
+        return self._made_renderer().messages(variables, **kw)
 
     def render_anthropic(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> AnthropicPrompt:
         """Return `system` and `messages` as keyword arguments for Anthropic's `messages.create`.
@@ -188,7 +193,7 @@ class PromptVersion(VersionFields):
             RenderError: a message that Anthropic's API has no place for.
             MissingVariableError, ValidationError: as `render`.
         """
-        return anthropic_prompt(self._renderer.messages(variables, **kw))
+        return anthropic_prompt(self._made_renderer().messages(variables, **kw))
 
     def bind(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> PromptVersion:
         """Return a version to which these values need not be given again; `content` stays as it is.
@@ -198,7 +203,7 @@ class PromptVersion(VersionFields):
         Raises:
             ValidationError: as `render`.
         """
-        bound = {**self._bound, **self._renderer.bound(variables, kw)}
+        bound = {**self._bound, **self._made_renderer().bound(variables, kw)}
         left = tuple(name for name in self.variables if canonical_name(name) not in bound)
         return attrs.evolve(self, variables=left, bound=bound)
 
@@ -233,20 +238,18 @@ class PromptVersion(VersionFields):
         names; `scope.prompt.name`, `.version`, `.id`, `.version_id`, `.is_stale` and `.is_fallback` are
         Scope's. A version made by hand has neither ids nor a number.
         """
+        number = str(self.version_number or "")
         attributes: dict[str, str | bool] = {
             "gen_ai.prompt.name": self.name,
+            "gen_ai.prompt.version": number,
             "scope.prompt.name": self.name,
+            "scope.prompt.version": number,
+            "scope.prompt.id": self.prompt_id,
+            "scope.prompt.version_id": self.id,
             "scope.prompt.is_stale": self.is_stale,
             "scope.prompt.is_fallback": self.is_fallback,
         }
-        if self.version_number:
-            number = str(self.version_number)
-            attributes |= {"gen_ai.prompt.version": number, "scope.prompt.version": number}
-        if self.prompt_id:
-            attributes["scope.prompt.id"] = self.prompt_id
-        if self.id:
-            attributes["scope.prompt.version_id"] = self.id
-        return attributes
+        return {key: value for key, value in attributes.items() if value != ""}
 
     def __repr__(self) -> str:
         flags = "".join(
@@ -262,7 +265,8 @@ class PromptVersion(VersionFields):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be pickled, and the renderer is made anew.
-        return _restored, ({field.alias: thaw(getattr(self, field.name)) for field in _FIELDS},)
+        values: Any = {field.alias: thaw(getattr(self, field.name)) for field in _FIELDS}
+        return partial(PromptVersion, **values), ()
 
 
 # Functions, so that users do not see among the methods what only the client does with versions.
@@ -271,7 +275,7 @@ class PromptVersion(VersionFields):
 def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
     """Return the version with other flags; what was compiled is shared."""
     copy: Any = VersionFields()
-    copy._renderer = version._renderer  # noqa: SLF001 - this module's own class
+    copy._renderer = version._made_renderer()  # noqa: SLF001 - this module's own class
     for field in _FIELDS:
         setattr(copy, field.name, getattr(version, field.name))
     copy.is_stale = is_stale
@@ -294,7 +298,3 @@ def freeze_fields(fields: Any) -> PromptVersion:
 
 _FIELDS = attrs.fields(PromptVersion)
 _PUBLIC = [field.name for field in _FIELDS if not field.name.startswith("_") and field.eq]
-
-
-def _restored(values: Mapping[str, Any]) -> PromptVersion:
-    return PromptVersion(**values)

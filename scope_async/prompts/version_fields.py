@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scope_async.rendering.renderers import ChatRenderer, TextRenderer
+
 
 class VersionFields:
     """The fields of a version that is being made, before `freeze_fields`."""
@@ -13,3 +15,5 @@ class VersionFields:
         "type", "metadata", "tags", "created_at", "updated_at", "promoted_at", "promoted_by", "created_by",
         "_raw", "_bound", "is_stale", "is_fallback", "unknown_variables", "_renderer", "__weakref__",
     )  # fmt: skip
+
+    _renderer: TextRenderer | ChatRenderer | None

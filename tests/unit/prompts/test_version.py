@@ -343,6 +343,10 @@ def test_to_dict_has_plain_json_values():
     assert "raw" not in document
 
 
+def test_version_has_no_getattr_which_would_slow_down_each_access():
+    assert not hasattr(PromptVersion, "__getattr__")
+
+
 def test_version_fields_are_those_of_a_version():
     names = {field.name for field in attrs.fields(PromptVersion)}
     assert set(VersionFields.__slots__) == names | {"_renderer", "__weakref__"}
