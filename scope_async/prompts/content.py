@@ -8,6 +8,7 @@ from typing import Any
 
 from scope_async.prompts.validation import chat_messages
 from scope_async.rendering.renderers import ChatRenderer, TextRenderer
+from scope_async.rendering.template import variable_names
 
 
 def content_renderer(
@@ -27,7 +28,8 @@ def content_renderer(
 
 def variables_in(content: str, type: str) -> tuple[str, ...]:
     """Return the names of the variables in the content, each once, in their order."""
-    return content_renderer(content, type, ()).names
+    messages = chat_messages(content) if type != "text" else None
+    return variable_names(content) if messages is None else ChatRenderer(messages).names
 
 
 def comparable_content(content: str, type: str) -> str:

@@ -15,6 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
 _CANDIDATE = re.compile(r"\{\{([^{}]+)\}\}")
 
+# What interning takes adds up, on the event loop, while a text with that many places gains little by it.
+_MOST_INTERNED = 1000
+
 # A pattern with every declared name would take seconds to compile; names with braces are rare.
 _MOST_NAMES_WITH_BRACES = 100
 
@@ -29,7 +32,15 @@ def canonical_name(name: str) -> str:
 
 def declared_names(declared: Iterable[str]) -> frozenset[str]:
     """Return those of the declared names that the plain syntax does not have: `user-name`, `名前`."""
-    return frozenset(canonical_name(name) for name in declared if name and not _NAME.fullmatch(name))
+    names = tuple(declared)
+    if not names or _NAME.fullmatch("".join(names)):
+        return frozenset()
+    return frozenset(canonical_name(name) for name in names if name and not _NAME.fullmatch(name))
+
+
+def variable_names(text: str) -> tuple[str, ...]:
+    """Return the names of the text's variables in the plain syntax, each once, in their order."""
+    return tuple(dict.fromkeys(_VARIABLE.findall(text)))
 
 
 class Template:
@@ -44,8 +55,10 @@ class Template:
     def __init__(self, text: str, declared: frozenset[str] = frozenset()) -> None:
         # With one group in the pattern, `split` returns literal, name, literal, … literal.
         self.parts = _split(text, declared) if declared else _VARIABLE.split(text)
-        # Keywords and literal keys are interned, and the same object is found faster than an equal one.
-        self._occurrences = self.parts[1::2] = [intern(name) for name in self.parts[1::2]]
+        self._occurrences = self.parts[1::2]
+        if len(self._occurrences) <= _MOST_INTERNED:
+            # Keywords and literal keys are interned, and the same object is found faster than an equal one.
+            self._occurrences = self.parts[1::2] = [intern(name) for name in self._occurrences]
         self.names = tuple(dict.fromkeys(self._occurrences))
         # Called with one name it would return a value, not a tuple of values.
         self._pick = itemgetter(*self._occurrences) if len(self._occurrences) > 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any
 
 from scope_async._core.frozen_json import is_object
@@ -104,7 +105,8 @@ class Variables:
         declared = set(map(canonical_name, self._declared))
         described = [self._describe(name, with_blanks, declared) for name in shown]
         more = _more(len(unknown) - len(shown))
-        takes = f"the prompt takes {_listed(sorted(self._known))}" if self._known else "the prompt takes none"
+        taken = ", ".join(map(_cut, nsmallest(_MOST_LISTED, self._known))) or "none"
+        takes = f"the prompt takes {taken}{_more(len(self._known) - _MOST_LISTED)}"
         return ValidationError(f"unknown variables: {', '.join(described)}{more}; {takes}"[:_LONGEST_MESSAGE])
 
     def _describe(self, name: object, with_blanks: Collection[str], declared: Collection[str]) -> str:

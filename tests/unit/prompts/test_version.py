@@ -3,6 +3,7 @@ import inspect
 import json
 import pickle
 import pydoc
+import sys
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -357,6 +358,26 @@ def test_rendering_a_hundred_thousand_places_does_not_compile_them():
     for _ in range(3):
         assert version.render(name="x") == "x " * 100_000
     assert version._renderer.compiled is None
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_no_call_of_python_is_made_for_each_of_many_places(declared):
+    values = {f"v{number}": "x" for number in range(10_000)}
+    content = "".join(f"{{{{{name}}}}}" for name in values)
+    calls = 0
+
+    def count(frame, event, function):
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        version = made(content=content, variables=list(values) if declared else None)
+        text = version.render(values)
+    finally:
+        sys.setprofile(None)
+    assert (version.variables, text) == (tuple(values), "x" * len(values))
+    assert calls < 500
 
 
 def test_version_refuses_metadata_nested_too_deeply():
