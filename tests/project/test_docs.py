@@ -11,6 +11,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ from scope_async.local import LocalScope
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+# A stand-in with its names and signatures, for the blocks that show code before it moves to this package.
+OFFICIAL_SDK = ROOT / "tests" / "fakes" / "official_sdk"
 PYTHON = {"python", "py", "python3"}
 SHELL = {"bash", "sh", "shell", "console"}
 JAVASCRIPT = {"javascript"}
@@ -92,8 +95,16 @@ async def environment() -> AsyncIterator[dict[str, str]]:
             await local.promote(name, version.id)
         await local.add_prompt("greeting", "Hi {{name}}, this is {{app}}.", publish=False)
         values = (local.org_id, local.credentials.api_key, local.credentials.api_secret)
+        paths = [os.environ.get("PYTHONPATH", "")]
+        if find_spec("scope_client") is None:
+            paths.insert(0, str(OFFICIAL_SDK))
         yield os.environ | {
-            **{names[0]: value for names, value in zip(CREDENTIAL_VARIABLES.values(), values, strict=True)},
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            **{
+                name: value
+                for names, value in zip(CREDENTIAL_VARIABLES.values(), values, strict=True)
+                for name in names
+            },
             OPTION_VARIABLES["base_url"]: local.url,
             OPTION_VARIABLES["auth_api_url"]: local.url,
             ADMIN_TOKEN_VARIABLE: local.admin_token,
