@@ -290,4 +290,5 @@ class ScopeClient:
         Never waits and does no I/O; callable from any thread.
         """
         store = None if self._store is None else self._store.status()
-        return client_status(self.tokens.status(), self._prompts.status(), store)
+        foreign_reply = self._prompts.foreign_reply
+        return client_status(self.tokens.status(), self._prompts.status(), store, foreign_reply=foreign_reply)

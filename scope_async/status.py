@@ -34,11 +34,23 @@ class ClientStatus:
     store: StoreStatus | None = None
 
 
-def client_status(tokens: TokenStatus, cache: CacheStatus, store: StoreStatus | None = None) -> ClientStatus:
-    """Return the status of a client whose parts look like this."""
+def client_status(
+    tokens: TokenStatus,
+    cache: CacheStatus,
+    store: StoreStatus | None = None,
+    *,
+    foreign_reply: str | None = None,
+) -> ClientStatus:
+    """Return the status of a client whose parts look like this.
+
+    `foreign_reply` is what a server answered that is not Scope, if Scope itself has not answered yet.
+    """
+    problems = [*_token_problems(tokens), *_cache_problems(cache), *_store_problems(store)]
+    if foreign_reply is not None:
+        problems.append(f"The Scope API is not at base_url (is its path right?): {foreign_reply}.")
     return ClientStatus(
-        ready=_is_ready(tokens, cache),
-        problems=(*_token_problems(tokens), *_cache_problems(cache), *_store_problems(store)),
+        ready=_is_ready(tokens, cache) and (foreign_reply is None or cache.entries > 0),
+        problems=tuple(problems),
         tokens=tokens,
         cache=cache,
         store=store,

@@ -21,7 +21,7 @@ from scope_async.errors import (
     RateLimitError,
     ServerError,
 )
-from scope_async.http.failures import GATEWAY, GATEWAY_STATUSES
+from scope_async.http.failures import FOREIGN, GATEWAY, GATEWAY_STATUSES
 from scope_async.http.messages import Reply
 
 AnyError = TypeVar("AnyError", bound=ApiError)
@@ -81,10 +81,14 @@ def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     return _shown(ServerError, reply, message, code)
 
 
+_ERROR_FIELDS = frozenset({"code", "message", "error"})
+
+
 def read_error(reply: Reply) -> ApiError:
     """Return the error that a reply without success reports, in any spelling.
 
     A 403 or 404 that is no JSON object has the code `GATEWAY`: it says nothing about what was asked for.
+    A 404 whose object has no field of Scope's errors has the code `FOREIGN`.
     """
     status = reply.status
     try:
@@ -94,6 +98,8 @@ def read_error(reply: Reply) -> ApiError:
     code, message = _error_code_and_message(data)
     if status in GATEWAY_STATUSES and not isinstance(data, dict):
         code, message = GATEWAY, _gateway_message(reply)
+    elif status == HTTPStatus.NOT_FOUND and data is not None and not data.keys() & _ERROR_FIELDS:
+        code, message = FOREIGN, _gateway_message(reply)
     elif message is None:
         message = (
             "the service answered with a redirect, which is not followed"
@@ -110,7 +116,7 @@ def read_error(reply: Reply) -> ApiError:
 
 def _gateway_message(reply: Reply) -> str:
     said = " ".join(re.sub(_MARKUP, " ", reply.body[:4000].decode("utf-8", "replace")).split())[:200]
-    what = f"a gateway or proxy, and not the service, answered with status {reply.status}"
+    what = f"a gateway, proxy or other server, and not the service, answered with status {reply.status}"
     return f"{what}: {said}" if said else what
 
 

@@ -39,6 +39,9 @@ CONNECTION_CUT = "connection_cut"
 GATEWAY = "gateway"
 """Code of an error of our own: a 403 or 404 that is no JSON object comes from a gateway (contract 1.4)."""
 
+FOREIGN = "foreign_reply"
+"""Code of an error of our own: a 404 whose JSON object has no field of Scope's errors; still definitive."""
+
 TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
 

@@ -12,7 +12,7 @@ from yarl import URL
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
 from scope_async.http.decoding import broken, read_error, read_object
-from scope_async.http.failures import GATEWAY, MISDIRECTED
+from scope_async.http.failures import FOREIGN, GATEWAY, MISDIRECTED
 from scope_async.http.messages import (
     NOT_FOUND,
     NOT_MODIFIED,
@@ -35,6 +35,8 @@ from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 from scope_async.telemetry.events import Emit, PromptFetched
 
+_NOT_THE_SERVICE = frozenset({GATEWAY, FOREIGN})
+
 _PING = PromptRef.of("scope-async-ping")
 
 
@@ -56,7 +58,14 @@ class PromptEndpoint:
         self._base_url = config.base_url
         self._root = api_root(config.base_url, config.api_version)
         self._root_path = URL(self._root, encoded=True).raw_path
+        self._is_scope = False
+        self._foreign_reply: str | None = None
         self._url = lru_cache(config.cache_max_entries)(self._url_of)
+
+    @property
+    def foreign_reply(self) -> str | None:
+        """What a server that is not Scope has answered; None without that, and once Scope has answered."""
+        return None if self._is_scope else self._foreign_reply
 
     def fetch(
         self,
@@ -88,12 +97,12 @@ class PromptEndpoint:
             validator = None if etag is None else validator_of(reply, etag, self._token_provider.peek())
             if known is not None and reply.status == OK and raw_json(known.version) == reply.body:
                 return FetchedVersion(_current(known.version), validator)
-            if reply.status == NOT_FOUND and ref.is_production:
-                error = read_error(reply)
-                raise error if error.error_code == GATEWAY else _no_production(ref.name, error)
+            if reply.status == NOT_FOUND:
+                raise self._not_found(ref, read_error(reply))
             version = read_prompt_version(reply, name=ref.name, unknown_variables=self._unknown_variables)
             if version.name != ref.name or ref.is_by_id:
                 _check_answer(ref, version, reply)
+            self._is_scope = True
             return FetchedVersion(version, validator)
 
         return self._transport.call(
@@ -110,14 +119,14 @@ class PromptEndpoint:
         The service has no call for this, so it is asked for a prompt that need not exist.
 
         Raises:
-            NotFoundError, AuthorizationError: a gateway answered; names `base_url`.
+            NotFoundError, AuthorizationError: a gateway or another server answered; names `base_url`.
             ScopeError: the reply was neither a success nor a 404.
         """
         request = self._request("prompts.ping", _PING)
         try:
             await self._transport.call(request, _read_ping, token_provider=self._token_provider)
         except ApiError as error:
-            if error.error_code != GATEWAY:
+            if error.error_code not in _NOT_THE_SERVICE:
                 raise
             failure = error
         else:
@@ -126,6 +135,15 @@ class PromptEndpoint:
             f"the Scope API is not at base_url = {self._base_url} (is its path right?): {failure.message}"
         )
         raise failure.replace(message=message)
+
+    def _not_found(self, ref: PromptRef, error: ApiError) -> ApiError:
+        if error.error_code == GATEWAY:
+            return error
+        if error.error_code == FOREIGN:
+            self._foreign_reply = error.message
+        else:
+            self._is_scope = True
+        return _no_production(ref.name, error) if ref.is_production else error
 
     def _request(self, operation: str, ref: PromptRef, request_id: str | None = None) -> Request:
         # By position, since keywords double what an object costs.
@@ -198,7 +216,7 @@ def _read_ping(reply: Reply) -> None:
         read_object(reply)
         return
     error = read_error(reply)
-    if reply.status != NOT_FOUND or error.error_code == GATEWAY:
+    if reply.status != NOT_FOUND or error.error_code in _NOT_THE_SERVICE:
         raise error
 
 

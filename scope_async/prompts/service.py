@@ -227,6 +227,11 @@ class PromptService:
         """Return what the cache looks like now; never waits, callable from any thread."""
         return self._cache.status()
 
+    @property
+    def foreign_reply(self) -> str | None:
+        """What a server that is not Scope has answered; None without that, and once Scope has answered."""
+        return self._endpoint.foreign_reply
+
     async def ping(self) -> None:
         """Return when the service accepted a request with our token.
 

@@ -86,6 +86,16 @@ def test_problems_are_sentences_that_name_the_cause(tokens, cache, problems) -> 
     assert client_status(tokens, cache).problems == problems
 
 
+@pytest.mark.parametrize(("entries", "ready"), [(0, False), (1, True)])
+def test_another_server_than_scope_is_a_problem_and_leaves_what_is_in_memory(entries, ready) -> None:
+    status = client_status(tokens("fresh"), cache(entries), foreign_reply="a server answered with status 404")
+    assert status.ready is ready
+    (problem,) = status.problems
+    assert problem == (
+        "The Scope API is not at base_url (is its path right?): a server answered with status 404."
+    )
+
+
 def test_store_that_is_unavailable_is_a_problem_and_no_obstacle() -> None:
     down = StoreStatus(available=False, down_for=3.0, last_error="no answer within 0.5 s")
     status = client_status(tokens("fresh"), cache(1), down)

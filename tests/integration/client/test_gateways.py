@@ -110,6 +110,33 @@ async def test_json_object_is_the_services_own_answer(status, kind) -> None:
         assert service.requests == 1
 
 
+@pytest.mark.parametrize("body", [{}, {"detail": "Not Found"}])
+async def test_json_404_of_another_server_leaves_the_client_not_ready_until_scope_answers(body) -> None:
+    async with client(cache_ttl=0, stale_if_error=0) as (scope, service):
+        service.blocked = response(body, 404)
+        with pytest.raises(NoProductionVersionError, match="other server, and not the service") as caught:
+            await scope.get_prompt_version("greeting")
+        assert (caught.value.error_code, service.requests) == ("foreign_reply", 1)
+        assert not scope.status().ready
+        (problem,) = scope.status().problems
+        assert "is its path right?" in problem
+        service.blocked = None
+        await scope.get_prompt_version("greeting")
+        assert scope.status().ready
+        service.blocked = response(body, 404)
+        with pytest.raises(NoProductionVersionError):
+            await scope.get_prompt_version("greeting")
+        assert (scope.status().ready, scope.status().problems) == (True, ())
+
+
+async def test_404_of_scope_leaves_the_client_ready() -> None:
+    async with client() as (scope, service):
+        service.blocked = response({"error": "no such prompt"}, 404)
+        with pytest.raises(NoProductionVersionError):
+            await scope.get_prompt_version("greeting")
+        assert (scope.status().ready, scope.status().problems) == (True, ())
+
+
 @pytest.mark.parametrize("status", KINDS)
 async def test_many_prompts_that_a_gateway_hides_are_not_called_missing(status) -> None:
     async with client(max_retries=0) as (scope, service):
@@ -123,9 +150,10 @@ async def test_many_prompts_that_a_gateway_hides_are_not_called_missing(status) 
     [
         response(b"<html>not found</html>", 404),
         response(b"", 404),
+        response({"detail": "Not Found"}, 404),
         response(b"<html>forbidden</html>", 403),
     ],
-    ids=["page", "empty", "forbidden"],
+    ids=["page", "empty", "object", "forbidden"],
 )
 async def test_ping_names_base_url_where_a_gateway_answers(reply) -> None:
     async with client(max_retries=0) as (scope, service):
