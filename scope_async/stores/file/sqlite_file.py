@@ -21,6 +21,9 @@ from scope_async.errors import ConfigurationError
 from scope_async.stores.file.boot_id import boot_id
 
 _SCHEMA_VERSION = 1
+_APPLICATION_ID = b"ScFS"
+"""What the header of a file of ours has in its place for that (SQLite's file format, section 1.3)."""
+
 _SCHEMA = (
     "CREATE TABLE store (epoch TEXT, counter INTEGER)",
     """CREATE TABLE entry (namespace TEXT, name TEXT, counter INTEGER, version TEXT, content BLOB,
@@ -30,6 +33,7 @@ _SCHEMA = (
     "CREATE TABLE change (counter INTEGER PRIMARY KEY, namespace TEXT, kind TEXT, name TEXT, version TEXT)",
     "CREATE TABLE invalidation (namespace TEXT PRIMARY KEY, counter INTEGER) WITHOUT ROWID",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
+    f"PRAGMA application_id = {int.from_bytes(_APPLICATION_ID, 'big')}",
 )
 
 _LOCK_TIMEOUT = 0.2
@@ -61,7 +65,8 @@ class SqliteFile:
         """Commit what the block did, or nothing of it.
 
         Raises:
-            OSError, sqlite3.Error: the file cannot be used now; a damaged one has been removed.
+            OSError, sqlite3.Error: the file cannot be used now; a damaged one has been removed, and one of
+                another program is left as it is.
         """
         try:
             database = self._open()
@@ -93,6 +98,10 @@ class SqliteFile:
         identity = _identity(path)
         if self._connection is None or self._identity != identity:
             self.close()
+            if _is_foreign(path):
+                raise OSError(
+                    f"{path} is a SQLite file of another program: give FileStore a folder of its own"
+                )
             self._identity = identity
             self._connection = _connect(path)
         return self._connection
@@ -109,7 +118,7 @@ class SqliteFile:
         forgotten = path.lstat().st_mtime - _FORGOTTEN_AFTER
         for old in self._directory.glob("scope-async-*.db*"):
             with suppress(OSError):
-                if old.lstat().st_mtime < forgotten:
+                if old.lstat().st_mtime < forgotten and not _is_foreign(old):
                     old.unlink()
 
     def _remove_damaged(self) -> None:
@@ -117,7 +126,7 @@ class SqliteFile:
         if self._path is None:
             return
         with suppress(OSError):
-            if _identity(self._path) == self._identity:
+            if _identity(self._path) == self._identity and not _is_foreign(self._path):
                 self._path.unlink()
                 _journal(self._path).unlink(missing_ok=True)
 
@@ -129,6 +138,19 @@ def _journal(path: Path) -> Path:
 def _identity(path: Path) -> tuple[int, int, int]:
     there = path.lstat()
     return os.getpid(), there.st_dev, there.st_ino
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return True if it is a SQLite file of another program, as its header says.
+
+    Read without SQLite, which makes files beside it.
+    """
+    if _require_regular(path) is None:
+        return False
+    with path.open("rb") as file:
+        header = file.read(100)
+    is_database = header[:16] == b"SQLite format 3\0" and header[21:24] == b"\x40\x20\x20"
+    return is_database and header[68:72] != _APPLICATION_ID
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -80,6 +81,39 @@ async def test_file_of_tables_that_are_not_ours_is_replaced(file_store) -> None:
     with pytest.raises(sqlite3.Error):
         await acquire(file_store, NAMESPACE, "bb")
     await write(file_store, NAMESPACE, "bb")
+
+
+@pytest.mark.parametrize("version", [0, 1, 7])
+@pytest.mark.parametrize("is_open", [False, True], ids=["found", "copied over an open one"])
+async def test_sqlite_file_of_another_program_is_named_and_left_as_it_is(
+    file_store, tmp_path, version, is_open
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as foreign, foreign:
+        foreign.execute("PRAGMA journal_mode = WAL")
+        foreign.execute("CREATE TABLE payroll (name TEXT)")
+        foreign.execute(f"PRAGMA user_version = {version}")
+    content = (tmp_path / "foreign.db").read_bytes()
+    await write(file_store, NAMESPACE, "aa")
+    path = database_file(file_store)
+    old = path.with_name("scope-async-0123456789abcdef.db")
+    if not is_open:
+        await file_store.aclose()
+        path.unlink()
+    for each in (path, old):
+        each.write_bytes(content)
+    os.utime(old, (0, 0))
+    store = file_store if is_open else FileStore(file_store.path)
+    if is_open:
+        with pytest.raises(sqlite3.Error):
+            await acquire(store, NAMESPACE, "bb")
+    with pytest.raises(OSError, match=f"{path.name} is a SQLite file of another program"):
+        await acquire(store, NAMESPACE, "bb")
+    assert set(file_store.path.glob("*.db*")) <= {path, old, path.with_name(f"{path.name}-journal")}
+    assert path.read_bytes() == old.read_bytes() == content
+    path.unlink()
+    await write(store, NAMESPACE, "bb")
+    assert old.exists()
+    await store.aclose()
 
 
 async def test_file_that_was_removed_is_made_again(file_store) -> None:
