@@ -27,6 +27,7 @@ from scope_async.credentials import (
     StaticCredentials,
     keep_alive,
 )
+from scope_async.credentials.providers import place_of
 from scope_async.errors import InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Emit
 
@@ -93,6 +94,7 @@ class TokenAcquirer:
         store: ClientStore | None = None,
         on_newer: Callable[[AcquiredToken], None] = lambda _: None,
     ) -> None:
+        place = place_of(exchange)
         if store is not None:
             from scope_async.auth.shared_exchange import SharedExchange  # noqa: PLC0415 - an extra
 
@@ -108,6 +110,8 @@ class TokenAcquirer:
         self._exchange = exchange
         self._timeout = timeout
         self._monotonic = clock.monotonic
+        self._exchange_place = place
+        self._loading = False
         self._emit = emit
         self._loads: SingleFlight[str, ApiKeyCredentials] = SingleFlight(background)
         self._last: ApiKeyCredentials | None = None
@@ -121,6 +125,13 @@ class TokenAcquirer:
         """The organization of the credentials that were read last; None before."""
         return None if self._last is None else self._last.org_id
 
+    @property
+    def step(self) -> str:
+        """The step that is under way, as the end of a sentence about what took too long."""
+        if self._loading:
+            return f"the credentials are still being read from {place_of(self._provider)}"
+        return f"the exchange at {self._exchange_place} has no answer"
+
     async def __call__(self, rejected: AccessToken | None = None, *, limit: float) -> AcquiredToken:
         """Return a new token; `rejected` is the one that the service refused, if that is why.
 
@@ -131,7 +142,7 @@ class TokenAcquirer:
         """
         with anyio.move_on_after(limit):
             return await self._acquire(rejected, limit)
-        raise ExchangeTimeoutError(f"no token within {limit:.3g} s")
+        raise ExchangeTimeoutError(f"no token within {limit:.3g} s: {self.step}")
 
     async def has_other_credentials(self) -> bool:
         """Return True if the provider has other credentials now than those that were exchanged last."""
@@ -153,7 +164,7 @@ class TokenAcquirer:
             return await self._ask(reloaded, rejected)
 
     async def _ask(self, credentials: ApiKeyCredentials, rejected: AccessToken | None) -> AcquiredToken:
-        self._exchanged = credentials
+        self._exchanged, self._loading = credentials, False
         asked_at = self._monotonic()
         response = await isolate_cancellation(self._exchange(credentials, rejected=rejected))
         asked_at = asked_at if response.asked_at is None else response.asked_at
@@ -167,7 +178,7 @@ class TokenAcquirer:
         if isinstance(self._provider, StaticCredentials):
             self._last = self._provider.credentials
             return self._last
-        last = self._last
+        last, self._loading = self._last, True
         call = self._loads.join("credentials", self._ask_provider)
         # The first time there is nothing to go on with.
         part = None if last is None else limit * _PROVIDER_SHARE

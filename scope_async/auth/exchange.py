@@ -82,6 +82,7 @@ class HttpExchange:
 
     def __init__(self, config: Config, transport: Transport) -> None:
         self._transport = transport
+        self.place = config.auth_api_url
         self._urls = {
             name: URL(config.auth_api_url + dialect.path, encoded=True) for name, dialect in DIALECTS.items()
         }

@@ -130,7 +130,7 @@ class TokenRenewer:
             self._instrumentation.failed(failure, self.failures, delay, left=left)
             return delay
         if self._timed_out and not usable:
-            failure = TokenRefreshError(f"no token within {self._config.timeout:g} s")
+            failure = TokenRefreshError(f"no token within {self._config.timeout:g} s: {self._acquire.step}")
         rest = self._policy.failed(failure, now=now, left=left)
         self._instrumentation.failed(failure, self.failures, rest, left=left, failing=not usable)
         raise failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from functools import partial
 from inspect import getattr_static, isawaitable, iscoroutinefunction, isfunction, ismethod, unwrap
 from pathlib import Path
@@ -18,7 +19,7 @@ from scope_async.credentials.api_key import ApiKeyCredentials
 from scope_async.credentials.document import parse_document, read_credentials
 from scope_async.credentials.folder import read_folder
 from scope_async.credentials.protocols import CachingCredentials, LeasedCredentials, keep_alive
-from scope_async.credentials.value_file import read_text, reason
+from scope_async.credentials.value_file import is_pipe, read_text, reason
 from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
@@ -68,6 +69,12 @@ def as_provider(credentials: ApiKeyCredentials | CredentialProvider) -> Credenti
     return credentials
 
 
+def place_of(source: object) -> str:
+    """Return where credentials or a token come from, in the words of a message: its `place`, or its name."""
+    place: object = getattr(source, "place", None)
+    return place if isinstance(place, str) else _name_of(source)
+
+
 def _is_plain_function(provider: object) -> bool:
     """Return True if calling `provider` cannot give what can be awaited, as far as can be known.
 
@@ -96,6 +103,31 @@ def _name_of(provider: object) -> str:
     return getattr(provider, "__name__", type(provider).__name__)
 
 
+class _CredentialFiles:
+    """Reads credentials out of files, in a daemon thread of their own."""
+
+    def __init__(
+        self, paths: Callable[[], list[str]], read: Callable[[], ApiKeyCredentials | ConfigurationError]
+    ) -> None:
+        self._paths = paths
+        self._blocking_read = read
+        self._thread = SharedThread(self._read)
+        self.place = ""
+
+    async def read(self) -> ApiKeyCredentials:
+        """Return the credentials; or raise an error of the caller's own, for one may be shared by many."""
+        found = await self._thread()
+        if isinstance(found, ConfigurationError):
+            raise type(found)(str(found))
+        return found
+
+    def _read(self) -> ApiKeyCredentials | ConfigurationError:
+        # Looked at here, before the reading that may hang, and never on an event loop.
+        waits = " (a named pipe, to which nothing has been written yet)"
+        self.place = ", ".join(path + waits if is_pipe(path) else path for path in self._paths())
+        return self._blocking_read()
+
+
 @attrs.frozen
 class EnvCredentials:
     """Credentials from the environment, read anew at every exchange.
@@ -103,14 +135,26 @@ class EnvCredentials:
     The files that `SCOPE_…_FILE` variables name are read in a daemon thread of their own.
     """
 
-    _read: SharedThread[ApiKeyCredentials | ConfigurationError] = attrs.field(
-        init=False, repr=False, eq=False, factory=lambda: SharedThread(_read_environment)
+    _files: _CredentialFiles = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        factory=lambda: _CredentialFiles(_paths_in_environment, _read_environment),
     )
+
+    @property
+    def place(self) -> str:
+        """The environment, or the files that its variables name."""
+        return self._files.place or "the environment"
 
     async def __call__(self) -> ApiKeyCredentials:
         if Environment().credential_files():
-            return _own(await self._read())
+            return await self._files.read()
         return ApiKeyCredentials.from_env()
+
+
+def _paths_in_environment() -> list[str]:
+    return [path for _, path in Environment().credential_files().values()]
 
 
 def _read_environment() -> ApiKeyCredentials | ConfigurationError:
@@ -137,15 +181,19 @@ class FileCredentials:
     """
 
     path: str | os.PathLike[str]
-    _read: SharedThread[ApiKeyCredentials | ConfigurationError] = attrs.field(
-        init=False, repr=False, eq=False
-    )
+    _files: _CredentialFiles = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_read", SharedThread(partial(_read_path, os.fspath(self.path))))
+        path = os.fspath(self.path)
+        object.__setattr__(self, "_files", _CredentialFiles(lambda: [path], partial(_read_path, path)))
+
+    @property
+    def place(self) -> str:
+        """The path, and what it waits for if it is a pipe."""
+        return self._files.place or os.fspath(self.path)
 
     async def __call__(self) -> ApiKeyCredentials:
-        return _own(await self._read())
+        return await self._files.read()
 
     async def store(self, credentials: ApiKeyCredentials, /) -> None:
         """Replace the three values in the file, or make it; everything else in it stays.
@@ -160,13 +208,6 @@ class FileCredentials:
         from scope_async.credentials.file_writer import write_file  # noqa: PLC0415 - costs time to import
 
         await run_in_thread(partial(write_file, os.fspath(self.path), credentials))
-
-
-def _own(found: ApiKeyCredentials | ConfigurationError) -> ApiKeyCredentials:
-    """Return the credentials; or raise an error of the caller's own, for one may be shared by many."""
-    if isinstance(found, ConfigurationError):
-        raise type(found)(str(found))
-    return found
 
 
 def _read_path(path: str) -> ApiKeyCredentials | ConfigurationError:
@@ -209,6 +250,11 @@ class ChainCredentials:
 
     def __init__(self, *providers: CredentialProvider) -> None:
         object.__setattr__(self, "providers", tuple(map(as_provider, providers)))
+
+    @property
+    def place(self) -> str:
+        """The places of its providers."""
+        return " or ".join(map(place_of, self.providers))
 
     async def __call__(self) -> ApiKeyCredentials:
         reasons = []

@@ -36,6 +36,14 @@ def read_text(path: str) -> str:
     return text.removeprefix("\ufeff")
 
 
+def is_pipe(path: str) -> bool:
+    """Return True if it is a named pipe, which cannot be read before something writes to it. Blocks."""
+    try:
+        return Path(path).is_fifo()
+    except (OSError, ValueError):
+        return False
+
+
 def reason(error: Exception) -> str:
     """Return why a file could not be read, without its path."""
     return getattr(error, "strerror", None) or str(error)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -12,7 +16,7 @@ from scope_async.auth.acquisition import (
 )
 from scope_async.auth.exchange import ExchangeResponse
 from scope_async.auth.refresh_policy import plan_refresh
-from scope_async.credentials import ApiKeyCredentials
+from scope_async.credentials import ApiKeyCredentials, ChainCredentials, FileCredentials
 from scope_async.errors import ConfigurationError, InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Event
 from tests.fakes.clock import InstantClock
@@ -109,11 +113,30 @@ async def test_acquirer_keeps_the_last_credentials_while_the_provider_fails(acqu
     assert (await acquire()).api_key == "key_1"
 
 
-async def test_acquirer_ends_at_its_timeout(acquirer) -> None:
+async def test_acquirer_ends_at_its_timeout_and_says_what_has_no_answer(acquirer) -> None:
     auth = FakeAuth()
     auth.hold()
-    with pytest.raises(TokenRefreshError, match=r"no token within 0\.01 s"):
+    message = r"no token within 0\.01 s: the exchange at FakeAuth has no answer"
+    with pytest.raises(TokenRefreshError, match=message):
         await acquirer(Provider(CREDENTIALS), auth, [], limit=0.01)()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+async def test_acquirer_names_the_pipe_that_nothing_has_written_credentials_to(acquirer, tmp_path) -> None:
+    pipe = tmp_path / "credentials"
+    os.mkfifo(pipe)
+    provider = FileCredentials(pipe)
+    reading = asyncio.create_task(provider())
+    while "pipe" not in provider.place:
+        await asyncio.sleep(0.001)
+    with pytest.raises(TokenRefreshError) as caught:
+        await acquirer(ChainCredentials(provider, Provider(CREDENTIALS)), FakeAuth(), [], limit=0.01)()
+    assert str(caught.value) == (
+        f"no token within 0.01 s: the credentials are still being read from {pipe} "
+        "(a named pipe, to which nothing has been written yet) or Provider"
+    )
+    pipe.write_text(json.dumps({"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1"}))
+    assert (await reading).api_key == "key_1"
 
 
 def test_acquired_token_counts_its_times_from_when_it_was_asked_for() -> None:

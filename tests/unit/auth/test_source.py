@@ -356,7 +356,7 @@ async def test_provider_that_never_returns_differs_from_one_whose_own_call_timed
         raise TimeoutError
 
     for provider, message in (
-        (hanging, r"no token within 0\.05 s"),
+        (hanging, r"no token within 0\.05 s: the credentials are still being read from hanging"),
         (timing_out, "the credential provider failed with TimeoutError"),
     ):
         async with source(FakeAuth(), credentials=provider, timeout=0.05) as tokens:
