@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import subprocess
+import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -27,6 +28,10 @@ from scope_async.errors import ScopeError
 from tests.fakes.aioresponses import mocked_service
 from tests.fakes.clock import InstantClock
 from tests.fakes.secret_search import secrets_behind, secrets_in
+
+# The tests start hundreds of interpreters; without bytecode each compiles the package anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The time that an example takes says how busy the machine is.
 settings.register_profile("scope-async", deadline=None)
