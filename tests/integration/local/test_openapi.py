@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from openapi_spec_validator import validate
 
 from scope_async._version import __version__
 from scope_async.local import LocalScope
@@ -14,6 +13,8 @@ from tests.integration.local.raw_client import RawClient
 
 
 async def test_description_is_openapi_and_has_every_route(raw_client: RawClient):
+    from openapi_spec_validator import validate  # takes two seconds, in each process that collects tests
+
     answer = await raw_client.send("GET", "/openapi.json")
     document = answer.json
     validate(document)
