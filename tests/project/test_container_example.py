@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
+from click.testing import CliRunner
 
 from tests.fakes.cli import ServeProcess, Shell
+from tests.project.test_release import check_schema
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "container"
 COMPOSE: dict[str, Any] = yaml.safe_load((EXAMPLE / "compose.yaml").read_text())
@@ -26,11 +27,9 @@ def instructions() -> list[tuple[str, str]]:
 
 
 def test_compose_file_fits_the_compose_specification() -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    result = subprocess.run(
-        [*command, str(EXAMPLE / "compose.yaml")], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stdout
+    options = ["--builtin-schema", "vendor.compose-spec", str(EXAMPLE / "compose.yaml")]
+    result = CliRunner().invoke(check_schema(), options)
+    assert result.exit_code == 0, result.output
 
 
 def test_dockerfile_passes_its_linter() -> None:
