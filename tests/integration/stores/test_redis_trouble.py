@@ -8,7 +8,6 @@ import os
 import random
 import secrets
 import subprocess
-import time
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -72,13 +71,13 @@ async def read_changes(store: RedisStore, seen: list[Change]) -> None:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 async def until_shared(entries: SharedEntries, name: str = "greeting") -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while await entries.get(entries.slot("prompt", name)) is None:
             await asyncio.sleep(0.01)
 
@@ -90,19 +89,17 @@ async def test_client_goes_on_alone_and_comes_back(own_redis, caplog, trouble) -
         await obtain(entries)
         await until_shared(entries)
         getattr(own_redis, trouble)()
-        slowest = 0.0
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
-            started = time.monotonic()
-            assert (await obtain(entries, secrets.token_hex(4))).content == SECRET_TEXT
-            slowest = max(slowest, time.monotonic() - started)
-            await asyncio.sleep(0.01)
+        # How long a caller waits at most is a matter of tests/unit/stores/test_wait_budget.py.
+        async with asyncio.timeout(60):
+            while status_of(entries).available:
+                assert (await obtain(entries, secrets.token_hex(4))).content == SECRET_TEXT
+            for _ in range(100):
+                assert (await obtain(entries, secrets.token_hex(4))).content == SECRET_TEXT
         assert not status_of(entries).available
         own_redis.start() if trouble == "kill" else own_redis.thaw()
         await until(lambda: status_of(entries).available)
         await obtain(entries, "after")
         await until_shared(entries, "after")
-    assert slowest < 1.0
     assert len(caplog.records) == 2, caplog.text
 
 
@@ -124,7 +121,7 @@ async def test_restarted_server_starts_a_new_epoch_and_forgets_leases(tmp_path) 
         lease = await acquire(store, NAMESPACE, "aa")
         server.kill()
         server.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     fresh = await store.acquire(NAMESPACE, "aa", owner="ab", duration=5)
@@ -216,27 +213,32 @@ async def test_undecryptable_value_is_absent(own_redis) -> None:
         await until_shared(entries)
 
 
-async def test_slow_server_costs_a_short_while(own_redis) -> None:
+async def test_slow_server_is_not_waited_for(own_redis) -> None:
+    answers, handlers = asyncio.Event(), set()
+
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
         ahead, behind = await asyncio.open_connection("127.0.0.1", own_redis.port)
 
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay: float) -> None:
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
             while data := await source.read(65536):
-                await asyncio.sleep(delay)
+                if sink is writer:
+                    await answers.wait()
                 sink.write(data)
             sink.close()
 
-        await asyncio.gather(pump(reader, behind, 0.0), pump(ahead, writer, 0.2), return_exceptions=True)
+        await asyncio.gather(pump(reader, behind), pump(ahead, writer), return_exceptions=True)
         writer.close()
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with client_of(f"redis://127.0.0.1:{port}") as entries:
         for _ in range(3):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(60):
                 assert (await obtain(entries, secrets.token_hex(4))).content == SECRET_TEXT
+        answers.set()  # after all callers have gone on alone
     server.close()
-    await asyncio.sleep(0.3)
+    await asyncio.gather(*handlers)
 
 
 async def test_dump_shows_nothing_without_the_secret(own_redis, tmp_path) -> None:
