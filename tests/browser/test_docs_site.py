@@ -45,7 +45,6 @@ def site(tmp_path_factory) -> Iterator[str]:
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
         check=False,
     )
     assert built.returncode == 0, built.stdout + built.stderr

@@ -65,7 +65,7 @@ class ServeProcess:
     def stop(self, number: signal.Signals) -> None:
         if self.returncode is None:
             self._process.send_signal(number)
-            _, self.errors = self._process.communicate(timeout=20)
+            _, self.errors = self._process.communicate()
             self.returncode = self._process.returncode
 
     @property

@@ -86,7 +86,6 @@ def test_guards_fail_every_offending_test(tmp_path, monkeypatch) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     noticed = re.findall(r"^(?:ERROR|FAILED) \S*::(\w+) - (.{20})", done.stdout, re.MULTILINE)

@@ -111,9 +111,7 @@ def test_import_loads_no_extra() -> None:
     script = f"import sys, scope_async; print(*[name for name in {extras.split()!r} if name in sys.modules])"
     # A measured process has loaded sqlite3 for coverage already.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=50, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
@@ -127,12 +125,10 @@ import scope_async
 for name in scope_async.__all__:
     getattr(scope_async, name)
 """
-    subprocess.run([sys.executable, "-c", script], timeout=50, check=True)
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_local_scope_names_the_extra_to_install() -> None:
     script = "import sys; sys.modules['aiosqlite'] = None; import scope_async.local"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "pip install 'scope-async[local]'" in done.stderr.splitlines()[-1]

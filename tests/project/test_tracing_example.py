@@ -19,7 +19,6 @@ def printed_trace() -> str:
         env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

@@ -122,7 +122,7 @@ def test_list_on_a_terminal_breaks_no_key(local, columns):
                 break
             if not read:
                 break
-        assert process.wait(timeout=20) == 0
+        assert process.wait() == 0
         assert process.stderr is not None
         process.stderr.close()
     finally:

@@ -56,8 +56,8 @@ def test_journal_is_waited_for_without_an_event_loop() -> None:
         requests = [threading.Thread(target=fetch, args=(local,)) for _ in range(5)]
         for request in requests:
             request.start()
-        local.journal.wait_for_arrival("prompt", 5, timeout=20)
-        assert local.journal.wait_for("prompt", 5, timeout=20).status == 200
+        local.journal.wait_for_arrival("prompt", 5, timeout=60)
+        assert local.journal.wait_for("prompt", 5, timeout=60).status == 200
         with pytest.raises(TimeoutError, match="5 of 6"):
             local.journal.wait_for("prompt", 6, timeout=0.01)
         for request in requests:
@@ -75,7 +75,7 @@ async def test_methods_are_awaited_where_an_event_loop_runs() -> None:
         addresses = {"base_url": local.url, "auth_api_url": local.url}
         async with ScopeClient(local.credentials, clock=local.clock, **addresses) as scope:
             assert await scope.render_prompt("greeting", {"name": "Ada"}) == "Hello, Ada!"
-            waiting = asyncio.ensure_future(local.journal.wait_for("exchange", 2, timeout=20))
+            waiting = asyncio.ensure_future(local.journal.wait_for("exchange", 2, timeout=60))
             local.clock.advance(3600)
             await scope.get_prompt_version("greeting", cache=False)
             assert (await waiting).status == 200
@@ -88,7 +88,7 @@ def test_faults_and_clock_are_used_from_other_threads() -> None:
         slow = local.faults.latency("prompt", 3600)
         request = threading.Thread(target=fetch, args=(local,))
         request.start()
-        local.journal.wait_for_arrival("prompt", timeout=20)
+        local.journal.wait_for_arrival("prompt", timeout=60)
         local.clock.advance(3600)
         request.join(20)
         assert (request.is_alive(), slow.hits) == (False, 1)

@@ -24,7 +24,7 @@ async def two_clients(local: LocalScope, url: str):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.02)
 
@@ -36,7 +36,7 @@ def available(scope: ScopeClient) -> bool:
 
 async def assert_shared(local: LocalScope, one: ScopeClient, two: ScopeClient) -> None:
     """Assert that one request and one exchange serve both clients, from soon on."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         # On a machine with much to do, the first connections take longer than callers wait.
         while await requests_for_a_prompt(local, one, two) > 1:
             await asyncio.sleep(0.1)

@@ -30,7 +30,7 @@ BODY = json.dumps(
 
 def run(program: str, *arguments: str, environment: dict[str, str]) -> str:
     command = [sys.executable, str(PROGRAMS / program), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
 
@@ -153,7 +153,7 @@ def test_forked_child_leaves_a_call_in_flight_to_its_parent(tls) -> None:
         assert [process.stdout.readline() for _ in range(2)] == ["text\n", "child ended\n"]
         assert not any(event != "request" for seen in server.connections for event in seen)
         server.release.set()
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate()
     assert (rest, errors, process.returncode) == ("text\ntext\n", "", 0)
 
 
@@ -190,7 +190,6 @@ def test_process_that_exits_without_closing_leaves_nothing() -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=50,
             check=False,
         )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

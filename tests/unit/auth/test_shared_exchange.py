@@ -53,7 +53,7 @@ async def fleet(count: int, store, auth, credentials=CREDENTIALS, **options):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

@@ -365,7 +365,6 @@ def test_ensure_starts_anew_in_a_forked_child() -> None:
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -71,7 +71,7 @@ async def processes(count: int, store: MemoryStore):
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

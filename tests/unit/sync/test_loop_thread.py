@@ -135,5 +135,5 @@ print(threading.active_count())
 """
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", script]
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")

@@ -44,7 +44,6 @@ def run(script: str, **variables: str) -> str:
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=50,
         check=True,
     )
     return done.stderr
