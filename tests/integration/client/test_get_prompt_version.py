@@ -66,7 +66,7 @@ async def test_cold_start_of_ten_thousand_makes_one_exchange_and_one_request(loc
 
 
 async def test_slow_renewals_delay_no_request() -> None:
-    async with LocalScope(token_ttl=5) as local:
+    async with LocalScope() as local:
         await local.add_prompt("greeting", "Hello")
         waits: list[TokenWaited] = []
 
@@ -74,23 +74,26 @@ async def test_slow_renewals_delay_no_request() -> None:
             if isinstance(event, TokenWaited):
                 waits.append(event)
 
-        async with client_of(local, hooks=[note]) as scope:
+        async with client_of(local, hooks=[note], clock=local.clock) as scope:
             await scope.tokens.get()
-            local.faults.latency("exchange", 1.0)
+            local.faults.latency("exchange", 0.5)
             waits.clear()
 
-            async def worker() -> int:
+            async def worker(generation: int) -> int:
                 made = 0
-                while scope.tokens.status().generation < 4:
+                while scope.tokens.status().generation < generation:
                     await scope.get_prompt_version("greeting", cache=False)
                     made += 1
                 return made
 
-            made = await asyncio.gather(*(worker() for _ in range(500)))
-        assert sum(made) > 500
+            made: list[int] = []
+            for generation in (2, 3, 4):
+                local.clock.advance((scope.tokens.status().renews_in or 0.0) + 1.0)
+                made += await asyncio.gather(*(worker(generation) for _ in range(500)))
+        assert sum(made) > 1500
         assert waits == []
         assert local.journal.count("prompt") == sum(made)
-        assert local.journal.count("exchange") >= 4
+        assert local.journal.count("exchange") == 4
 
 
 BAD_BODIES = ["html", "empty", "list", "missing", "error", "truncated", "binary"]
@@ -179,7 +182,7 @@ async def test_stale_copy_is_served_before_the_retries(local: LocalScope) -> Non
         local.faults.status("prompt", 503, times=1, retry_after=10)
         assert (await scope.get_prompt_version("greeting")).is_stale
         local.clock.advance(10)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await scope.get_prompt_version("greeting")).is_stale:
                 await asyncio.sleep(0.001)
         assert len([entry for entry in local.journal.entries if entry.operation == "prompt"]) == 3
