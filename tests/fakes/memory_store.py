@@ -42,7 +42,7 @@ class MemoryStore:
         self.calls.append(name)
         await asyncio.sleep(self.delay)
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.with_traceback(None)
 
     async def get(self, namespace: str, name: str) -> StoredEntry | None:
         await self._operation("get")

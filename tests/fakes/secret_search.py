@@ -54,7 +54,8 @@ def _decoded(text: str) -> Iterator[str]:
 
 def secrets_behind(error: ScopeError) -> set[str]:
     """Return those that a collector of tracebacks with local variables would send away with an error."""
-    return secrets_in("\n".join(_shown(error)))
+    # The same object is found in many frames.
+    return secrets_in("\n".join(dict.fromkeys(_shown(error))))
 
 
 def _shown(error: BaseException | None) -> Iterator[str]:

@@ -88,7 +88,7 @@ class FakeTransport:
         finally:
             self.in_flight -= 1
         if failure is not None:
-            raise failure
+            raise failure.with_traceback(None)  # it may have been raised a thousand times before
         quoted, _, selector = str(request.url).partition(PATH)[2].partition("/")
         name = unquote(quoted)
         status = self.statuses.get(name, 200)
