@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from functools import cache
 from graphlib import TopologicalSorter
 from itertools import combinations
 from pathlib import Path
@@ -46,11 +47,13 @@ def folder(module: str) -> str:
     return str(FILES[module].parent.relative_to(PACKAGE.parent))
 
 
+@cache
 def tree(module: str) -> ast.Module:
     return ast.parse(FILES[module].read_text(encoding="utf-8"))
 
 
-def imports(module: str) -> set[str]:
+@cache
+def imports(module: str) -> frozenset[str]:
     """Return the project's own modules that a module imports, wherever in the file."""
     found = set()
     for node in ast.walk(tree(module)):
@@ -60,7 +63,7 @@ def imports(module: str) -> set[str]:
             assert node.level == 0, f"{module}: imports are absolute, so that these rules can be read"
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             found.update(names & FILES.keys() or {str(node.module)})
-    return {name for name in found if name in FILES}
+    return frozenset(name for name in found if name in FILES)
 
 
 def test_layers_name_every_folder_and_file_of_the_root() -> None:
