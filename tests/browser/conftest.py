@@ -68,7 +68,7 @@ async def open_page(browser, local) -> AsyncIterator[Callable[..., Awaitable[obj
     async def open_page(path: str | None = None, **options: object) -> object:
         context = await browser.new_context(**{"viewport": WIDE, **options})
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=local.url)
         page = await context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -99,6 +100,8 @@ class RedisServer:
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitpid(self._process.pid, os.WUNTRACED)  # a signal arrives when the system comes to it
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

@@ -63,6 +63,7 @@ class ManagerProcess:
 
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # a signal arrives when the system comes to it
 
     def thaw(self) -> None:
         with suppress(ProcessLookupError):

@@ -167,16 +167,21 @@ def test_parent_and_forked_children_go_on() -> None:
 def test_parent_and_forked_children_share_tokens_and_prompts_through_a_store(tmp_path) -> None:
     with threaded_scope(token_ttl=2) as server:
         environment = clean_environment(**server.variables, SCOPE_STORE_URL=(tmp_path / "store").as_uri())
+        began = server.local.clock.monotonic()
         assert run("family.py", "1", environment=environment) == "[0, 0, 0]\n"
-        assert server.local.journal.count("exchange") <= 4
+        # A busy machine takes longer; four processes alone would make four times as many.
+        lives = (server.local.clock.monotonic() - began) / 2
+        assert server.local.journal.count("exchange") <= 3 + 2 * lives
 
 
 def test_threads_renew_tokens_and_copies_without_a_failure() -> None:
     with threaded_scope(token_ttl=2) as server:
+        began = server.local.clock.monotonic()
         found = json.loads(run("load.py", "6", environment=clean_environment(**server.variables)))
+        lives = (server.local.clock.monotonic() - began) / 2
         assert found["failures"] == []
         assert found["calls"] > 10_000
-        assert server.local.journal.count("exchange") <= 12
+        assert server.local.journal.count("exchange") <= 6 + 2 * lives
         before, after = found["descriptors"]
         assert after <= before + 2  # a connection for an exchange that is under way
 
