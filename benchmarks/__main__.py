@@ -14,7 +14,7 @@ import logging
 import sys
 import time
 
-from benchmarks.harness.environment import describe_environment, load_average
+from benchmarks.harness.environment import CpuTimes, describe_environment, load_average, stolen_since
 from benchmarks.harness.result import Result, SuiteResult
 from benchmarks.registry import SUITES
 from benchmarks.reporting.page import update_page
@@ -28,6 +28,7 @@ def main() -> None:
         return
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
     environment = describe_environment(sys.argv[1:])
+    cpu_times = CpuTimes.read()
     found: dict[str, SuiteResult] = {}
     skipped: dict[str, str] = {}
     for name in options.names or SUITES:
@@ -46,6 +47,7 @@ def main() -> None:
         }
         charts = {name: svg for suite_result in found.values() for name, svg in suite_result.charts.items()}
         environment["load after"] = load_average()
+        environment["stolen"] = stolen_since(cpu_times)
         Report(environment, rows, skipped, sorted(charts), missing).write(charts)
     sys.exit(_verdict(results, complete=not skipped))
 

@@ -28,6 +28,12 @@ def micro(quick: bool) -> SuiteResult:
     return run(quick=quick)
 
 
+def stores(quick: bool) -> SuiteResult:
+    from benchmarks.suites.stores import results  # noqa: PLC0415
+
+    return asyncio.run(results(quick=quick))
+
+
 def layers(quick: bool) -> SuiteResult:
     from benchmarks.suites.request import run  # noqa: PLC0415
 
@@ -77,6 +83,7 @@ SUITES: dict[str, Suite] = {
     "scenarios": scenarios,
     "tokens": tokens,
     "prompts": prompts,
+    "stores": stores,
     "layers": layers,
     "telemetry": telemetry,
     "instructions": instructions,

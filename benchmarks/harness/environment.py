@@ -10,6 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+STEAL = 7
+"""The place of stolen time among the values of a line of /proc/stat."""
+
 PACKAGES = (
     "scope-async",
     "scope-client",
@@ -28,6 +33,9 @@ PACKAGES = (
     "google-auth",
     "authlib",
     "langfuse",
+    "hvac",
+    "boto3",
+    "redis",
 )
 
 
@@ -45,6 +53,37 @@ def describe_environment(arguments: list[str]) -> dict[str, Any]:
         "event loop": "asyncio",
         "versions": {name: found for name in PACKAGES if (found := installed(name)) is not None},
     }
+
+
+@attrs.frozen
+class CpuTimes:
+    """What the processors have done since the start of the machine, in ticks."""
+
+    total: int
+    stolen: int
+
+    @classmethod
+    def read(cls, stat: Path = Path("/proc/stat")) -> CpuTimes | None:
+        """Return the times until now, None where the kernel does not tell them (Linux does: proc(5))."""
+        try:
+            first, *values = stat.read_text(encoding="utf-8").partition("\n")[0].split()
+        except OSError:
+            return None
+        if first != "cpu" or len(values) < STEAL + 1:
+            return None
+        # `guest` and `guest_nice`, which follow, are part of `user` and `nice` already.
+        times = [int(value) for value in values[: STEAL + 1]]
+        return cls(sum(times), times[STEAL])
+
+    def stolen_since(self, before: CpuTimes) -> float:
+        """Return the share of the CPU time that another guest of the host had, in percent."""
+        return 100 * (self.stolen - before.stolen) / max(1, self.total - before.total)
+
+
+def stolen_since(before: CpuTimes | None) -> float | None:
+    """Return the percent of CPU time stolen since `before`, None where that is not known."""
+    now = CpuTimes.read()
+    return None if before is None or now is None else round(now.stolen_since(before), 1)
 
 
 def load_average() -> list[float]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from urllib.parse import unquote
+
+import attrs
 
 from benchmarks.harness.processes import running_process
 from scope_async import ApiKeyCredentials
@@ -96,6 +99,11 @@ async def _serve() -> None:
     server = await asyncio.get_running_loop().create_server(StubProtocol, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
+
+
+def new_credentials() -> ApiKeyCredentials:
+    """Return the credentials of another organization, whose entries in a store nothing else reads."""
+    return attrs.evolve(CREDENTIALS, org_id=f"org_{secrets.token_hex(8)}", api_secret=secrets.token_hex(16))
 
 
 @contextmanager

@@ -13,8 +13,9 @@ CHARTS = {
     "layers.svg": "The CPU time of one uncached request, layer by layer",
     "slow-renewal.svg": "Latency while renewals are slow",
     "scope-down.svg": "Latency while Scope is down",
+    "stores.svg": "The first read of a prompt that another process has",
 }
-SIDE_BY_SIDE = "load"
+SIDE_BY_SIDE = ("load", "stores")
 MICRO = "micro"
 PEERS = (*NOTES, "langfuse", "scope_client")
 FLOOR = "bare aiohttp"
@@ -42,8 +43,7 @@ def summary(report: Report) -> str:
         parts.append(report.not_measured())
     if ratios := [row for row in rows if row["floor"].startswith(FLOOR) and "uncached" in row["name"]]:
         parts.append(table(ratios))
-    if SIDE_BY_SIDE in report.suites:
-        parts.append(side_by_side(report.suites[SIDE_BY_SIDE]))
+    parts += [side_by_side(report.suites[name]) for name in SIDE_BY_SIDE if name in report.suites]
     if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
         parts.append(table(peers))
     parts += [

@@ -76,10 +76,11 @@ class Report:
         found = self.environment
         versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
         before, after = (", ".join(map(str, found[when])) for when in ("load", "load after"))
+        stolen = "" if found.get("stolen") is None else f"; {found['stolen']} % of the CPU time stolen"
         return (
             f"`{found['command']}` on {found['date'][:10]}, commit {found['commit']}: {found['processor']},"
-            f" {found['cores']} cores (load before the run {before}; after it {after}), {found['system']},"
-            f" {found['python']}, {found['event loop']}; {versions}."
+            f" {found['cores']} cores (load before the run {before}; after it {after}{stolen}),"
+            f" {found['system']}, {found['python']}, {found['event loop']}; {versions}."
         )
 
     def not_measured(self) -> str:

@@ -24,8 +24,10 @@ pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
 from benchmarks.__main__ import main
 from benchmarks.harness.callgrind import counted
 from benchmarks.harness.case import Case, timed_calls
+from benchmarks.harness.environment import CpuTimes
 from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop, open_loop_in_threads
 from benchmarks.harness.result import Result, Spread, SuiteResult
+from benchmarks.harness.stores import ALONE, FILE, NO_SERVER, missing_stores, store_urls
 from benchmarks.harness.stub_server import server_process
 from benchmarks.harness.timeline import Timeline
 from benchmarks.registry import SUITES
@@ -164,6 +166,31 @@ def test_report_reads_what_it_wrote_and_updates_the_page(tmp_path) -> None:
     assert "next to azure-core" in text
     assert "next to plain Python" not in text
     assert "0 of 1 goals were reached in this run. Missed: read: 9.00 (9.00 to 9.00) x" in text
+
+
+def test_stolen_time_is_a_share_of_all_cpu_time(tmp_path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 0 50 800 10 5 5 30 7 7\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
+    before = CpuTimes.read(stat)
+    stat.write_text("cpu  150 0 60 800 10 5 5 70 9 9\n")
+    after = CpuTimes.read(stat)
+    assert before == CpuTimes(total=1000, stolen=30)
+    assert after is not None
+    assert after.stolen_since(before) == pytest.approx(40.0)
+    assert CpuTimes.read(tmp_path / "another system") is None
+
+
+def test_report_says_how_much_cpu_time_was_stolen() -> None:
+    assert "stolen" not in Report(environment(), {}).measured_on()
+    told = Report({**environment(), "stolen": 12.5}, {}).measured_on()
+    assert "after it 1.0, 1.1, 1.2; 12.5 % of the CPU time stolen)" in told
+
+
+def test_stores_suite_says_when_there_is_no_redis_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with store_urls() as urls:
+        assert list(urls) == [ALONE, FILE]
+        assert missing_stores(urls) == [NO_SERVER]
 
 
 def test_table_marks_missed_goals() -> None:

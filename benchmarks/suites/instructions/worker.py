@@ -11,11 +11,13 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.harness.callgrind import counted
 from benchmarks.harness.case import Case, CaseSetup, Timer, simple_case, timed_awaits, timed_calls
 from benchmarks.harness.closed_loop import bare_fetch, bare_session
-from benchmarks.harness.stub_server import CHANGING, CREDENTIALS
+from benchmarks.harness.stub_server import CHANGING, CREDENTIALS, new_credentials
 from benchmarks.harness.stub_server import SAME as PROMPT
 from benchmarks.suites import instructions as cases
 from benchmarks.suites.micro import decoding, prompt_reads, rendering, token_reads
@@ -39,6 +41,15 @@ def uncached(name: str) -> CaseSetup:
     return opened
 
 
+@asynccontextmanager
+async def beside_a_store(url: str) -> AsyncIterator[Timer]:
+    with TemporaryDirectory() as folder:
+        store = Path(folder).as_uri()
+        async with ScopeClient(new_credentials(), base_url=url, auth_api_url=url, store_url=store) as scope:
+            await scope.get_prompt_version(PROMPT)
+            yield timed_awaits(lambda: scope.get_prompt_version(PROMPT))
+
+
 def lookup() -> Timer:
     versions = {PROMPT: object()}
 
@@ -54,6 +65,7 @@ CASES: Mapping[str, Case] = {
     cases.NEW: Case(uncached(CHANGING)),
     cases.LOOKUP: prompt_reads.CASES["a dict lookup in a coroutine"],
     cases.CACHED: prompt_reads.CASES["cached get_prompt_version"],
+    cases.STORE_CACHED: Case(beside_a_store),
     cases.SYNC_LOOKUP: simple_case(lookup),
     cases.SYNC_CACHED: prompt_reads.CASES["synchronous cached get_prompt_version"],
     cases.PLAIN_TOKEN: token_reads.CASES["await get() in plain Python"],
