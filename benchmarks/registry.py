@@ -34,6 +34,12 @@ def stores(quick: bool) -> SuiteResult:
     return asyncio.run(results(quick=quick))
 
 
+def fleet(quick: bool) -> SuiteResult:
+    from benchmarks.suites.fleet import results  # noqa: PLC0415
+
+    return asyncio.run(results(quick=quick))
+
+
 def layers(quick: bool) -> SuiteResult:
     from benchmarks.suites.request import run  # noqa: PLC0415
 
@@ -84,6 +90,7 @@ SUITES: dict[str, Suite] = {
     "tokens": tokens,
     "prompts": prompts,
     "stores": stores,
+    "fleet": fleet,
     "layers": layers,
     "telemetry": telemetry,
     "instructions": instructions,

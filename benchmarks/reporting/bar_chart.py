@@ -21,6 +21,7 @@ class BarChart:
     title: str
     unit: str
     values: Mapping[str, float]
+    digits: int = 1
 
     def svg(self) -> str:
         """Return the chart as an SVG document."""
@@ -51,13 +52,12 @@ class BarChart:
             ]
         )
 
-    @staticmethod
-    def _row(top: float, name: str, value: float, *, zero: float, scale: float) -> list[str]:
+    def _row(self, top: float, name: str, value: float, *, zero: float, scale: float) -> list[str]:
         left, width = zero + scale * min(0.0, value), scale * abs(value)
         end = zero + scale * max(0.0, value)
         middle = top + ROW / 2
         return [
             f'<text x="16" y="{middle:g}">{escape(name)}</text>',
             f'<rect class="dot-0" x="{left:g}" y="{top + 4:g}" width="{width:g}" height="{ROW - 14}"/>',
-            f'<text x="{end + 6:g}" y="{middle:g}">{round(value, 1) + 0.0:.1f}</text>',
+            f'<text x="{end + 6:g}" y="{middle:g}">{round(value, self.digits) + 0.0:,.{self.digits}f}</text>',
         ]

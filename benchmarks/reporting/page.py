@@ -13,9 +13,12 @@ CHARTS = {
     "layers.svg": "The CPU time of one uncached request, layer by layer",
     "slow-renewal.svg": "Latency while renewals are slow",
     "scope-down.svg": "Latency while Scope is down",
+    "fleet.svg": "The exchanges of 8 processes that share a token, and of 8 on their own",
     "stores.svg": "The first read of a prompt that another process has",
 }
 SIDE_BY_SIDE = ("load", "stores")
+WHOLE = ("fleet",)
+"""Suites whose rows are all on the page."""
 MICRO = "micro"
 PEERS = (*NOTES, "langfuse", "scope_client")
 FLOOR = "bare aiohttp"
@@ -43,6 +46,7 @@ def summary(report: Report) -> str:
         parts.append(report.not_measured())
     if ratios := [row for row in rows if row["floor"].startswith(FLOOR) and "uncached" in row["name"]]:
         parts.append(table(ratios))
+    parts += [table(report.suites[name]) for name in WHOLE if name in report.suites]
     parts += [side_by_side(report.suites[name]) for name in SIDE_BY_SIDE if name in report.suites]
     if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
         parts.append(table(peers))

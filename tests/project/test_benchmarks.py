@@ -25,6 +25,7 @@ from benchmarks.__main__ import main
 from benchmarks.harness.callgrind import counted
 from benchmarks.harness.case import Case, timed_calls
 from benchmarks.harness.environment import CpuTimes
+from benchmarks.harness.limited_service import limited_service
 from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop, open_loop_in_threads
 from benchmarks.harness.result import Result, Spread, SuiteResult
 from benchmarks.harness.stores import ALONE, FILE, NO_SERVER, missing_stores, store_urls
@@ -191,6 +192,23 @@ def test_stores_suite_says_when_there_is_no_redis_server(monkeypatch: pytest.Mon
     with store_urls() as urls:
         assert list(urls) == [ALONE, FILE]
         assert missing_stores(urls) == [NO_SERVER]
+
+
+async def test_limited_service_refuses_exchanges_above_its_limit_and_expired_tokens() -> None:
+    async with (
+        limited_service(lifetime=0.2, limit=1) as service,
+        aiohttp.ClientSession(service.url) as session,
+    ):
+        async with session.post("/login") as reply:
+            token = (await reply.json())["access_token"]
+        async with session.post("/login") as reply:
+            assert (reply.status, reply.headers["Retry-After"]) == (429, "1")
+        statuses = []
+        while 401 not in statuses:
+            async with session.get("/prompt", headers={"Authorization": f"Bearer {token}"}) as reply:
+                statuses.append(reply.status)
+        assert statuses[0] == 200
+        assert (service.granted, service.refused) == (1, 1)
 
 
 def test_table_marks_missed_goals() -> None:
