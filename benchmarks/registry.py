@@ -40,6 +40,13 @@ def fleet(quick: bool) -> SuiteResult:
     return asyncio.run(results(quick=quick))
 
 
+def secret_managers(quick: bool) -> SuiteResult:
+    from benchmarks.suites.secret_managers import results  # noqa: PLC0415
+
+    rounds, asked, remembered = (1, 3, 100) if quick else (15, 40, 10_000)
+    return asyncio.run(results(rounds=rounds, asked=asked, remembered=remembered))
+
+
 def layers(quick: bool) -> SuiteResult:
     from benchmarks.suites.request import run  # noqa: PLC0415
 
@@ -91,6 +98,7 @@ SUITES: dict[str, Suite] = {
     "prompts": prompts,
     "stores": stores,
     "fleet": fleet,
+    "secret-managers": secret_managers,
     "layers": layers,
     "telemetry": telemetry,
     "instructions": instructions,

@@ -17,7 +17,7 @@ CHARTS = {
     "stores.svg": "The first read of a prompt that another process has",
 }
 SIDE_BY_SIDE = ("load", "stores")
-WHOLE = ("fleet",)
+WHOLE = ("fleet", "secret-managers")
 """Suites whose rows are all on the page."""
 MICRO = "micro"
 PEERS = (*NOTES, "langfuse", "scope_client")
