@@ -47,6 +47,12 @@ def secret_managers(quick: bool) -> SuiteResult:
     return asyncio.run(results(rounds=rounds, asked=asked, remembered=remembered))
 
 
+def scale(quick: bool) -> SuiteResult:
+    from benchmarks.suites.scale import run  # noqa: PLC0415
+
+    return run(quick=quick)
+
+
 def layers(quick: bool) -> SuiteResult:
     from benchmarks.suites.request import run  # noqa: PLC0415
 
@@ -99,6 +105,7 @@ SUITES: dict[str, Suite] = {
     "stores": stores,
     "fleet": fleet,
     "secret-managers": secret_managers,
+    "scale": scale,
     "layers": layers,
     "telemetry": telemetry,
     "instructions": instructions,

@@ -13,6 +13,7 @@ import attrs
 from scope_async import ApiKeyCredentials
 
 OURS, OFFICIAL = "scope_async", "scope_client"
+PAUSE = 0.05
 STARTED_WITHIN = 120.0
 ENDED_WITHIN = 60.0
 
@@ -28,15 +29,26 @@ class FleetCalls:
 
 
 async def run_fleet(
-    kind: str, url: str, credentials: ApiKeyCredentials, *, store: str, processes: int, seconds: float
+    kind: str,
+    url: str,
+    credentials: ApiKeyCredentials,
+    *,
+    store: str,
+    processes: int,
+    seconds: float,
+    pause: float = PAUSE,
 ) -> FleetCalls:
-    """Run `processes` clients against the service at `url` for `seconds`, with the store of this URL."""
+    """Run `processes` clients against the service at `url` for `seconds`, with the store of this URL.
+
+    Each makes a call, and waits `pause` seconds before the next one.
+    """
     given = json.dumps(
         {
             "kind": kind,
             "url": url,
             "store": store,
             "seconds": seconds,
+            "pause": pause,
             "credentials": [credentials.org_id, credentials.api_key, credentials.api_secret],
         }
     )

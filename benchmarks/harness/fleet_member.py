@@ -1,4 +1,4 @@
-"""One process of a fleet: makes a call every 50 ms, and prints a line of JSON at the end.
+"""One process of a fleet: makes one call after the other, and prints a line of JSON at the end.
 
 Reads what to do, one line of JSON, prints `ready`, and begins at the next line.
 """
@@ -17,7 +17,6 @@ from benchmarks.harness.fleet import OFFICIAL
 from benchmarks.suites.micro.prompt_peers import official_sdk
 from scope_async import ApiKeyCredentials, ScopeClient
 
-PAUSE = 0.05
 BUFFER = 1
 """Seconds before its expiry at which a token is renewed: with its default of 60 s the official SDK would
 ask for one in every call, since those of a fleet live for a few seconds."""
@@ -26,7 +25,7 @@ PROMPT = "greeting"
 Call = Callable[[], Awaitable[object]]
 
 
-async def make_calls(call: Call, seconds: float) -> dict[str, Any]:
+async def make_calls(call: Call, *, seconds: float, pause: float) -> dict[str, Any]:
     """Return what came of the calls in `seconds`."""
     made, errors = 0, []
     started, cpu = time.monotonic(), time.process_time()
@@ -36,7 +35,7 @@ async def make_calls(call: Call, seconds: float) -> dict[str, Any]:
             await call()
         except Exception as error:  # noqa: BLE001 - every error is a failure
             errors.append(repr(error))
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pause)
     cpu = time.process_time() - cpu
     return {"calls": made, "failed": len(errors), "errors": errors[:1], "cpu": cpu}
 
@@ -50,7 +49,11 @@ async def ours(given: dict[str, Any], credentials: ApiKeyCredentials) -> dict[st
         store_url=given["store"] or None,
         token_refresh_buffer=BUFFER,
     ) as scope:
-        return await make_calls(lambda: scope.get_prompt_version(PROMPT, cache=False), given["seconds"])
+        return await make_calls(
+            lambda: scope.get_prompt_version(PROMPT, cache=False),
+            seconds=given["seconds"],
+            pause=given["pause"],
+        )
 
 
 async def official(given: dict[str, Any], credentials: ApiKeyCredentials) -> dict[str, Any]:
@@ -59,7 +62,7 @@ async def official(given: dict[str, Any], credentials: ApiKeyCredentials) -> dic
     async def call() -> object:
         return client.get_prompt_version(PROMPT)
 
-    return await make_calls(call, given["seconds"])
+    return await make_calls(call, seconds=given["seconds"], pause=given["pause"])
 
 
 def main() -> None:

@@ -14,6 +14,9 @@ CHARTS = {
     "slow-renewal.svg": "Latency while renewals are slow",
     "scope-down.svg": "Latency while Scope is down",
     "fleet.svg": "The exchanges of 8 processes that share a token, and of 8 on their own",
+    "scale-processes.svg": "The exchanges of 1 to 64 processes on one store",
+    "scale-coroutines.svg": "The CPU time of 1 to 100,000 coroutines that wait for one token",
+    "scale-prompts.svg": "The CPU time of a read with 10 to 100,000 cached prompts",
     "stores.svg": "The first read of a prompt that another process has",
 }
 SIDE_BY_SIDE = ("load", "stores")

@@ -1,0 +1,24 @@
+"""How cost grows with coroutines, with processes on one store and with cached prompts; a simulated fleet."""
+
+from __future__ import annotations
+
+import asyncio
+
+from benchmarks.harness.result import SuiteResult
+from benchmarks.suites.scale.coroutines import coroutine_scaling
+from benchmarks.suites.scale.processes import process_scaling
+from benchmarks.suites.scale.prompts import prompt_scaling
+from benchmarks.suites.scale.simulation import simulated_fleet
+
+
+def run(*, quick: bool) -> SuiteResult:
+    """Return the results and one chart of each kind; the simulation has its own event loop."""
+    coroutines, waiting = asyncio.run(coroutine_scaling(quick=quick))
+    processes, shared = asyncio.run(process_scaling(quick=quick))
+    prompts, cached = asyncio.run(prompt_scaling(quick=quick))
+    charts = {
+        "scale-coroutines.svg": waiting.svg(),
+        "scale-processes.svg": shared.svg(),
+        "scale-prompts.svg": cached.svg(),
+    }
+    return SuiteResult([*coroutines, *processes, *prompts, *simulated_fleet(quick=quick)], charts)
