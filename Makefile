@@ -44,7 +44,7 @@ help:
 	@echo "make audit   look the pinned versions up in the database of known vulnerabilities"
 	@echo "make sbom    write dist/scope-async.cdx.json: what an installation with all extras consists of"
 	@echo "make simulation  run a thousand clients through a simulated month, with faults drawn by seed"
-	@echo "make bench   measure everything, write benchmarks/results and the figures of docs/benchmarks.md (a quiet machine, 15 minutes)"
+	@echo "make bench   measure everything, write benchmarks/results and the figures in docs (a quiet machine, 20 minutes)"
 	@echo "make bench-quick  check that the benchmarks run and that their counts are right"
 	@echo "make clean   remove what the above have made"
 	@echo "PYTHON=python3.12 VENV=.venvs/3.12 choose another interpreter and place."

@@ -17,14 +17,15 @@ import time
 from benchmarks.harness.environment import CpuTimes, describe_environment, load_average, stolen_since
 from benchmarks.harness.result import Result, SuiteResult
 from benchmarks.registry import SUITES
-from benchmarks.reporting.page import update_page
+from benchmarks.reporting.page import PAGES, update_page
 from benchmarks.reporting.report import Report, row
 
 
 def main() -> None:
     options = _options()
     if options.page:
-        update_page(Report.read())
+        for path, figures in PAGES.items():
+            update_page(Report.read(), path, figures)
         return
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
     environment = describe_environment(sys.argv[1:])
@@ -56,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SUITES))
     parser.add_argument("--quick", action="store_true", help="check that it runs and that counts are right")
-    parser.add_argument("--page", action="store_true", help="put the last results into docs/benchmarks.md")
+    parser.add_argument("--page", action="store_true", help="put the last results into the pages of docs/")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in SUITES]:
         parser.error(f"no suite is called {', '.join(unknown)}; there are {', '.join(SUITES)}")

@@ -1,13 +1,15 @@
-"""The page of the figures in the documentation: the goals, the clients side by side, the charts."""
+"""The figures in the documentation: the goals, the clients side by side, the charts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.reporting.report import Report, Row, table
 from benchmarks.suites.micro.token_peers import NOTES
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "benchmarks.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 CHARTS = {
     "layers.svg": "The CPU time of one uncached request, layer by layer",
@@ -20,15 +22,16 @@ CHARTS = {
     "stores.svg": "The first read of a prompt that another process has",
 }
 SIDE_BY_SIDE = ("load", "stores")
-WHOLE = ("fleet", "secret-managers")
+FLEET = "fleet"
+WHOLE = (FLEET, "secret-managers")
 """Suites whose rows are all on the page."""
 MICRO = "micro"
 PEERS = (*NOTES, "langfuse", "scope_client")
 FLOOR = "bare aiohttp"
 
 
-def update_page(report: Report, path: Path = PAGE) -> None:
-    """Replace the text between the markers.
+def update_page(report: Report, path: Path, figures: Callable[[Report], str]) -> None:
+    """Replace the text between the markers by the figures.
 
     Raises:
         ValueError: the page has no markers; put them where the results belong.
@@ -38,7 +41,7 @@ def update_page(report: Report, path: Path = PAGE) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{path.name} has no {BEGIN} … {END}")
-    path.write_text(f"{before}{begin}\n\n{summary(report)}\n\n{end}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n\n{figures(report)}\n\n{end}{after}", encoding="utf-8")
 
 
 def summary(report: Report) -> str:
@@ -53,10 +56,23 @@ def summary(report: Report) -> str:
     parts += [side_by_side(report.suites[name]) for name in SIDE_BY_SIDE if name in report.suites]
     if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
         parts.append(table(peers))
-    parts += [
-        f"![{alt}](../benchmarks/results/{name})" for name, alt in CHARTS.items() if name in report.charts
-    ]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *charts(report, CHARTS)])
+
+
+def fleet_summary(report: Report) -> str:
+    """Return what processes that share a token have of it, in Markdown."""
+    if FLEET not in report.suites:
+        return f"The committed record has no run of `{FLEET}`."
+    return "\n\n".join([report.measured_on(), table(report.suites[FLEET]), *charts(report, ["fleet.svg"])])
+
+
+def charts(report: Report, names: Iterable[str]) -> list[str]:
+    """Return the charts of these names that the report has."""
+    return [f"![{CHARTS[name]}](../benchmarks/results/{name})" for name in names if name in report.charts]
+
+
+PAGES: Mapping[Path, Callable[[Report], str]] = {PAGE: summary, DOCS / "stores.md": fleet_summary}
+"""The pages with figures, each between two markers, and what writes them."""
 
 
 def goals(report: Report) -> str:

@@ -34,7 +34,7 @@ from benchmarks.harness.timeline import Timeline
 from benchmarks.registry import SUITES
 from benchmarks.reporting.bar_chart import BarChart
 from benchmarks.reporting.line_chart import Axis, Line, LineChart, time_slots
-from benchmarks.reporting.page import BEGIN, END, PAGE, summary, update_page
+from benchmarks.reporting.page import BEGIN, END, PAGES, summary, update_page
 from benchmarks.reporting.report import RESULTS, Report, row, table
 from benchmarks.suites import instructions, load
 from benchmarks.suites.instructions import worker as instructions_worker
@@ -43,6 +43,8 @@ from benchmarks.suites.micro import worker as micro_worker
 from benchmarks.suites.prompts import outage as prompt_outage
 from benchmarks.suites.request.profile import package
 from benchmarks.suites.tokens.renewal import slowest_excluding
+
+ROOT = RESULTS.parents[1]
 
 
 class Clock:
@@ -158,7 +160,7 @@ def test_report_reads_what_it_wrote_and_updates_the_page(tmp_path) -> None:
     assert Report.read(tmp_path) == written
     page = tmp_path / "benchmarks.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    update_page(Report.read(tmp_path), page)
+    update_page(Report.read(tmp_path), page, summary)
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
@@ -221,7 +223,7 @@ def test_update_page_requires_markers(tmp_path) -> None:
     page = tmp_path / "benchmarks.md"
     page.write_text("no markers")
     with pytest.raises(ValueError, match="no <!-- benchmarks"):
-        update_page(Report(environment(), {}), page)
+        update_page(Report(environment(), {}), page, summary)
     assert page.read_text() == "no markers"
 
 
@@ -393,11 +395,30 @@ def test_slowest_excluding_leaves_out_a_share() -> None:
     assert slowest_excluding(0.01, taken) == 99
 
 
-def test_page_shows_the_committed_results() -> None:
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_page_shows_the_committed_results(path) -> None:
     """After a change of the summary run `python -m benchmarks --page`."""
-    shown = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
-    assert shown == summary(Report.read())
+    shown = path.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
+    assert shown == PAGES[path](Report.read())
+
+
+def test_report_is_the_one_of_the_committed_results() -> None:
     assert RESULTS.joinpath("latest.md").read_text(encoding="utf-8") == Report.read().markdown()
+
+
+MEASURED = re.compile(r"\d[\d.,]* ?(?:µs|ns|requests/s|instructions|x\b)|\d (?:times|%) (?:as|faster|slower)")
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name
+)
+def test_measured_figures_and_charts_are_those_of_the_record(path) -> None:
+    """What was measured stands between the markers, and a picture of it is a chart of the record."""
+    text = path.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    written_by_hand = re.sub(r"(?s)```.*?```", "", before + rest.partition(END)[2])
+    assert MEASURED.findall(written_by_hand) == []
+    assert set(re.findall(r"benchmarks/results/([\w-]+\.svg)", text)) <= set(Report.read().charts)
 
 
 def test_instructions_suite_says_when_valgrind_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
