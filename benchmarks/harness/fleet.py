@@ -37,10 +37,12 @@ async def run_fleet(
     processes: int,
     seconds: float,
     pause: float = PAUSE,
+    stagger: float = 0.0,
 ) -> FleetCalls:
     """Run `processes` clients against the service at `url` for `seconds`, with the store of this URL.
 
-    Each makes a call, and waits `pause` seconds before the next one.
+    Each begins `stagger` seconds after the one before it, makes a call, and waits `pause` seconds before
+    the next one.
     """
     given = json.dumps(
         {
@@ -61,6 +63,7 @@ async def run_fleet(
                 await _line(member)
         for member in members:
             _write(member, "begin")
+            await asyncio.sleep(stagger)
         async with asyncio.timeout(seconds + ENDED_WITHIN):
             found = [json.loads(await _line(member)) for member in members]
             for member in members:

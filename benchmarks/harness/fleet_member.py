@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from benchmarks.harness.fleet import OFFICIAL
@@ -23,56 +23,62 @@ ask for one in every call, since those of a fleet live for a few seconds."""
 PROMPT = "greeting"
 
 Call = Callable[[], Awaitable[object]]
+Run = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 
 
-async def make_calls(call: Call, *, seconds: float, pause: float) -> dict[str, Any]:
-    """Return what came of the calls in `seconds`."""
+async def make_calls(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what came of the calls in the given seconds, with the given pause after each."""
     made, errors = 0, []
     started, cpu = time.monotonic(), time.process_time()
-    while time.monotonic() < started + seconds:
+    while time.monotonic() < started + given["seconds"]:
         made += 1
         try:
             await call()
         except Exception as error:  # noqa: BLE001 - every error is a failure
             errors.append(repr(error))
-        await asyncio.sleep(pause)
+        await asyncio.sleep(given["pause"])
     cpu = time.process_time() - cpu
     return {"calls": made, "failed": len(errors), "errors": errors[:1], "cpu": cpu}
 
 
-async def ours(given: dict[str, Any], credentials: ApiKeyCredentials) -> dict[str, Any]:
+def ours(given: dict[str, Any], credentials: ApiKeyCredentials) -> Run:
     url = given["url"]
-    async with ScopeClient(
+    client = ScopeClient(
         credentials,
         base_url=url,
         auth_api_url=url,
         store_url=given["store"] or None,
         token_refresh_buffer=BUFFER,
-    ) as scope:
-        return await make_calls(
-            lambda: scope.get_prompt_version(PROMPT, cache=False),
-            seconds=given["seconds"],
-            pause=given["pause"],
-        )
+    )
+
+    async def run() -> dict[str, Any]:
+        async with client as scope:
+            return await make_calls(lambda: scope.get_prompt_version(PROMPT, cache=False), given)
+
+    return run
 
 
-async def official(given: dict[str, Any], credentials: ApiKeyCredentials) -> dict[str, Any]:
+def official(given: dict[str, Any], credentials: ApiKeyCredentials) -> Run:
     client = official_sdk(given["url"], credentials, cache_enabled=False, token_refresh_buffer=BUFFER)
 
     async def call() -> object:
         return client.get_prompt_version(PROMPT)
 
-    return await make_calls(call, seconds=given["seconds"], pause=given["pause"])
+    async def run() -> dict[str, Any]:
+        return await make_calls(call, given)
+
+    return run
 
 
 def main() -> None:
     logging.getLogger("scope_async").setLevel(logging.CRITICAL)
     given = json.loads(sys.stdin.readline())
-    credentials = ApiKeyCredentials(*given["credentials"])
+    opened = official if given["kind"] == OFFICIAL else ours
+    # What a client imports, it has imported when all begin.
+    run = opened(given, ApiKeyCredentials(*given["credentials"]))
     print("ready", flush=True)
     sys.stdin.readline()
-    run = official if given["kind"] == OFFICIAL else ours
-    print(json.dumps(asyncio.run(run(given, credentials))), flush=True)
+    print(json.dumps(asyncio.run(run())), flush=True)
 
 
 if __name__ == "__main__":

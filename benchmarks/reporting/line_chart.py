@@ -9,7 +9,7 @@ from html import escape
 import attrs
 
 WIDTH, HEIGHT = 800, 400
-LEFT, RIGHT, TOP, BOTTOM = 84, 24, 82, 56
+LEFT, RIGHT, TOP, BOTTOM = 84, 36, 82, 56
 
 STYLE = """
 svg { --page: #ffffff; --ink: #1f2328; --faint: #d1d9e0; --soft: #59636e; --band: #fff1c2;

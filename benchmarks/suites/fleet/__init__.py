@@ -38,7 +38,7 @@ async def results(*, quick: bool) -> SuiteResult:
 
     In a quick run, where only counts matter, the fleets run at once; otherwise one after the other.
     """
-    processes, seconds = (2, 2.0) if quick else (8, 15.0)
+    processes, seconds = (2, 2.0) if quick else (8, 12.0)
     with store_urls() as every:
         urls = {name: every[name] for name in (ALONE, FILE)} if quick else every
         kinds = {f"{OURS}, {name}": (OURS, store) for name, store in urls.items()}

@@ -38,7 +38,7 @@ def run(*, quick: bool) -> SuiteResult:
     """
     here = find_spec("scope_client") is not None
     kinds = [kind for kind in NAMES if kind != "official" or here]
-    rounds, requests, seconds = (2, 200, 0.5) if quick else (7, 10_000, 3.0)
+    rounds, requests, seconds = (2, 200, 0.5) if quick else (5, 10_000, 2.0)
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     with server_process() as url:
         for _ in range(rounds):

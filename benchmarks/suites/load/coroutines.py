@@ -15,7 +15,7 @@ OURS, BARE = "scope_async, uncached", "bare aiohttp"
 
 async def coroutine_scaling(*, quick: bool) -> tuple[list[Result], LineChart]:
     """Return CPU time per request for 1 to 10,000 coroutines over 100 connections, and its chart."""
-    least, rounds = (200, 2) if quick else (5_000, 7)
+    least, rounds = (200, 2) if quick else (5_000, 5)
     numbers = NUMBERS[:-1] if quick else NUMBERS
     with server_process() as url:
         async with (

@@ -20,7 +20,7 @@ from benchmarks.harness.stub_server import server_process
 from benchmarks.suites.micro.token_peers import NOTES
 from benchmarks.suites.micro.token_peers import OURS as TOKEN
 
-ROUNDS = 5
+ROUNDS = 4
 CAREFUL = ("--processes=1", "--values=5", "--min-time=0.03")
 QUICK = ("--debug-single-value",)
 

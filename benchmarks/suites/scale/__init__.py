@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.harness.result import SuiteResult
-from benchmarks.suites.scale.coroutines import coroutine_scaling
 from benchmarks.suites.scale.processes import process_scaling
 from benchmarks.suites.scale.prompts import prompt_scaling
 from benchmarks.suites.scale.simulation import simulated_fleet
+from benchmarks.suites.scale.waiters import waiter_scaling
 
 
 def run(*, quick: bool) -> SuiteResult:
     """Return the results and one chart of each kind; the simulation has its own event loop."""
-    coroutines, waiting = asyncio.run(coroutine_scaling(quick=quick))
+    coroutines, waiting = asyncio.run(waiter_scaling(quick=quick))
     processes, shared = asyncio.run(process_scaling(quick=quick))
     prompts, cached = asyncio.run(prompt_scaling(quick=quick))
     charts = {

@@ -7,25 +7,27 @@ from benchmarks.harness.limited_service import limited_service
 from benchmarks.harness.result import Result, Spread
 from benchmarks.harness.stores import FILE, store_urls
 from benchmarks.harness.stub_server import new_credentials
-from benchmarks.reporting.line_chart import Axis, Line, LineChart
+from benchmarks.reporting.bar_chart import BarChart
 
 NUMBERS = (1, 4, 16, 64)
 LIFETIME = 3.0
 PAUSE = 0.25
 """Seconds between two calls of a process: 64 of them share the processors of this machine."""
+STAGGER = 0.05
+"""Seconds between the beginnings of two processes, which cost the processors more than their calls do."""
 NO_LIMIT = 1_000_000
 
 
-async def process_scaling(*, quick: bool) -> tuple[list[Result], LineChart]:
+async def process_scaling(*, quick: bool) -> tuple[list[Result], BarChart]:
     """Return exchanges and CPU time of each process, and the chart of the exchanges."""
-    numbers, seconds = (NUMBERS[:1], 1.5) if quick else (NUMBERS, 6.0)
+    numbers, seconds = (NUMBERS[:1], 1.5) if quick else (NUMBERS, 8.0)
     results: list[Result] = []
-    points: list[tuple[float, float]] = []
+    points: dict[int, tuple[int, float]] = {}
     for number in numbers:
         made, exchanges = await _run(number, seconds)
-        points.append((number, exchanges))
-        name = f"{number} processes on one {FILE}"
+        name = f"{_processes(number)} on one {FILE}"
         cpu = made.cpu_seconds / seconds * 100
+        points[number] = exchanges, cpu
         results += [
             Result.informative(
                 f"{name}: exchanges",
@@ -56,15 +58,23 @@ async def _run(number: int, seconds: float) -> tuple[FleetCalls, int]:
                 processes=number,
                 seconds=seconds,
                 pause=PAUSE,
+                stagger=STAGGER,
             )
             return made, service.granted
 
 
-def _chart(points: list[tuple[float, float]], seconds: float) -> LineChart:
-    last, most = points[-1]
-    return LineChart(
-        f"{last:g} processes that share a FileStore ask for {most:g} tokens, one alone for {points[0][1]:g}",
-        Axis("processes (logarithmic)", 1, max(last, 2), log=True),
-        Axis(f"exchanges in {seconds:g} s, with tokens that live {LIFETIME:g} s", 0, 1.2 * most),
-        [Line("exchanges", points, dots=True)],
+def _chart(points: dict[int, tuple[int, float]], seconds: float) -> BarChart:
+    (one, _), (most, _) = points[min(points)], points[max(points)]
+    return BarChart(
+        f"{max(points)} processes that share a FileStore ask for {most} tokens, one alone for {one}",
+        f"exchanges in {seconds:g} s, with tokens of {LIFETIME:g} s; in brackets the CPU time of each",
+        {
+            f"{_processes(number)} ({cpu:.1f} % of a processor)": float(exchanges)
+            for number, (exchanges, cpu) in points.items()
+        },
+        digits=0,
     )
+
+
+def _processes(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"

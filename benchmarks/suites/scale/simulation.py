@@ -10,7 +10,7 @@ SEED = 1
 
 def simulated_fleet(*, quick: bool) -> list[Result]:
     """Return the exchanges of a fleet whose store, and whose links to it, fail now and then."""
-    clients, hosts, days = (40, 8, 3) if quick else (10_000, 500, 3)
+    clients, hosts, days = (40, 8, 3) if quick else (10_000, 500, 2)
     outcome = simulate_fleet(SEED, clients=clients, hosts=hosts, days=days)
     name = f"{clients:,} simulated clients on {hosts} hosts for {days} days"
     lives = f"{outcome.calm_lives:.1f} lives of a token"

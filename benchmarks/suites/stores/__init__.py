@@ -16,7 +16,7 @@ PERCENTILES = (50, 99)
 
 async def results(*, quick: bool) -> SuiteResult:
     """Return the latencies with every store, and what one costs a read from memory."""
-    rounds, calls, seconds = (1, 10, 1.2) if quick else (5, 200, 4.0)
+    rounds, calls, seconds = (1, 10, 1.2) if quick else (4, 200, 3.0)
     with store_urls() as urls:
         found = await measure_latencies(urls, rounds=rounds, calls=calls, seconds=seconds)
         reads = await memory_reads(urls, rounds=2 if quick else 25, reads=500 if quick else 50_000)

@@ -16,8 +16,8 @@ async def results(*, quick: bool) -> SuiteResult:
         *await waiters(rounds=3 if quick else 15),
         *await short_token(),
         *await memory(),
-        *await slow_renewals(cycles=1 if quick else 8),
-        *await auth_api_down(rounds=1 if quick else 3),
+        *await slow_renewals(cycles=1 if quick else 6),
+        *await auth_api_down(rounds=1 if quick else 2),
         *(await official() if here else ()),
     ]
     return SuiteResult(found, missing=[] if here else ["scope_client, the official SDK, and its renewals"])

@@ -18,10 +18,10 @@ OURS, BARE = "await get() of a token source", "await wait() of a bare event"
 Wait = Callable[[], Awaitable[object]]
 
 
-async def coroutine_scaling(*, quick: bool) -> tuple[list[Result], LineChart]:
+async def waiter_scaling(*, quick: bool) -> tuple[list[Result], LineChart]:
     """Return CPU time and memory of each waiter, and the chart of the times."""
     numbers = NUMBERS[:-2] if quick else NUMBERS
-    rounds = 1 if quick else 5
+    rounds = 1 if quick else 3
     times: dict[str, list[tuple[float, float]]] = {OURS: [], BARE: []}
     results, asked = [], 0
     await _ours_waiting(10)
