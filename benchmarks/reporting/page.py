@@ -23,10 +23,11 @@ CHARTS = {
 }
 SIDE_BY_SIDE = ("load", "stores")
 FLEET = "fleet"
-WHOLE = (FLEET, "secret-managers")
+WHOLE = ("instructions", FLEET, "secret-managers")
 """Suites whose rows are all on the page."""
 MICRO = "micro"
 PEERS = (*NOTES, "langfuse", "scope_client")
+TOKENS, CLIENTS = "tokens", ("scope_async", "scope_client")
 FLOOR = "bare aiohttp"
 
 
@@ -53,6 +54,8 @@ def summary(report: Report) -> str:
     if ratios := [row for row in rows if row["floor"].startswith(FLOOR) and "uncached" in row["name"]]:
         parts.append(table(ratios))
     parts += [table(report.suites[name]) for name in WHOLE if name in report.suites]
+    if clients := [row for row in report.suites.get(TOKENS, []) if row["name"].endswith(CLIENTS)]:
+        parts.append(table(clients))
     parts += [side_by_side(report.suites[name]) for name in SIDE_BY_SIDE if name in report.suites]
     if peers := [row for row in report.suites.get(MICRO, []) if row["floor"].startswith(PEERS)]:
         parts.append(table(peers))
