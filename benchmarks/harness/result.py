@@ -34,6 +34,9 @@ class Spread:
         return cls(value, value, value)
 
     def show(self, digits: int = 2) -> str:
+        """Return the median with the quartiles in brackets, without them where there is no spread."""
+        if self.low == self.high:
+            return f"{self.median:.{digits}f}"
         return f"{self.median:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
 

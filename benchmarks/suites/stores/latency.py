@@ -21,7 +21,7 @@ from scope_async.auth.exchange import ExchangeResponse
 from scope_async.telemetry.events import Event, SharedPromptTaken, TokenExchanged
 
 RENEWAL = "renewal of a token"
-FIRST_TOKEN = "first token of a client, whose key has one"  # noqa: S105 - no password
+FIRST_TOKEN = "first token, when another client has one"  # noqa: S105 - no password
 SHARED_PROMPT = "prompt that another client has"
 NEW_PROMPT = "prompt that no client has"
 OPERATIONS = (RENEWAL, FIRST_TOKEN, SHARED_PROMPT, NEW_PROMPT)
