@@ -53,6 +53,12 @@ def scale(quick: bool) -> SuiteResult:
     return run(quick=quick)
 
 
+def simulated_fleet(quick: bool) -> SuiteResult:
+    from benchmarks.suites.simulated_fleet import results  # noqa: PLC0415
+
+    return SuiteResult(results(quick=quick))
+
+
 def layers(quick: bool) -> SuiteResult:
     from benchmarks.suites.request import run  # noqa: PLC0415
 
@@ -106,6 +112,7 @@ SUITES: dict[str, Suite] = {
     "fleet": fleet,
     "secret-managers": secret_managers,
     "scale": scale,
+    "simulated-fleet": simulated_fleet,
     "layers": layers,
     "telemetry": telemetry,
     "instructions": instructions,

@@ -1,4 +1,4 @@
-"""How cost grows with coroutines, with processes on one store and with cached prompts; a simulated fleet."""
+"""How cost grows with coroutines, with processes on one store, and with cached prompts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import asyncio
 from benchmarks.harness.result import SuiteResult
 from benchmarks.suites.scale.processes import process_scaling
 from benchmarks.suites.scale.prompts import prompt_scaling
-from benchmarks.suites.scale.simulation import simulated_fleet
 from benchmarks.suites.scale.waiters import waiter_scaling
 
 
 def run(*, quick: bool) -> SuiteResult:
-    """Return the results and one chart of each kind; the simulation has its own event loop."""
+    """Return the results and one chart of each kind."""
     coroutines, waiting = asyncio.run(waiter_scaling(quick=quick))
     processes, shared = asyncio.run(process_scaling(quick=quick))
     prompts, cached = asyncio.run(prompt_scaling(quick=quick))
@@ -21,4 +20,4 @@ def run(*, quick: bool) -> SuiteResult:
         "scale-processes.svg": shared.svg(),
         "scale-prompts.svg": cached.svg(),
     }
-    return SuiteResult([*coroutines, *processes, *prompts, *simulated_fleet(quick=quick)], charts)
+    return SuiteResult([*coroutines, *processes, *prompts], charts)

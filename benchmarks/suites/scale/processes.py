@@ -20,7 +20,7 @@ NO_LIMIT = 1_000_000
 
 async def process_scaling(*, quick: bool) -> tuple[list[Result], BarChart]:
     """Return exchanges and CPU time of each process, and the chart of the exchanges."""
-    numbers, seconds = (NUMBERS[:1], 1.5) if quick else (NUMBERS, 8.0)
+    numbers, seconds = (NUMBERS[:1], 1.5) if quick else (NUMBERS, 6.0)
     results: list[Result] = []
     points: dict[int, tuple[int, float]] = {}
     for number in numbers:

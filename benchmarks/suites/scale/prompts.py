@@ -26,7 +26,7 @@ EVERYTHING = 2**40
 
 async def prompt_scaling(*, quick: bool) -> tuple[list[Result], LineChart]:
     """Return CPU time of a read and memory of a prompt, and the chart of the times."""
-    numbers, rounds, reads = (NUMBERS[:-2], 2, 500) if quick else (NUMBERS, 9, 100_000)
+    numbers, rounds, reads = (NUMBERS[:-2], 2, 500) if quick else (NUMBERS, 7, 100_000)
     clients: dict[str, ScopeClient] = {}
     memory = {}
     for number in numbers:

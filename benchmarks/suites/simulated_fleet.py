@@ -8,7 +8,7 @@ from tests.simulation.shared.fleet import simulate_fleet
 SEED = 1
 
 
-def simulated_fleet(*, quick: bool) -> list[Result]:
+def results(*, quick: bool) -> list[Result]:
     """Return the exchanges of a fleet whose store, and whose links to it, fail now and then."""
     clients, hosts, days = (40, 8, 3) if quick else (10_000, 500, 2)
     outcome = simulate_fleet(SEED, clients=clients, hosts=hosts, days=days)
