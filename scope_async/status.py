@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from scope_async.auth.token import TokenStatus
 from scope_async.errors import ConfigurationError, InvalidCredentialsError
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from scope_async.stores.availability import StoreStatus
 
 
-@attrs.frozen(kw_only=True)
-class ClientStatus:
+class ClientStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What a `ScopeClient` looks like at one moment, for a readiness probe.
 
     Attributes:

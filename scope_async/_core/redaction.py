@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+
+import msgspec
 
 _RUN = 8
 """Characters of a secret in a row that are hidden wherever they stand; four at the end of a text."""
@@ -40,6 +42,13 @@ _SECRET_FORMS = (
         r"\1[secret]",
     ),
 )
+
+
+def repr_without(record: msgspec.Struct, hidden: Collection[str]) -> str:
+    """Return the `repr` of `record` without the fields named `hidden`."""
+    shown = [name for name in record.__struct_fields__ if name not in hidden]
+    facts = ", ".join(f"{name}={getattr(record, name)!r}" for name in shown)
+    return f"{type(record).__name__}({facts})"
 
 
 def printable(text: str, *, limit: int = 500) -> str:

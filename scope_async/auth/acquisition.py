@@ -10,7 +10,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
+import msgspec
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
@@ -40,8 +40,7 @@ _PROVIDER_SHARE = 0.25
 """Of the time of one exchange, what a provider may take before the known credentials go on."""
 
 
-@attrs.frozen
-class AcquiredToken:
+class AcquiredToken(msgspec.Struct, frozen=True):
     """A response of the exchange, the key it is for, and the monotonic instant at which it was asked for."""
 
     response: ExchangeResponse

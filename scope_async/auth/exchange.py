@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
-import attrs
+import msgspec
 from yarl import URL
 
-from scope_async._core.redaction import scrub
+from scope_async._core.redaction import repr_without, scrub
 from scope_async.auth.token import AccessToken, read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
@@ -43,8 +43,7 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-@attrs.frozen
-class ExchangeResponse:
+class ExchangeResponse(msgspec.Struct, frozen=True):
     """A token, and its lifetime in seconds from the moment it was asked for.
 
     The lifetime of a reply of the auth API is 0 or less if a cache on the way kept it for too long.
@@ -52,11 +51,14 @@ class ExchangeResponse:
     the call. `shared` is True if another process made the exchange.
     """
 
-    value: str = attrs.field(repr=False)
+    value: str
     lifetime: float
     request_id: str | None = None
     asked_at: float | None = None
     shared: bool = False
+
+    def __repr__(self) -> str:
+        return repr_without(self, ("value",))
 
 
 class Exchange(Protocol):
@@ -106,7 +108,7 @@ class HttpExchange:
             response = await self._ask(credentials, no_store=True)
         if response.lifetime <= 0:
             # The auth API itself says so. It may be mistaken; a 401 will tell.
-            response = attrs.evolve(response, lifetime=DEFAULT_LIFETIME)
+            response = msgspec.structs.replace(response, lifetime=DEFAULT_LIFETIME)
         return response
 
     async def _ask(self, credentials: ApiKeyCredentials, *, no_store: bool = False) -> ExchangeResponse:
@@ -124,7 +126,7 @@ class HttpExchange:
                 self._remember(name)
                 break
             self._remember(name)
-            return attrs.evolve(response, request_id=request.request_id)
+            return msgspec.structs.replace(response, request_id=request.request_id)
         assert last is not None  # noqa: S101 - there is at least one dialect
         raise _explained(last, credentials) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
+import msgspec
 
 from scope_async._core.backoff import capped_exponential, full_jitter
 from scope_async.auth.token import AccessToken
@@ -34,8 +34,7 @@ LAST_RETRY_MARGIN = 5.0
 """The last retry comes at least this long before a token stops being usable, in seconds."""
 
 
-@attrs.frozen
-class RefreshTimes:
+class RefreshTimes(msgspec.Struct, frozen=True):
     """When to refresh a token and until when to use it, in seconds after it was asked for.
 
     Fresh until `refresh_after`, then stale (used, and renewed meanwhile) until `usable_for`.

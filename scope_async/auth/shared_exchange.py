@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import attrs
+import msgspec
 
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.refresh_policy import extends_lifetime, usable_for
@@ -105,7 +106,7 @@ class SharedExchange:
             nonlocal own
             asked_at = self._monotonic()
             response = await self._exchange(credentials, rejected=rejected)
-            own = attrs.evolve(
+            own = msgspec.structs.replace(
                 response, asked_at=asked_at if response.asked_at is None else response.asked_at
             )
             return Fetched(_format(own), lifetime=own.lifetime)

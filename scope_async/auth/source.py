@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-import attrs
+import msgspec
 
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
@@ -242,7 +242,9 @@ class TokenSource:
         """Let readers come back when a renewal is due: nothing in the background will do it any more."""
         with self._background.lock:
             owned = self._held.token
-            self._token = attrs.evolve(owned, usable_until=min(owned.refresh_at, owned.usable_until))
+            self._token = msgspec.structs.replace(
+                owned, usable_until=min(owned.refresh_at, owned.usable_until)
+            )
 
     async def _renew(self) -> None:
         now = self._monotonic()
@@ -280,6 +282,6 @@ class TokenSource:
         with self._background.lock:
             due = self._waiter.peek() is not None and self._policy.allow_forced(now)
             if due:
-                self._token = self._held.token = attrs.evolve(self._held.token, refresh_at=now)
+                self._token = self._held.token = msgspec.structs.replace(self._held.token, refresh_at=now)
         if due:
             _logger.info("the machine was suspended or its clock was set; renewing the token")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import attrs
 import jwt
+import msgspec
 
 from scope_async.errors import ScopeError
 
@@ -29,8 +29,7 @@ def read_claims(value: str) -> dict[str, Any]:
     return dict(claims)
 
 
-@attrs.frozen(eq=False)
-class AccessToken:
+class AccessToken(msgspec.Struct, frozen=True, eq=False):
     """A short-lived token, immutable; neither `repr` nor `str` shows it.
 
     Attributes:
@@ -40,21 +39,27 @@ class AccessToken:
         api_key: the public identifier of the key that it was exchanged for.
         lifetime: seconds it was good for when it was asked for.
         refresh_at, usable_until, expires_at: instants of the monotonic clock, in seconds.
+        monotonic: that clock.
     """
 
-    value: str = attrs.field(repr=False)
-    authorization: str = attrs.field(repr=False)
+    value: str
+    authorization: str
     generation: int
     api_key: str
     lifetime: float
-    refresh_at: float = attrs.field(repr=False)
-    usable_until: float = attrs.field(repr=False)
-    expires_at: float = attrs.field(repr=False)
-    _monotonic: Callable[[], float] = attrs.field(repr=False, alias="monotonic")
+    refresh_at: float
+    usable_until: float
+    expires_at: float
+    monotonic: Callable[[], float]
 
     def expires_in(self) -> float:
         """Return the seconds until the service stops accepting it; negative afterwards."""
-        return self.expires_at - self._monotonic()
+        return self.expires_at - self.monotonic()
+
+    def __repr__(self) -> str:
+        return (
+            f"AccessToken(generation={self.generation}, api_key={self.api_key!r}, lifetime={self.lifetime!r})"
+        )
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -62,8 +67,7 @@ class AccessToken:
         return read_claims(self.value)
 
 
-@attrs.define(eq=False)
-class HeldToken:
+class HeldToken(msgspec.Struct, eq=False):
     """The token that a source holds; shared by what renews it and what waits for it."""
 
     token: AccessToken
@@ -77,11 +81,10 @@ def no_token(monotonic: Callable[[], float]) -> AccessToken:
 
 def invalidated(token: AccessToken) -> AccessToken:
     """Return the token as one that is unusable from now on, and due for a refresh at once."""
-    return attrs.evolve(token, usable_until=_NEVER, refresh_at=_NEVER)
+    return msgspec.structs.replace(token, usable_until=_NEVER, refresh_at=_NEVER)
 
 
-@attrs.frozen(kw_only=True)
-class TokenStatus:
+class TokenStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What a `TokenSource` looks like at one moment; times in seconds, None where there is none.
 
     Attributes:

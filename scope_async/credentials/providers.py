@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import anyio
 import attrs
+import msgspec
 
 from scope_async._core.redaction import scrub
 from scope_async._core.threads import SharedThread, run_in_thread
@@ -37,8 +38,7 @@ class CredentialProvider(Protocol):
     async def __call__(self) -> ApiKeyCredentials: ...
 
 
-@attrs.frozen
-class StaticCredentials:
+class StaticCredentials(msgspec.Struct, frozen=True):
     """Credentials that never change."""
 
     credentials: ApiKeyCredentials

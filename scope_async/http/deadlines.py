@@ -8,8 +8,6 @@ import math
 from types import TracebackType
 from typing import Any
 
-import attrs
-
 
 class Deadlines:
     """The deadlines of the calls that are under way in one event loop.
@@ -48,18 +46,21 @@ class Deadlines:
             self._set_timer(next_at)
 
 
-@attrs.define(eq=False)
 class Deadline:
     """Cancels the task that entered it once it is due, and raises `TimeoutError` at its end.
 
     As `asyncio.timeout_at`: any other cancellation of the task passes through, also one at the same time.
     """
 
-    when: float
-    _under_way: set[Deadline]
-    expired: bool = False
-    _task: asyncio.Task[Any] = attrs.field(init=False)
-    _cancelling: int = attrs.field(init=False)
+    __slots__ = ("_cancelling", "_task", "_under_way", "expired", "when")
+
+    _task: asyncio.Task[Any]
+    _cancelling: int
+
+    def __init__(self, when: float, under_way: set[Deadline]) -> None:
+        self.when = when
+        self.expired = False
+        self._under_way = under_way
 
     def __enter__(self) -> None:
         task = asyncio.current_task()

@@ -8,10 +8,11 @@ from http import HTTPStatus
 from os import urandom
 from urllib.parse import quote
 
-import attrs
+import msgspec
 from multidict import CIMultiDict, istr
 from yarl import URL
 
+from scope_async._core.redaction import repr_without
 from scope_async._version import __version__
 from scope_async.errors import ValidationError
 
@@ -29,8 +30,7 @@ _REQUEST_ID = istr("X-Request-ID")
 
 
 # Freezing these two would more than double what they cost, once per request.
-@attrs.define
-class Request:
+class Request(msgspec.Struct):
     """One call, ready to be sent as often as needed. Its `repr` shows no header and no body.
 
     `headers` are its own; those that all calls have in common are the transport's.
@@ -44,13 +44,13 @@ class Request:
     operation: str
     method: str
     url: URL
-    headers: MutableMapping[str, str] = attrs.field(repr=False)
+    headers: MutableMapping[str, str]
     template: str = ""
     prompt: str | None = None
-    body: bytes | None = attrs.field(default=None, repr=False)
+    body: bytes | None = None
     attempts: int = 1
     idempotent: bool = False
-    secrets: Sequence[str] = attrs.field(default=(), repr=False)
+    secrets: Sequence[str] = ()
 
     @property
     def request_id(self) -> str:
@@ -61,9 +61,11 @@ class Request:
         """True if sending it twice does what sending it once does (RFC 9110 section 9.2.2)."""
         return self.idempotent or self.method in _IDEMPOTENT
 
+    def __repr__(self) -> str:
+        return repr_without(self, ("headers", "body", "secrets"))
 
-@attrs.define
-class Reply:
+
+class Reply(msgspec.Struct):
     """What came back; header names are case-insensitive. Its `repr` shows no body.
 
     `sent` are the headers of its request and `rejected` the `Authorization` of those before it
@@ -71,11 +73,11 @@ class Reply:
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
-    sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    secrets: Sequence[str] = attrs.field(default=(), repr=False)
-    rejected: Sequence[str] = attrs.field(default=(), repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+    sent: Mapping[str, str] = {}
+    secrets: Sequence[str] = ()
+    rejected: Sequence[str] = ()
 
     @property
     def request_id(self) -> str | None:
@@ -85,6 +87,9 @@ class Reply:
     def is_success(self) -> bool:
         """True for a 2xx status (RFC 9110 section 15.3)."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of statuses
+
+    def __repr__(self) -> str:
+        return f"Reply(status={self.status})"
 
 
 def default_headers(environment: str) -> dict[str, str]:

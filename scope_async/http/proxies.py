@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-import attrs
+import msgspec
 from yarl import URL
 
 from scope_async.config import is_loopback
@@ -20,8 +20,7 @@ from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError
 
 
-@attrs.frozen
-class NoProxyEntry:
+class NoProxyEntry(msgspec.Struct, frozen=True):
     """One host, domain or network that is connected to directly, on `port` only if that is given."""
 
     name: str = ""
@@ -63,16 +62,16 @@ def _entries(text: str) -> tuple[NoProxyEntry, ...]:
     return tuple(entry for entry in entries if entry is not None)
 
 
-@attrs.frozen
 class Proxies:
     """The proxies of one reading of the environment. Its `repr` shows no URL, which may hold a password."""
 
-    _by_scheme: Mapping[str, tuple[str, str]] = attrs.field(
-        init=False, repr=False, factory=lambda: Environment().proxies()
-    )
-    _direct: tuple[NoProxyEntry, ...] = attrs.field(
-        init=False, factory=lambda: _entries(Environment().no_proxy())
-    )
+    def __init__(self) -> None:
+        environment = Environment()
+        self._by_scheme: Mapping[str, tuple[str, str]] = environment.proxies()
+        self._direct = _entries(environment.no_proxy())
+
+    def __repr__(self) -> str:
+        return f"Proxies(direct={self._direct!r})"
 
     def __bool__(self) -> bool:
         return bool(self._by_scheme)

@@ -11,7 +11,7 @@ import os
 import socket
 from concurrent.futures import Future
 
-import attrs
+import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from scope_async._core.threads import start_thread
@@ -22,8 +22,7 @@ MOST_HANGING = 4
 _Addresses = list[ResolveResult]
 
 
-@attrs.frozen
-class _LookUp:
+class _LookUp(msgspec.Struct, frozen=True):
     future: Future[_Addresses]
     process: int
     started: float

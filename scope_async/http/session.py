@@ -9,7 +9,7 @@ from contextlib import suppress
 from ssl import SSLContext
 
 import aiohttp
-import attrs
+import msgspec
 
 from scope_async._core.inherited import open_socket
 from scope_async._core.semaphore import FifoSemaphore
@@ -22,8 +22,7 @@ from scope_async.http.resolver import ThreadResolver
 _TURNS_TO_END = 5
 
 
-@attrs.frozen
-class BoundSession:
+class BoundSession(msgspec.Struct, frozen=True):
     """A session bound to one process and event loop, and the proxies that were set when it was opened.
 
     `headers` are those of every call: over a session that was passed in they go with each one.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-import attrs
+import msgspec
 from aiohttp.hdrs import AUTHORIZATION, IF_NONE_MATCH
 
 from scope_async.http.messages import Reply, Request
@@ -17,8 +17,7 @@ from scope_async.prompts.version import PromptVersion
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,1000}"')
 
 
-@attrs.frozen
-class Validator:
+class Validator(msgspec.Struct, frozen=True):
     """An entity tag as the service sent it, and the API key that the answer was meant for."""
 
     etag: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-import attrs
+import msgspec
 
 from scope_async.errors import ValidationError
 from scope_async.http.messages import segment
@@ -24,8 +24,7 @@ def key_of(name: str, label: str | None, version: str | None) -> Key:
     return name if label is None or label == "production" else (name, "label", label)
 
 
-@attrs.frozen
-class PromptRef:
+class PromptRef(msgspec.Struct, frozen=True):
     """A reference to one prompt version.
 
     `selector` is `production`, `latest`, or the version's id. `path` is relative to the API's root,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from scope_async._core.frozen_json import freeze, is_array, is_object, thaw
 from scope_async.errors import ValidationError
@@ -15,8 +15,7 @@ Messages = list[Any]
 """Message dicts. `Any`, because the clients of chat models each have types of their own for them."""
 
 
-@attrs.frozen
-class Placeholder:
+class Placeholder(msgspec.Struct, frozen=True):
     """Stands for the list of messages that is given as the variable `name`."""
 
     name: str
@@ -26,8 +25,7 @@ class Placeholder:
         return (self.name,)
 
 
-@attrs.frozen
-class MessageTemplate:
+class MessageTemplate(msgspec.Struct, frozen=True):
     """A message; `parts` are the templates of its content's parts, `content` that of a string."""
 
     message: Mapping[str, Any]

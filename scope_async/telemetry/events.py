@@ -7,8 +7,6 @@ from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-import attrs
-
 from scope_async.telemetry.event import Event as Event
 from scope_async.telemetry.store_events import LeaseLost as LeaseLost
 from scope_async.telemetry.store_events import LeaseTaken as LeaseTaken
@@ -18,21 +16,18 @@ from scope_async.telemetry.store_events import StoreAvailable as StoreAvailable
 from scope_async.telemetry.store_events import StoreUnavailable as StoreUnavailable
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class ClientStarted(Event):
+class ClientStarted(Event, frozen=True, kw_only=True):
     """The client's background tasks run; `environment` is the option of that name."""
 
     base_url: str
     environment: str
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class ClientClosed(Event):
+class ClientClosed(Event, frozen=True, kw_only=True):
     """The client has closed, and nothing follows; async hooks have a second for it."""
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class RequestStarted(Event):
+class RequestStarted(Event, frozen=True, kw_only=True):
     """A call begins, in the task that makes it; one of `ResponseReceived` and `RequestFailed` follows.
 
     `operation` is `prompts.get`, `prompts.ping`, `exchange`, or of an `ApiKeyAdmin` `keys.create` and
@@ -47,8 +42,7 @@ class RequestStarted(Event):
     prompt: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class RequestRetried(Event):
+class RequestRetried(Event, frozen=True, kw_only=True):
     """An attempt failed and another one follows after `delay_ms`; `attempt` counts from 1."""
 
     operation: str
@@ -59,8 +53,7 @@ class RequestRetried(Event):
     status: int | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class ResponseReceived(Event):
+class ResponseReceived(Event, frozen=True, kw_only=True):
     """A call was answered; `duration_ms` is that of all its `attempts`, with the pauses between."""
 
     operation: str
@@ -70,8 +63,7 @@ class ResponseReceived(Event):
     duration_ms: float
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class RequestFailed(Event):
+class RequestFailed(Event, frozen=True, kw_only=True):
     """A call failed for good, or was cancelled; `status` is None when there was no reply."""
 
     operation: str
@@ -82,8 +74,7 @@ class RequestFailed(Event):
     duration_ms: float
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class PromptFetched(Event):
+class PromptFetched(Event, frozen=True, kw_only=True):
     """The reply to a request was read as this version of a prompt.
 
     `not_modified` when the reply was a 304: the version in the cache is current.
@@ -97,8 +88,7 @@ class PromptFetched(Event):
     not_modified: bool = False
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class TokenExchanged(Event):
+class TokenExchanged(Event, frozen=True, kw_only=True):
     """A token was obtained; it lives `lifetime_ms` in all, and `expires_in_ms` from now on."""
 
     generation: int
@@ -108,16 +98,14 @@ class TokenExchanged(Event):
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class TokenWaited(Event):
+class TokenWaited(Event, frozen=True, kw_only=True):
     """A caller had no valid token and waited for the exchange of `request_id`."""
 
     duration_ms: float
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class RenewalFailed(Event):
+class RenewalFailed(Event, frozen=True, kw_only=True):
     """An exchange failed for a transient reason; the next one is tried after `retry_in_ms`."""
 
     error: str
@@ -126,8 +114,7 @@ class RenewalFailed(Event):
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class CredentialsRefused(Event):
+class CredentialsRefused(Event, frozen=True, kw_only=True):
     """The auth API refused the credentials; it is asked again after `retry_in_ms`."""
 
     error: str
@@ -135,23 +122,20 @@ class CredentialsRefused(Event):
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class CredentialsChanged(Event):
+class CredentialsChanged(Event, frozen=True, kw_only=True):
     """The provider returned other credentials than before."""
 
     api_key: str
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class BufferClamped(Event):
+class BufferClamped(Event, frozen=True, kw_only=True):
     """`token_refresh_buffer` is more than half of the token's life, so half is used."""
 
     wanted_ms: float
     used_ms: float
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class CacheHit(Event):
+class CacheHit(Event, frozen=True, kw_only=True):
     """A prompt version came from memory; when not `fresh`, it is being renewed meanwhile.
 
     `prompt` is the name that was asked for, `selector` is `production`, `latest` or a version
@@ -164,8 +148,7 @@ class CacheHit(Event):
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class CacheMiss(Event):
+class CacheMiss(Event, frozen=True, kw_only=True):
     """A caller begins to wait, in its own task, for the fetch of `request_id`.
 
     `shared` when the fetch was under way already. `FetchWaited` of the same `call_id` follows.
@@ -178,8 +161,7 @@ class CacheMiss(Event):
     shared: bool
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class FetchWaited(Event):
+class FetchWaited(Event, frozen=True, kw_only=True):
     """A caller has waited for a fetch, and got what `outcome` says.
 
     It is `fetched`, `stale`, `fallback` or `failed`; then `error` says with what.
@@ -195,8 +177,7 @@ class FetchWaited(Event):
     error: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Revalidated(Event):
+class Revalidated(Event, frozen=True, kw_only=True):
     """The service answered for a prompt that is in the cache; `changed` when with another version.
 
     `not_modified` when it answered a conditional request with 304.
@@ -209,8 +190,7 @@ class Revalidated(Event):
     not_modified: bool = False
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class StaleServed(Event):
+class StaleServed(Event, frozen=True, kw_only=True):
     """The last good version was served since the service could not answer."""
 
     prompt: str
@@ -220,8 +200,7 @@ class StaleServed(Event):
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class FallbackUsed(Event):
+class FallbackUsed(Event, frozen=True, kw_only=True):
     """The caller's fallback was used: neither the service nor a stale copy could answer."""
 
     prompt: str
@@ -230,8 +209,7 @@ class FallbackUsed(Event):
     request_id: str | None = None
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class PrefetchDone(Event):
+class PrefetchDone(Event, frozen=True, kw_only=True):
     """A prefetch ended; `failed` of its `prompts` could not be had."""
 
     prompts: int

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.episode import Episode
@@ -127,11 +127,11 @@ class _Words:
         self._event = event
 
     def __str__(self) -> str:
-        return _words(attrs.asdict(self._event))
+        return _words(msgspec.structs.asdict(self._event))
 
 
 def _extra(event: Event) -> dict[str, Any]:
-    return {"scope_event": type(event).__name__, "scope_facts": attrs.asdict(event)}
+    return {"scope_event": type(event).__name__, "scope_facts": msgspec.structs.asdict(event)}
 
 
 def _words(facts: Mapping[str, object]) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
-
 from scope_async.telemetry.event import Event
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class SharedTokenTaken(Event):
+class SharedTokenTaken(Event, frozen=True, kw_only=True):
     """A token came from the shared store: another process exchanged it.
 
     It lives `lifetime_ms` in all, and `expires_in_ms` from now on.
@@ -20,8 +17,7 @@ class SharedTokenTaken(Event):
     duration_ms: float
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class SharedPromptTaken(Event):
+class SharedPromptTaken(Event, frozen=True, kw_only=True):
     """A prompt version came from the shared store: another process fetched it `age_ms` ago."""
 
     prompt: str
@@ -29,29 +25,25 @@ class SharedPromptTaken(Event):
     age_ms: float
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeaseTaken(Event):
+class LeaseTaken(Event, frozen=True, kw_only=True):
     """The client asks for all that share the store; `kind` is `token` or `prompt`."""
 
     kind: str
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class LeaseLost(Event):
+class LeaseLost(Event, frozen=True, kw_only=True):
     """What was asked for under a lease was not shared: the lease had ended, or it was invalidated."""
 
     kind: str
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class StoreUnavailable(Event):
+class StoreUnavailable(Event, frozen=True, kw_only=True):
     """The shared store cannot be used; the client goes on alone. Once for each outage."""
 
     error: str
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class StoreAvailable(Event):
+class StoreAvailable(Event, frozen=True, kw_only=True):
     """The shared store can be used again, after `down_for_ms`."""
 
     down_for_ms: float

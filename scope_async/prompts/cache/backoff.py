@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-import attrs
+import msgspec
 
 from scope_async._core.backoff import equal_jitter
 from scope_async._core.bounded_dict import BoundedDict
@@ -16,8 +16,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
 
 
-@attrs.frozen
-class FailureState:
+class FailureState(msgspec.Struct, frozen=True):
     """Failures in a row for one prompt, the last at `failed_at`; not asked again before `retry_at`.
 
     Both are monotonic seconds.

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
 
-import attrs
+import msgspec
 
 from scope_async._core.inherited import fork_safe_lock
 from scope_async.prompts.conditional import FetchedVersion, Validator
@@ -27,8 +27,7 @@ def size_of(version: PromptVersion) -> int:
 
 
 # Freezing it would cost each answer as much as all else that the cache does with it.
-@attrs.define(eq=False)
-class CacheEntry:
+class CacheEntry(msgspec.Struct, eq=False, dict=True):
     """One cached version; instants are monotonic seconds, `sequence` is the number of its fetch.
 
     `validator` makes the next request for it conditional. Once `is_expired`, it is never fresh, and
@@ -152,14 +151,14 @@ class PromptCache:
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None and entry.sequence < before:
-                self._entries[key] = attrs.evolve(entry, fresh_until=_NEVER, is_expired=True)
+                self._entries[key] = msgspec.structs.replace(entry, fresh_until=_NEVER, is_expired=True)
 
     def lapse(self) -> None:
         """End the freshness of all versions now; they are still served while they are revalidated."""
         now = self._monotonic()
         with self._lock:
             for key, entry in self._entries.items():
-                self._entries[key] = attrs.evolve(entry, fresh_until=min(entry.fresh_until, now))
+                self._entries[key] = msgspec.structs.replace(entry, fresh_until=min(entry.fresh_until, now))
 
     def delete_prompt(self, name: str) -> None:
         """Remove all versions of the prompt with this name or id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import attrs
+import msgspec
 
 from scope_async.errors import ScopeError
 from scope_async.prompts.cache.backoff import LONGEST_DELAY, FailureState
@@ -34,8 +34,7 @@ class Mode(Enum):
 CACHE, REFRESH, BYPASS, DISABLED = Mode
 
 
-@attrs.frozen
-class StaleLimits:
+class StaleLimits(msgspec.Struct, frozen=True):
     """Seconds after a version's freshness in which it may be served all the same (RFC 5861)."""
 
     while_revalidate: float
@@ -46,22 +45,19 @@ class StaleLimits:
         return entry is not None and now < entry.stored_at + entry.ttl + self.if_error
 
 
-@attrs.frozen
-class Fresh:
+class Fresh(msgspec.Struct, frozen=True):
     """Serve a version that needs no request."""
 
     version: PromptVersion
 
 
-@attrs.frozen
-class Revalidate:
+class Revalidate(msgspec.Struct, frozen=True):
     """Serve a version, and fetch in the background (RFC 5861 section 3)."""
 
     version: PromptVersion
 
 
-@attrs.frozen
-class ServeStale:
+class ServeStale(msgspec.Struct, frozen=True):
     """Serve a copy because of `error` (RFC 5861 section 4); with `refresh`, also make one attempt."""
 
     copy: CacheEntry | SnapshotEntry
@@ -69,16 +65,14 @@ class ServeStale:
     refresh: bool = False
 
 
-@attrs.frozen
-class UseFallback:
+class UseFallback(msgspec.Struct, frozen=True):
     """Serve the caller's fallback because of `error`."""
 
     fallback: Fallback
     error: ScopeError
 
 
-@attrs.frozen
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True):
     """Wait for the service; without `retry` for one attempt only.
 
     With a `copy` wait until the first attempt has failed, and at most `stale_timeout` seconds: then

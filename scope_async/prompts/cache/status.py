@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-import attrs
+import msgspec
 
 from scope_async.prompts.cache.memory import CacheEntry
 from scope_async.prompts.cache.policy import StaleLimits
 from scope_async.prompts.reference import Key
 
 
-@attrs.frozen(kw_only=True)
-class CacheStatus:
+class CacheStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The prompt versions in memory, and the prompts that cannot be fetched.
 
     Attributes:

@@ -164,7 +164,7 @@ async def test_events_end_every_call_and_every_wait_once(local: LocalScope) -> N
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_events_and_their_fields_are_documented(kind) -> None:
     (row,) = re.findall(rf"^\| `{kind.__name__}` \|.*\|(.*)\|$", PAGE, re.MULTILINE)
-    assert re.findall(r"`(\w+)`", row) == [field.name for field in attrs.fields(kind)]
+    assert re.findall(r"`(\w+)`", row) == list(kind.__struct_fields__)
 
 
 @pytest.mark.parametrize(

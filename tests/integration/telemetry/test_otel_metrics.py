@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -133,7 +133,7 @@ def test_clients_are_told_apart_and_the_worse_of_two_alike_is_shown() -> None:
     gauges = Gauges()
     twin, other = gauges.add({}), gauges.add({"scope.environment": "staging"})
     for client, left in ((gauges.client, 5e3), (twin, 2e3), (other, 9e3)):
-        client.exchanged(attrs.evolve(EXCHANGED, expires_in_ms=left))
+        client.exchanged(msgspec.structs.replace(EXCHANGED, expires_in_ms=left))
     twin.refused(REFUSED)
     staging = (("scope.environment", "staging"),)
     assert gauges("scope.token.expires_in") == {(): 2.0, staging: 9.0}

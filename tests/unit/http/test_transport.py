@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
-import attrs
+import msgspec
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
@@ -490,7 +490,7 @@ async def test_netrc_is_not_read(transport, service) -> None:
 async def test_error_has_no_frame_that_holds_the_request(transport) -> None:
     config = Config(base_url="http://127.0.0.1:1", auth_api_url="http://127.0.0.1:1")
     direct = Transport(config, clock=transport._clock, max_connections=1)
-    sent = attrs.evolve(
+    sent = msgspec.structs.replace(
         request("POST", f'{{"client_secret": "{SECRET}"}}'.encode()), url=URL("http://127.0.0.1:1/x")
     )
     try:

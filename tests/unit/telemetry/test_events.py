@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from scope_async.telemetry import events
@@ -11,7 +10,7 @@ EVENTS = [kind for kind in vars(events).values() if isinstance(kind, type) and i
 
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
 def test_event_is_a_frozen_value(kind) -> None:
-    values = {field.name: "x" for field in attrs.fields(kind)}
+    values = dict.fromkeys(kind.__struct_fields__, "x")
     event = kind(**values)
     assert event == kind(**values)
     assert hash(event) == hash(kind(**values))
@@ -19,12 +18,12 @@ def test_event_is_a_frozen_value(kind) -> None:
     for name in values:
         assert f"{name}='x'" in repr(event)
         assert event != kind(**values | {name: "y"})
-        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             setattr(event, name, "y")
 
 
 def test_event_never_equals_one_of_another_class() -> None:
-    class Other(TokenWaited):
+    class Other(TokenWaited, frozen=True):
         pass
 
     assert TokenWaited(duration_ms=1.0) != Other(duration_ms=1.0)

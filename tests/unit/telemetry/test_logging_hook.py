@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import attrs
+import msgspec
 import pytest
 
 from scope_async import ConfigurationError, ScopeClient, TokenSource
@@ -132,7 +132,7 @@ def test_failing_calls_are_one_episode_for_each_operation(caplog: pytest.LogCapt
         clock.now += 0.05
         hook(FAILED)
     hook(ANSWERED)
-    hook(attrs.evolve(FAILED, operation="keys.list"))
+    hook(msgspec.structs.replace(FAILED, operation="keys.list"))
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 4
     began, minute, ended, other = caplog.messages
     assert began.startswith(
@@ -154,7 +154,7 @@ def test_failure_that_is_told_elsewhere_is_debug(
     caplog: pytest.LogCaptureFixture, operation: str, error: str
 ) -> None:
     with caplog.at_level(logging.DEBUG, "scope_async"):
-        LoggingHook()(attrs.evolve(FAILED, operation=operation, error=error))
+        LoggingHook()(msgspec.structs.replace(FAILED, operation=operation, error=error))
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
 
 

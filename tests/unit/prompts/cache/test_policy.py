@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from scope_async.errors import ConnectionError
 from scope_async.prompts.cache.backoff import LONGEST_DELAY, FailureState
@@ -30,7 +30,7 @@ from scope_async.prompts.version import PromptVersion
 
 VERSION = PromptVersion(name="p", content="x")
 COPY = CacheEntry(VERSION, stored_at=0.0, ttl=300.0, sequence=1, fresh_until=300.0)
-EXPIRED = attrs.evolve(COPY, fresh_until=float("-inf"), is_expired=True)
+EXPIRED = replace(COPY, fresh_until=float("-inf"), is_expired=True)
 SAVED = SnapshotEntry(VERSION, stored_at=1_700_000_000.0)
 DOWN = ConnectionError("no route")
 FAILED = FailureState(failures=1, retry_at=400.0, error=DOWN)
@@ -84,10 +84,14 @@ def case(id: str, now: float, expected: Decision | None, **given: Any) -> Any:
             "revalidation after the delay",
             310,
             STALE_AND_REFRESH,
-            failure=attrs.evolve(FAILED, retry_at=305.0),
+            failure=replace(FAILED, retry_at=305.0),
         ),
         case(
-            "revalidation in flight", 310, STALE, failure=attrs.evolve(FAILED, retry_at=305.0), in_flight=True
+            "revalidation in flight",
+            310,
+            STALE,
+            failure=replace(FAILED, retry_at=305.0),
+            in_flight=True,
         ),
         case("a failure not yet due", 399.9, STALE, failure=FAILED),
         case("a failure due", 400, STALE_AND_REFRESH, failure=FAILED),
@@ -100,13 +104,13 @@ def case(id: str, now: float, expected: Decision | None, **given: Any) -> Any:
             "the last moment of stale if error",
             1299.9,
             STALE,
-            failure=attrs.evolve(FAILED, retry_at=1400.0),
+            failure=replace(FAILED, retry_at=1400.0),
         ),
         case(
             "the end of stale if error",
             1300,
             Fetch(),
-            failure=attrs.evolve(FAILED, retry_at=1400.0),
+            failure=replace(FAILED, retry_at=1400.0),
         ),
         case(
             "revalidation outlasts stale if error",
