@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import aiohttp
 
@@ -22,11 +22,11 @@ from scope_async.prompts.reference import Label
 from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus, client_status
-from scope_async.stores.opening import open_client_store
-from scope_async.stores.protocol import SharedStore
-from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
 from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
-from scope_async.telemetry.logging_hook import log_hooks
+
+if TYPE_CHECKING:
+    from scope_async.stores.protocol import SharedStore
 
 
 class ScopeClient:
@@ -72,7 +72,11 @@ class ScopeClient:
         self._emit = Dispatcher(hooks, self._background)
         emit = self._emit if self._emit.has_hooks else None
         self._start_emitted = False
-        self._store = open_client_store(store, self.config, self._background, clock, emit)
+        self._store = None
+        if store is not None or self.config.store_url is not None:
+            from scope_async.stores.opening import open_client_store  # noqa: PLC0415 - costs time to import
+
+            self._store = open_client_store(store, self.config, self._background, clock, emit)
         self.tokens = TokenSource(
             credentials,
             config=self.config,

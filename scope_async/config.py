@@ -12,14 +12,18 @@ from ssl import SSLContext
 from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import urlsplit
 
-import attrs
+import msgspec
 from yarl import URL
 
+from scope_async._core.redaction import repr_without
 from scope_async.environment import OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError
 
 AuthDialect = Literal["auto", "login", "sdk-token"]
 UnknownVariables = Literal["error", "ignore"]
+
+_Check = Callable[[str, Any], None]
+"""Raises for the option of this name if the value is not acceptable."""
 
 _NOT_IN_URLS = re.compile(r"[\s\\\x00-\x20\x7f]")
 
@@ -50,8 +54,7 @@ def _without_slash(value: Any) -> Any:
     return value
 
 
-def _root_of_a_service(_: object, field: attrs.Attribute[str], value: object) -> None:
-    name = field.name
+def _root_of_a_service(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{_named(name)} must be a string, got {value!r}")
     try:
@@ -94,12 +97,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _check(wanted: str, accept: Callable[[Any], bool]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def validator(_: object, field: attrs.Attribute[Any], value: object) -> None:
+def _check(wanted: str, accept: Callable[[Any], bool]) -> _Check:
+    def check(name: str, value: object) -> None:
         if not accept(value):
-            raise ConfigurationError(f"{_named(field.name)} must be {wanted}, got {value!r}")
+            raise ConfigurationError(f"{_named(name)} must be {wanted}, got {value!r}")
 
-    return validator
+    return check
 
 
 _positive = _check(
@@ -112,29 +115,27 @@ _count = _check("a whole number, 0 or more", lambda value: type(value) is int an
 _at_least_one = _check("a whole number, 1 or more", lambda value: type(value) is int and value >= 1)
 
 
-def _ssl_context(_: object, __: object, value: SSLContext | None) -> None:
-    given: object = value
+def _ssl_context(_: str, given: object) -> None:
     if given is not None and not isinstance(given, SSLContext):
         # Its class alone: it may be a dictionary with the password of a private key.
         raise ConfigurationError(f"ssl must be an ssl.SSLContext or None, got {type(given).__name__}")
 
 
-def _store_url(_: object, __: object, value: str | None) -> None:
-    given: object = value
+def _store_url(name: str, given: object) -> None:
     if given is not None and not (isinstance(given, str) and "://" in given):
         raise ConfigurationError(
-            f"{_named('store_url')} must be a URL such as file:///run/scope or redis://…, or None"
+            f"{_named(name)} must be a URL such as file:///run/scope or redis://…, or None"
         )
 
 
 _flag = _check("True or False", lambda value: isinstance(value, bool))
 
 
-def _one_of(*choices: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def _one_of(*choices: str) -> _Check:
     return _check(" or ".join(repr(choice) for choice in choices), lambda value: value in choices)
 
 
-def _matching(pattern: str, wanted: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def _matching(pattern: str, wanted: str) -> _Check:
     return _check(
         wanted, lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
     )
@@ -175,8 +176,28 @@ class Options(AdminOptions, total=False):
     base_url: str
 
 
-@attrs.frozen(kw_only=True)
-class Config:
+_CHECKS: Mapping[str, _Check] = {
+    **dict.fromkeys(("base_url", "auth_api_url"), _root_of_a_service),
+    **dict.fromkeys(("allow_insecure", "cache_enabled", "telemetry_enabled"), _flag),
+    **dict.fromkeys(("timeout", "open_timeout"), _positive),
+    **dict.fromkeys(("retry_base_delay", "retry_max_delay", "cache_ttl"), _not_negative),
+    **dict.fromkeys(("stale_while_revalidate", "stale_if_error", "stale_timeout"), _not_negative),
+    **dict.fromkeys(("cache_max_entries", "cache_max_bytes", "max_connections"), _at_least_one),
+    "api_version": _matching("[A-Za-z0-9._-]{1,32}", "a version such as 'v1'"),
+    "auth_dialect": _one_of("auto", "login", "sdk-token"),
+    "max_retries": _count,
+    "snapshot_path": _check(
+        "a path or None", lambda value: value is None or isinstance(value, str | os.PathLike)
+    ),
+    "unknown_variables": _one_of("error", "ignore"),
+    "environment": _matching("[A-Za-z0-9._-]{1,64}", "a name such as 'production' or 'staging'"),
+    "token_refresh_buffer": _not_negative,
+    "ssl": _ssl_context,
+    "store_url": _store_url,
+}
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The resolved options of one client; times are in seconds.
 
     Built directly, it takes what it is given and reads no environment. Values are
@@ -186,46 +207,43 @@ class Config:
         ConfigurationError: an option is missing or not acceptable.
     """
 
-    base_url: str = attrs.field(converter=_without_slash, validator=_root_of_a_service)
-    auth_api_url: str = attrs.field(converter=_without_slash, validator=_root_of_a_service)
-    allow_insecure: bool = attrs.field(default=False, validator=_flag)
-    api_version: str = attrs.field(
-        default="v1", validator=_matching("[A-Za-z0-9._-]{1,32}", "a version such as 'v1'")
-    )
-    auth_dialect: AuthDialect = attrs.field(default="auto", validator=_one_of("auto", "login", "sdk-token"))
-    timeout: float = attrs.field(default=30.0, validator=_positive)
-    open_timeout: float = attrs.field(default=10.0, validator=_positive)
-    max_retries: int = attrs.field(default=3, validator=_count)
-    retry_base_delay: float = attrs.field(default=0.5, validator=_not_negative)
-    retry_max_delay: float = attrs.field(default=30.0, validator=_not_negative)
-    cache_enabled: bool = attrs.field(default=True, validator=_flag)
-    cache_ttl: float = attrs.field(default=300.0, validator=_not_negative)
-    cache_max_entries: int = attrs.field(default=1000, validator=_at_least_one)
-    stale_while_revalidate: float = attrs.field(default=60.0, validator=_not_negative)
-    stale_if_error: float = attrs.field(default=86400.0, validator=_not_negative)
-    stale_timeout: float = attrs.field(default=2.0, validator=_not_negative)
-    cache_max_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=_at_least_one)
-    snapshot_path: str | os.PathLike[str] | None = attrs.field(
-        default=None,
-        validator=_check(
-            "a path or None", lambda value: value is None or isinstance(value, str | os.PathLike)
-        ),
-    )
-    unknown_variables: UnknownVariables = attrs.field(default="error", validator=_one_of("error", "ignore"))
-    environment: str = attrs.field(
-        default="production",
-        validator=_matching("[A-Za-z0-9._-]{1,64}", "a name such as 'production' or 'staging'"),
-    )
-    token_refresh_buffer: float = attrs.field(default=60.0, validator=_not_negative)
-    max_connections: int = attrs.field(default=100, validator=_at_least_one)
-    telemetry_enabled: bool = attrs.field(default=True, validator=_flag)
-    ssl: SSLContext | None = attrs.field(default=None, validator=_ssl_context)
-    # May have a password, so that it is never shown.
-    store_url: str | None = attrs.field(default=None, repr=False, validator=_store_url)
+    base_url: str
+    auth_api_url: str
+    allow_insecure: bool = False
+    api_version: str = "v1"
+    auth_dialect: AuthDialect = "auto"
+    timeout: float = 30.0
+    open_timeout: float = 10.0
+    max_retries: int = 3
+    retry_base_delay: float = 0.5
+    retry_max_delay: float = 30.0
+    cache_enabled: bool = True
+    cache_ttl: float = 300.0
+    cache_max_entries: int = 1000
+    stale_while_revalidate: float = 60.0
+    stale_if_error: float = 86400.0
+    stale_timeout: float = 2.0
+    cache_max_bytes: int = 64 * 1024 * 1024
+    snapshot_path: str | os.PathLike[str] | None = None
+    unknown_variables: UnknownVariables = "error"
+    environment: str = "production"
+    token_refresh_buffer: float = 60.0
+    max_connections: int = 100
+    telemetry_enabled: bool = True
+    ssl: SSLContext | None = None
+    store_url: str | None = None
 
-    def __attrs_post_init__(self) -> None:
-        for name in ("base_url", "auth_api_url"):
+    def __post_init__(self) -> None:
+        urls = ("base_url", "auth_api_url")
+        for name in urls:
+            msgspec.structs.force_setattr(self, name, _without_slash(getattr(self, name)))
+        for name, check in _CHECKS.items():
+            check(name, getattr(self, name))
+        for name in urls:
             require_secure(name, getattr(self, name), allow_insecure=self.allow_insecure)
+
+    def __repr__(self) -> str:
+        return repr_without(self, ("store_url",))  # it may have a password
 
     @classmethod
     def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Config:
@@ -253,7 +271,7 @@ class Config:
         if config is None:
             return cls.from_env(**options)
         check_option_names(options)
-        return attrs.evolve(config, **options)
+        return msgspec.structs.replace(config, **options)
 
 
 def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:
@@ -268,7 +286,7 @@ def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:
 
 def check_option_names(options: Mapping[str, object]) -> None:
     """Raise `TypeError` for an option that `Config` does not have."""
-    known = [field.name for field in attrs.fields(Config)]
+    known = Config.__struct_fields__
     unknown = []
     for name in sorted(set(options) - set(known)):
         from difflib import get_close_matches  # noqa: PLC0415 - costs time to import

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from yarl import URL
@@ -28,7 +28,7 @@ _MAX_TEXT = 200
 _MARKUP = r"(?si)<(script|style|head)\b.*?</\1>|<[^>]*>|\s+"
 
 
-class Dialect(NamedTuple):
+class Dialect(msgspec.Struct, frozen=True):
     """One form of the exchange: where to post the credentials, and what their fields are called."""
 
     path: str

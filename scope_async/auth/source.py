@@ -26,9 +26,8 @@ from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
 from scope_async.errors import TokenRefreshError
 from scope_async.http.transport import Transport
-from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
 from scope_async.telemetry.events import Hook
-from scope_async.telemetry.logging_hook import log_hooks
 
 if TYPE_CHECKING:
     from scope_async.stores.client_store import ClientStore

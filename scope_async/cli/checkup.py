@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import attrs
+import msgspec
 from yarl import URL
 
 from scope_async._core.clock import SystemClock
@@ -99,7 +100,7 @@ class Checkup:
             self._fail("variables", error, diagnosis.of_variables(error))
             return None
         self._add_check("variables", "ok", f"all are set, for {config.environment}")
-        return attrs.evolve(config, timeout=min(config.timeout, _MAX_WAIT), max_retries=0)
+        return msgspec.structs.replace(config, timeout=min(config.timeout, _MAX_WAIT), max_retries=0)
 
     async def _credentials(self) -> ApiKeyCredentials | None:
         url = Environment().text(CREDENTIALS_VARIABLE)
@@ -127,7 +128,7 @@ class Checkup:
         except ConfigurationError as error:
             why = Diagnosis("configuration", "correct SCOPE_STORE_URL, or install the extra")
             self._fail("store", error, why)
-            return attrs.evolve(config, store_url=None)
+            return msgspec.structs.replace(config, store_url=None)
         if found.problem is None:
             self._add_check("store", "ok", found.detail)
         else:

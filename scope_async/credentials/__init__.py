@@ -1,7 +1,6 @@
 """Long-lived credentials, and where they come from."""
 
 from scope_async.credentials.api_key import ApiKeyCredentials, ClientCredentials
-from scope_async.credentials.document import parse_credentials
 from scope_async.credentials.protocols import (
     CachingCredentials,
     LeasedCredentials,
@@ -30,5 +29,4 @@ __all__ = [
     "WritableCredentials",
     "as_provider",
     "keep_alive",
-    "parse_credentials",
 ]

@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from inspect import getattr_static, isawaitable, iscoroutinefunction, isfunction, ismethod, unwrap
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import anyio
-import attrs
 import msgspec
 
 from scope_async._core.redaction import scrub
 from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials.api_key import ApiKeyCredentials
-from scope_async.credentials.document import parse_document, read_credentials
-from scope_async.credentials.folder import read_folder
 from scope_async.credentials.protocols import CachingCredentials, LeasedCredentials, keep_alive
-from scope_async.credentials.value_file import is_pipe, read_text, reason
 from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
-_RETURNS_AWAITABLE = re.compile(r"\b(Awaitable|Coroutine|Future|Task)\b")
+_RETURNS_AWAITABLE = r"\b(Awaitable|Coroutine|Future|Task)\b"
 
 
 @runtime_checkable
@@ -91,7 +86,7 @@ def _is_plain_function(provider: object) -> bool:
             provider = provider.func if isinstance(provider, partial) else provider.__func__
     if not isfunction(provider) and not ismethod(provider):
         return False
-    if _RETURNS_AWAITABLE.search(str(provider.__annotations__.get("return", ""))):
+    if re.search(_RETURNS_AWAITABLE, str(provider.__annotations__.get("return", ""))):
         return False
     return not (iscoroutinefunction(provider) or iscoroutinefunction(unwrap(provider)))
 
@@ -122,25 +117,23 @@ class _CredentialFiles:
         return found
 
     def _read(self) -> ApiKeyCredentials | ConfigurationError:
+        from scope_async.credentials.value_file import is_pipe  # noqa: PLC0415 - most clients read no file
+
         # Looked at here, before the reading that may hang, and never on an event loop.
         waits = " (a named pipe, to which nothing has been written yet)"
         self.place = ", ".join(path + waits if is_pipe(path) else path for path in self._paths())
         return self._blocking_read()
 
 
-@attrs.frozen
-class EnvCredentials:
+class EnvCredentials(msgspec.Struct, frozen=True, dict=True):
     """Credentials from the environment, read anew at every exchange.
 
     The files that `SCOPE_…_FILE` variables name are read in a daemon thread of their own.
     """
 
-    _files: _CredentialFiles = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        factory=lambda: _CredentialFiles(_paths_in_environment, _read_environment),
-    )
+    @cached_property
+    def _files(self) -> _CredentialFiles:
+        return _CredentialFiles(_paths_in_environment, _read_environment)
 
     @property
     def place(self) -> str:
@@ -164,8 +157,7 @@ def _read_environment() -> ApiKeyCredentials | ConfigurationError:
         return error
 
 
-@attrs.frozen
-class FileCredentials:
+class FileCredentials(msgspec.Struct, frozen=True, dict=True):
     """Credentials from a file or a folder, read anew at every exchange.
 
     The file is a JSON object or lines of `KEY=value` (as Vault agents write it; quotes, comments and
@@ -181,11 +173,14 @@ class FileCredentials:
     """
 
     path: str | os.PathLike[str]
-    _files: _CredentialFiles = attrs.field(init=False, repr=False, eq=False)
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
+        os.fspath(self.path)  # raises for what is no path
+
+    @cached_property
+    def _files(self) -> _CredentialFiles:
         path = os.fspath(self.path)
-        object.__setattr__(self, "_files", _CredentialFiles(lambda: [path], partial(_read_path, path)))
+        return _CredentialFiles(lambda: [path], partial(_read_path, path))
 
     @property
     def place(self) -> str:
@@ -211,28 +206,11 @@ class FileCredentials:
 
 
 def _read_path(path: str) -> ApiKeyCredentials | ConfigurationError:
-    """Return the credentials in a file or a folder, or the error to raise. Blocks.
+    from scope_async.credentials.path_reader import read_path  # noqa: PLC0415 - most clients read no file
 
-    Not raised here and caused by nothing: what collects tracebacks with their locals would
-    find the file's text in the frames, and the decoders' errors carry it as well.
-    """
-    try:
-        if Path(path).is_dir():
-            return read_folder(path)
-        document = parse_document(read_text(path))
-    except FileNotFoundError as error:
-        return MissingApiKeyError(f"cannot read the credentials file {path}: {reason(error)}")
-    except UnicodeDecodeError:
-        return ConfigurationError(f"the credentials file {path} is not UTF-8")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or too large
-        return ConfigurationError(f"cannot read the credentials file {path}: {reason(error)}")
-    found = document if isinstance(document, ConfigurationError) else read_credentials(document)
-    if isinstance(found, ConfigurationError):
-        return type(found)(f"credentials file {path}: {found}")
-    return found
+    return read_path(path)
 
 
-@attrs.frozen(init=False)
 class ChainCredentials:
     """The credentials of the first provider that has some, asked in the order given.
 
@@ -249,7 +227,10 @@ class ChainCredentials:
     providers: tuple[CredentialProvider, ...]
 
     def __init__(self, *providers: CredentialProvider) -> None:
-        object.__setattr__(self, "providers", tuple(map(as_provider, providers)))
+        self.providers = tuple(map(as_provider, providers))
+
+    def __repr__(self) -> str:
+        return f"ChainCredentials{self.providers!r}"
 
     @property
     def place(self) -> str:

@@ -21,9 +21,8 @@ from scope_async.http.messages import TOKEN, Request, api_root, request_headers,
 from scope_async.http.transport import Transport
 from scope_async.keys.decoding import Item, reading, reading_page
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
-from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
+from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
 from scope_async.telemetry.events import Hook
-from scope_async.telemetry.logging_hook import log_hooks
 
 _MAX_CONNECTIONS = 10
 _KEY_IN_PATH = re.compile(r"(?<=/api-keys/)[^/]+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp.hdrs import AUTHORIZATION, IF_NONE_MATCH
@@ -54,7 +54,7 @@ class KnownVersion(Protocol):
     def validator(self) -> Validator | None: ...
 
 
-class FetchedVersion(NamedTuple):
+class FetchedVersion(msgspec.Struct, frozen=True):
     """What the service answered; `not_modified` when it said that the copy in hand is current.
 
     `age` is how many seconds ago another process was told it; 0 for an answer of our own.

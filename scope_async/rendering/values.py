@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import cmath
 import datetime as dt
 import json
 import math
 from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Integral, Rational, Real
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +15,7 @@ from scope_async._core.frozen_json import check_depth, is_array, is_object
 from scope_async.errors import ValidationError
 
 # What JSON has no type for: its text, alone and inside JSON.
-_TEXTUAL = (Decimal, Fraction, complex, dt.date, dt.time, UUID)
+_TEXTUAL = (Decimal, complex, dt.date, dt.time, UUID)
 _NUMPY_SCALARS = "biuf"
 
 
@@ -59,8 +57,8 @@ def _plain(value: object) -> str | bool | int | float:
         return _text(value)
     if isinstance(value, bool):
         return value
-    if isinstance(value, Integral):
-        return int(value)
+    if isinstance(value, Rational):  # an integer or a `Fraction`, whose module takes time to import
+        return int(value) if isinstance(value, Integral) else _text(value)
     if isinstance(value, Real):
         number = float(value)
         if not math.isfinite(number):
@@ -80,7 +78,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Decimal):
         finite = value.is_finite()
     else:
-        finite = not isinstance(value, complex) or cmath.isfinite(value)
+        finite = not isinstance(value, complex) or (math.isfinite(value.real) and math.isfinite(value.imag))
     if not finite:
         raise ValueError(f"{value} is no number in JSON")
     return str(value)

@@ -14,6 +14,7 @@ import anyio
 
 from scope_async._core.background import Background
 from scope_async.config import Config
+from scope_async.environment import Environment
 from scope_async.errors import ClientClosedError
 from scope_async.telemetry.events import AttemptWrapper, Event, Hook, PerClientHook, Propagator
 
@@ -38,6 +39,24 @@ def hooks_for_client(hooks: Iterable[Hook], config: Config) -> tuple[Hook, ...]:
         else hook
         for hook in hooks
     )
+
+
+def log_hooks() -> tuple[Hook, ...]:
+    """Return the hooks that `SCOPE_LOG` asks for, which write to stderr.
+
+    Without the variable it returns none and the log goes to the application's handlers alone.
+
+    Raises:
+        ConfigurationError: the variable names no level.
+    """
+    environment = Environment()
+    level = environment.log_level()
+    environment.check()
+    if level is None:
+        return ()
+    from scope_async.telemetry.logging_hook import log_to_stderr  # noqa: PLC0415 - costs time to import
+
+    return (log_to_stderr(level),)
 
 
 class Dispatcher:

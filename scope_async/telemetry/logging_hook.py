@@ -10,7 +10,6 @@ import msgspec
 
 from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.episode import Episode
-from scope_async.environment import Environment
 from scope_async.telemetry.events import (
     BufferClamped,
     CacheHit,
@@ -18,7 +17,6 @@ from scope_async.telemetry.events import (
     CredentialsRefused,
     Event,
     FallbackUsed,
-    Hook,
     RenewalFailed,
     RequestFailed,
     RequestRetried,
@@ -151,22 +149,11 @@ class _StderrHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic
     """The handler that `SCOPE_LOG` adds; recognised by its class, so that it is added once."""
 
 
-def log_hooks() -> tuple[Hook, ...]:
-    """Return the hooks that `SCOPE_LOG` asks for, after adding a handler that writes the log to stderr.
-
-    Without the variable it returns none and the log goes to the application's handlers alone.
-
-    Raises:
-        ConfigurationError: the variable names no level.
-    """
-    environment = Environment()
-    level = environment.log_level()
-    environment.check()
-    if level is None:
-        return ()
+def log_to_stderr(level: str) -> LoggingHook:
+    """Return a hook that logs, after adding a handler that writes the log of this level to stderr."""
     if not any(isinstance(handler, _StderrHandler) for handler in _ROOT.handlers):
         handler = _StderrHandler()
         handler.setFormatter(logging.Formatter(_FORMAT))
         _ROOT.addHandler(handler)
     _ROOT.setLevel(level.upper())
-    return (LoggingHook(),)
+    return LoggingHook()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import get_type_hints
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,11 +50,11 @@ DEFAULTS = {
 
 
 def test_defaults_are_those_of_the_contract() -> None:
-    assert attrs.asdict(Config(**URLS)) == URLS | DEFAULTS
+    assert msgspec.structs.asdict(Config(**URLS)) == URLS | DEFAULTS
 
 
 def test_config_is_frozen() -> None:
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Config(**URLS).timeout = 1  # type: ignore[misc]
 
 
@@ -200,14 +200,14 @@ def test_resolve_replaces_options_of_a_config() -> None:
 
 
 def test_options_are_the_fields_of_config() -> None:
-    fields = {field.name: field.type for field in attrs.fields(attrs.resolve_types(Config))}
+    fields = get_type_hints(Config)
     assert get_type_hints(Options) == fields
     assert get_type_hints(AdminOptions) == {name: kind for name, kind in fields.items() if name != "base_url"}
     assert not Options.__required_keys__
 
 
 def test_option_variables_belong_to_options() -> None:
-    assert set(OPTION_VARIABLES) <= {field.name for field in attrs.fields(Config)}
+    assert set(OPTION_VARIABLES) <= set(Config.__struct_fields__)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_ssl_is_a_context_or_none_and_nothing_given_instead_is_shown(value) -> N
 def test_ssl_is_kept_as_it_is() -> None:
     context = ssl.create_default_context()
     config = Config(**URLS, ssl=context)
-    assert attrs.evolve(config, timeout=1).ssl is context
+    assert msgspec.structs.replace(config, timeout=1).ssl is context
     assert "password" not in repr(config)
 
 

@@ -19,7 +19,7 @@ from scope_async.environment import Environment
 from scope_async.http.transport import Transport
 from scope_async.secrets.urls import credentials_from_env
 from scope_async.stores.opening import open_client_store
-from scope_async.telemetry.logging_hook import log_hooks
+from scope_async.telemetry.dispatcher import log_hooks
 
 _INSTANTS = ("iat", "nbf", "exp")
 

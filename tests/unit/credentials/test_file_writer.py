@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from scope_async.credentials import ApiKeyCredentials, parse_credentials
+from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials import file_writer as module
+from scope_async.credentials.document import parse_credentials
 from scope_async.credentials.file_writer import write_file
 from scope_async.errors import ConfigurationError, ConflictError
 

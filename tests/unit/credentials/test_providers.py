@@ -27,8 +27,8 @@ from scope_async.credentials import (
     StaticCredentials,
     as_provider,
     keep_alive,
-    parse_credentials,
 )
+from scope_async.credentials.document import parse_credentials
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")

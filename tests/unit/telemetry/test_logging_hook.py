@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from scope_async import ConfigurationError, ScopeClient, TokenSource
+from scope_async.telemetry.dispatcher import log_hooks
 from scope_async.telemetry.events import (
     CacheHit,
     RequestFailed,
@@ -19,7 +20,7 @@ from scope_async.telemetry.events import (
     ResponseReceived,
     StaleServed,
 )
-from scope_async.telemetry.logging_hook import LoggingHook, log_hooks
+from scope_async.telemetry.logging_hook import LoggingHook
 from tests.fakes.clock import InstantClock
 from tests.fakes.exchange import ADDRESSES, CREDENTIALS
 
