@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import aiohttp
 
@@ -18,10 +18,12 @@ from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
 from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus
-from scope_async.stores.protocol import SharedStore
 from scope_async.sync.calls import ClientCalls, refuse_session
 from scope_async.sync.tokens import ClientTokens
 from scope_async.telemetry.events import Hook
+
+if TYPE_CHECKING:
+    from scope_async.stores.protocol import SharedStore
 
 
 class ScopeClient:
