@@ -25,7 +25,7 @@ UnknownVariables = Literal["error", "ignore"]
 _Check = Callable[[str, Any], None]
 """Raises for the option of this name if the value is not acceptable."""
 
-_NOT_IN_URLS = re.compile(r"[\s\\\x00-\x20\x7f]")
+_NOT_IN_URLS = r"[\s\\\x00-\x20\x7f]"
 
 
 def is_loopback(host: str) -> bool:
@@ -69,7 +69,7 @@ def _root_of_a_service(name: str, value: object) -> None:
     except ValueError:
         raise ConfigurationError(f"{_named(name)} is not a URL") from None
     # urlsplit drops some of these, and a URL's other readers do not: two ideas of the host.
-    if not acceptable or _NOT_IN_URLS.search(value):
+    if not acceptable or re.search(_NOT_IN_URLS, value):
         # What stands before an @ may be a password all the same.
         shown = value.rpartition("@")[2]
         raise ConfigurationError(f"{_named(name)} must be an http(s) URL, got {shown!r}")

@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from scope_async._core.frozen_json import freeze_mapping, thaw, to_plain_json
+from scope_async._core.frozen_json import freeze_mapping, to_plain_json
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
 from scope_async.prompts import validation
 from scope_async.prompts.content import comparable_content, content_renderer, variables_in
-from scope_async.prompts.diff import unified_text_diff
-from scope_async.prompts.version_fields import VersionFields
-from scope_async.rendering.anthropic import AnthropicPrompt, anthropic_prompt
+from scope_async.prompts.version_fields import (
+    FIELDS,
+    PUBLIC_FIELDS,
+    FrozenVersionFields,
+    VersionFields,
+    set_fields,
+)
 from scope_async.rendering.messages import Messages
 from scope_async.rendering.renderers import ChatRenderer, TextRenderer
 from scope_async.rendering.template import canonical_name
 
+if TYPE_CHECKING:
+    from scope_async.rendering.anthropic import AnthropicPrompt
 
-@attrs.frozen(kw_only=True, init=False, repr=False)
-class PromptVersion(VersionFields):
+
+class PromptVersion(FrozenVersionFields):
     """One version of a prompt; immutable, all the way down.
 
     Made by the client; made by hand it needs a `name` and a `content`, for example as a
@@ -37,6 +40,8 @@ class PromptVersion(VersionFields):
         ValidationError: a field of the wrong type.
     """
 
+    __slots__ = ()
+
     id: str
     prompt_id: str
     name: str
@@ -46,18 +51,18 @@ class PromptVersion(VersionFields):
     status: str
     is_production: bool
     type: str
-    metadata: Mapping[str, Any] = attrs.field(hash=False)
+    metadata: Mapping[str, Any]
     tags: tuple[str, ...]
     created_at: datetime | None
     updated_at: datetime | None
     promoted_at: datetime | None
     promoted_by: str | None
     created_by: str | None
-    _raw: Mapping[str, Any] | bytes = attrs.field(eq=False)
-    _bound: Mapping[str, Any] = attrs.field(hash=False)
+    _raw: Mapping[str, Any] | bytes
+    _bound: Mapping[str, Any]
     is_stale: bool
     is_fallback: bool
-    unknown_variables: UnknownVariables = attrs.field(eq=False)
+    unknown_variables: UnknownVariables
 
     def __init__(
         self,
@@ -86,7 +91,8 @@ class PromptVersion(VersionFields):
     ) -> None:
         text = validation.content_text(content)
         declared = None if variables is None else validation.strings("variables", variables)
-        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        set_fields(
+            self,
             id=validation.of_type("id", id, str),
             prompt_id=validation.of_type("prompt_id", prompt_id, str),
             name=validation.of_type("name", name, str),
@@ -103,17 +109,16 @@ class PromptVersion(VersionFields):
             promoted_at=validation.aware("promoted_at", promoted_at),
             promoted_by=None if promoted_by is None else validation.of_type("promoted_by", promoted_by, str),
             created_by=None if created_by is None else validation.of_type("created_by", created_by, str),
-            raw=raw if isinstance(raw, bytes) else validation.read_only("raw", raw),
-            bound=validation.read_only("bound", bound),
+            _raw=raw if isinstance(raw, bytes) else validation.read_only("raw", raw),
+            _bound=validation.read_only("bound", bound),
             is_stale=is_stale,
             is_fallback=is_fallback,
             unknown_variables=unknown_variables,
+            _renderer=None,
         )
-        object.__setattr__(self, "_renderer", None)
 
     def _made_renderer(self) -> TextRenderer | ChatRenderer:
-        # At the first rendering: many versions are fetched only to find that nothing changed. A slot, as
-        # a `cached_property` of a class with slots brings a `__getattr__`, which slows each access down.
+        # At the first rendering: many versions are fetched only to find that nothing changed.
         renderer = self._renderer
         if renderer is None:
             strict, bound = self.unknown_variables == "error", self._bound
@@ -193,6 +198,8 @@ class PromptVersion(VersionFields):
             RenderError: a message that Anthropic's API has no place for.
             MissingVariableError, ValidationError: as `render`.
         """
+        from scope_async.rendering.anthropic import anthropic_prompt  # noqa: PLC0415 - few need it
+
         return anthropic_prompt(self._made_renderer().messages(variables, **kw))
 
     def bind(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> PromptVersion:
@@ -205,13 +212,15 @@ class PromptVersion(VersionFields):
         """
         bound = {**self._bound, **self._made_renderer().bound(variables, kw)}
         left = tuple(name for name in self.variables if canonical_name(name) not in bound)
-        return attrs.evolve(self, variables=left, bound=bound)
+        return self.__replace__(variables=left, bound=bound)
 
     def diff(self, other: PromptVersion) -> str:
         """Return the unified diff from this version's content to that of `other`; empty if equal.
 
         Chat prompts are compared as indented JSON.
         """
+        from scope_async.prompts.diff import unified_text_diff  # noqa: PLC0415 - few need it
+
         return unified_text_diff(
             comparable_content(self.content, self.type),
             comparable_content(other.content, other.type),
@@ -221,7 +230,7 @@ class PromptVersion(VersionFields):
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields but `raw` as new plain JSON values; instants in ISO 8601."""
-        values = {name: getattr(self, name) for name in _PUBLIC}
+        values = {name: getattr(self, name) for name in PUBLIC_FIELDS}
         return {
             name: value.isoformat() if isinstance(value, datetime) else to_plain_json(value)
             for name, value in values.items()
@@ -257,17 +266,6 @@ class PromptVersion(VersionFields):
         )
         return f"<PromptVersion {self.name!r} v{self.version_number} id={self.id!r} {self.status}{flags}>"
 
-    def __copy__(self) -> PromptVersion:
-        return self
-
-    def __deepcopy__(self, memo: object) -> PromptVersion:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Read-only mappings cannot be pickled, and the renderer is made anew.
-        values: Any = {field.alias: thaw(getattr(self, field.name)) for field in _FIELDS}
-        return partial(PromptVersion, **values), ()
-
 
 # Functions, so that users do not see among the methods what only the client does with versions.
 
@@ -276,8 +274,8 @@ def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: b
     """Return the version with other flags; what was compiled is shared."""
     copy: Any = VersionFields()
     copy._renderer = version._made_renderer()  # noqa: SLF001 - this module's own class
-    for field in _FIELDS:
-        setattr(copy, field.name, getattr(version, field.name))
+    for name in FIELDS:
+        setattr(copy, name, getattr(version, name))
     copy.is_stale = is_stale
     copy.is_fallback = is_fallback
     return freeze_fields(copy)
@@ -294,7 +292,3 @@ def freeze_fields(fields: Any) -> PromptVersion:
     fields.__class__ = PromptVersion
     version: PromptVersion = fields
     return version
-
-
-_FIELDS = attrs.fields(PromptVersion)
-_PUBLIC = [field.name for field in _FIELDS if not field.name.startswith("_") and field.eq]

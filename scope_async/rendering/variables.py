@@ -18,7 +18,7 @@ _LONGEST_NAME = 60
 _LONGEST_MESSAGE = 2800
 _MOST_COMPARED = 200
 
-_BETWEEN_BRACES = re.compile(r"\{\{([^{}]+)\}\}")
+_BETWEEN_BRACES = r"\{\{([^{}]+)\}\}"
 
 
 class Variables:
@@ -133,7 +133,7 @@ class Variables:
         return {
             canonical_name(inside.strip())
             for literal in self._literals()
-            for inside in _BETWEEN_BRACES.findall(literal)
+            for inside in re.findall(_BETWEEN_BRACES, literal)
             if inside != inside.strip()
         }
 
