@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import aiohttp
 
+from scope_async import telemetry
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
 from scope_async.auth.exchange import Exchange
@@ -23,7 +24,7 @@ from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus, client_status
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
-from scope_async.telemetry.events import ClientClosed, ClientStarted, Hook
+from scope_async.telemetry.hooks import Hook
 
 if TYPE_CHECKING:
     from scope_async.stores.protocol import SharedStore
@@ -153,7 +154,8 @@ class ScopeClient:
         await self.tokens.start()
         if starting and self._emit.has_hooks:
             self._start_emitted = True
-            self._emit(ClientStarted(base_url=self.config.base_url, environment=self.config.environment))
+            base_url, environment = self.config.base_url, self.config.environment
+            self._emit(telemetry.events.ClientStarted(base_url=base_url, environment=environment))
 
     async def aclose(self) -> None:
         """Wake all waiters with `ClientClosedError`, end the tasks, close our sessions. Idempotent.
@@ -175,7 +177,7 @@ class ScopeClient:
             finally:
                 await self._prompts.flush()
                 if opened and self._emit.has_hooks:
-                    await self._emit.emit_final(ClientClosed())
+                    await self._emit.emit_final(telemetry.events.ClientClosed())
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from scope_async import telemetry
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.episode import Episode
@@ -29,7 +30,7 @@ from scope_async.credentials import (
 )
 from scope_async.credentials.providers import place_of
 from scope_async.errors import InvalidCredentialsError, TokenRefreshError
-from scope_async.telemetry.events import CredentialsChanged, Emit
+from scope_async.telemetry.hooks import Emit
 
 if TYPE_CHECKING:
     from scope_async.stores.client_store import ClientStore
@@ -89,7 +90,7 @@ class TokenAcquirer:
         background: Background,
         timeout: float,
         clock: Clock,
-        emit: Emit,
+        emit: Emit | None,
         store: ClientStore | None = None,
         on_newer: Callable[[AcquiredToken], None] = lambda _: None,
     ) -> None:
@@ -210,7 +211,8 @@ class TokenAcquirer:
             )
         if last is not None and credentials != last:
             _logger.info("the credentials changed to API key %s", credentials.api_key)
-            self._emit(CredentialsChanged(api_key=credentials.api_key))
+            if self._emit is not None:
+                self._emit(telemetry.events.CredentialsChanged(api_key=credentials.api_key))
         self._last = credentials
         return credentials
 

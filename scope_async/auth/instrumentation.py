@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import logging
 
+from scope_async import telemetry
 from scope_async._core.clock import Clock
 from scope_async._core.episode import ASK_DOCTOR, Episode
 from scope_async.auth.exchange import ExchangeResponse
 from scope_async.auth.refresh_policy import RefreshTimes
 from scope_async.auth.token import AccessToken
 from scope_async.errors import ScopeError
-from scope_async.http.instrumentation import request_id_of
-from scope_async.telemetry.events import (
-    BufferClamped,
-    CredentialsRefused,
-    Emit,
-    Event,
-    RenewalFailed,
-    SharedTokenTaken,
-    TokenExchanged,
-    TokenWaited,
-)
+from scope_async.http.failures import request_id_of
+from scope_async.telemetry.hooks import Emit
 
 _logger = logging.getLogger("scope_async.auth")
 
@@ -35,7 +27,7 @@ class TokenInstrumentation:
     refuses, and a service that refuses its tokens.
     """
 
-    def __init__(self, emit: Emit, *, clock: Clock, configured_buffer: float) -> None:
+    def __init__(self, emit: Emit | None, *, clock: Clock, configured_buffer: float) -> None:
         self._emit = emit
         self._configured_buffer = configured_buffer
         self._clamp_reported = False
@@ -65,19 +57,23 @@ class TokenInstrumentation:
                 token.lifetime,
                 planned.buffer,
             )
-            self._emit(BufferClamped(wanted_ms=self._configured_buffer * 1000, used_ms=planned.buffer * 1000))
+            if self._emit is not None:
+                wanted_ms, used_ms = self._configured_buffer * 1000, planned.buffer * 1000
+                self._emit(telemetry.events.BufferClamped(wanted_ms=wanted_ms, used_ms=used_ms))
 
     def _emit_token(self, token: AccessToken, duration: float, response: ExchangeResponse) -> None:
+        if self._emit is None:
+            return
         lifetime_ms, expires_in_ms = token.lifetime * 1000, token.expires_in() * 1000
         if response.shared:
-            event: Event = SharedTokenTaken(
+            event: telemetry.events.Event = telemetry.events.SharedTokenTaken(
                 generation=token.generation,
                 lifetime_ms=lifetime_ms,
                 expires_in_ms=expires_in_ms,
                 duration_ms=duration * 1000,
             )
         else:
-            event = TokenExchanged(
+            event = telemetry.events.TokenExchanged(
                 generation=token.generation,
                 lifetime_ms=lifetime_ms,
                 expires_in_ms=expires_in_ms,
@@ -89,7 +85,8 @@ class TokenInstrumentation:
     def waited(self, duration: float, error: BaseException | None) -> None:
         """Report that a caller has waited for the last exchange, or for the one that ended in `error`."""
         request_id = self._request_id if error is None else request_id_of(error)
-        self._emit(TokenWaited(duration_ms=duration * 1000, request_id=request_id))
+        if self._emit is not None:
+            self._emit(telemetry.events.TokenWaited(duration_ms=duration * 1000, request_id=request_id))
 
     def failed(
         self, error: ScopeError, failures: int, retry_in: float, *, left: float, failing: bool = False
@@ -106,14 +103,15 @@ class TokenInstrumentation:
             retry_in,
             failing=failing,
         )
-        self._emit(
-            RenewalFailed(
-                error=type(error).__name__,
-                failures=failures,
-                retry_in_ms=retry_in * 1000,
-                request_id=request_id_of(error),
+        if self._emit is not None:
+            self._emit(
+                telemetry.events.RenewalFailed(
+                    error=type(error).__name__,
+                    failures=failures,
+                    retry_in_ms=retry_in * 1000,
+                    request_id=request_id_of(error),
+                )
             )
-        )
 
     def refused(self, error: ScopeError, retry_in: float, *, left: float) -> None:
         """Report that the auth API refused the credentials; it is asked again in `retry_in` seconds.
@@ -129,13 +127,14 @@ class TokenInstrumentation:
             retry_in,
             failing=left <= 0,
         )
-        self._emit(
-            CredentialsRefused(
-                error=type(error).__name__,
-                retry_in_ms=retry_in * 1000,
-                request_id=request_id_of(error),
+        if self._emit is not None:
+            self._emit(
+                telemetry.events.CredentialsRefused(
+                    error=type(error).__name__,
+                    retry_in_ms=retry_in * 1000,
+                    request_id=request_id_of(error),
+                )
             )
-        )
 
     def call_failed(self, error: Exception) -> None:
         """Report that a call fails, since there is no token for it."""

@@ -27,7 +27,7 @@ from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_pr
 from scope_async.errors import TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
-from scope_async.telemetry.events import Hook
+from scope_async.telemetry.hooks import Hook
 
 if TYPE_CHECKING:
     from scope_async.stores.client_store import ClientStore
@@ -76,17 +76,16 @@ class TokenSource:
         if background is None:
             background, hooks = Background(), (*hooks, *log_hooks())
         self._background = background
-        emit = self._emit = Dispatcher(hooks_for_client(hooks, self.config), background)
-        self._transport = Transport(
-            self.config, clock=clock, emit=emit if emit.has_hooks else None, max_connections=4
-        )
+        dispatcher = Dispatcher(hooks_for_client(hooks, self.config), background)
+        emit = dispatcher if dispatcher.has_hooks else None
+        self._transport = Transport(self.config, clock=clock, emit=emit, max_connections=4)
         self._acquire = TokenAcquirer(
             as_provider(credentials),
             exchange or HttpExchange(self.config, self._transport),
             background=background,
             timeout=self.config.timeout,
             clock=clock,
-            emit=self._emit,
+            emit=emit,
             store=store,
             on_newer=self._adopt,
         )
@@ -94,7 +93,7 @@ class TokenSource:
         self._token = no_token(self._monotonic)
         self._held = HeldToken(self._token)
         buffer = self.config.token_refresh_buffer
-        self._instrumentation = TokenInstrumentation(self._emit, clock=clock, configured_buffer=buffer)
+        self._instrumentation = TokenInstrumentation(emit, clock=clock, configured_buffer=buffer)
         self._policy = RefreshPolicy(buffer=buffer, rng=rng)
         self._renewer = TokenRenewer(
             self._acquire,
@@ -116,7 +115,7 @@ class TokenSource:
             held=self._held,
             on_renewed=lambda: background.call_soon(self._refresh_loop.wake),
         )
-        self._wait = self._waiter.wait_and_report if emit.has_hooks else self._waiter.wait
+        self._wait = self._waiter.wait_and_report if emit is not None else self._waiter.wait
         self._refresh_loop = RefreshLoop(
             clock,
             due_at=lambda: None if self._held.closed else self._policy.due_at(self._held.token),

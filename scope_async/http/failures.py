@@ -171,6 +171,11 @@ def _classify(error: ScopeError) -> _Failure:
     return _BY_STATUS.get(status or 0, _Failure.TRANSIENT)
 
 
+def request_id_of(error: BaseException) -> str | None:
+    """Return the id of the request that failed, where its reply had one."""
+    return error.request_id if isinstance(error, ApiError) else None
+
+
 def retry_delay(error: ScopeError, attempt: int, *, base: float, cap: float, random: float) -> float:
     """Return the seconds before the next attempt; the service's `Retry-After` wins, up to `cap`."""
     retry_after = error.retry_after if isinstance(error, ApiError) else None

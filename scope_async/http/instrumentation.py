@@ -148,10 +148,5 @@ class ObservedCall:
         self._instrumentation.ended(self._request, self._status, error, since=self._started)
 
 
-def request_id_of(error: BaseException) -> str | None:
-    """Return the id of the request that failed, where its reply had one."""
-    return error.request_id if isinstance(error, ApiError) else None
-
-
 def _status_of(error: BaseException) -> int | None:
     return error.http_status if isinstance(error, ApiError) else None

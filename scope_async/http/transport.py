@@ -10,7 +10,7 @@ import builtins
 import random
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 import anyio
@@ -24,12 +24,14 @@ from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.connector import reused
 from scope_async.http.decoding import read_error
 from scope_async.http.failures import CONNECTION_CUT, MISDIRECTED, is_transient, map_exception, retry_delay
-from scope_async.http.instrumentation import ObservedCall, RequestInstrumentation
 from scope_async.http.messages import UNAUTHORIZED, Reply, Request, default_headers
 from scope_async.http.sending import send
 from scope_async.http.session import BoundSession, SessionProvider
 from scope_async.http.token_provider import Token, TokenProvider, replay_while_unauthorized
-from scope_async.telemetry.events import Emit
+from scope_async.telemetry.hooks import Emit
+
+if TYPE_CHECKING:
+    from scope_async.http.instrumentation import ObservedCall
 
 Result = TypeVar("Result")
 
@@ -56,9 +58,12 @@ class Transport:
         self._config = config
         self._clock = clock
         headers = default_headers(config.environment) if headers is None else headers
-        self._instrumentation = (
-            None if emit is None else RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
-        )
+        self._instrumentation = None
+        if emit is not None:
+            # Now, so that its events are not what the first call waits for.
+            from scope_async.http.instrumentation import RequestInstrumentation  # noqa: PLC0415
+
+            self._instrumentation = RequestInstrumentation(emit, monotonic=clock.monotonic, headers=headers)
         self._send = send if self._instrumentation is None else self._instrumentation.wrap(send)
         self._sessions = SessionProvider(
             limit=max_connections,

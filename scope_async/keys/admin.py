@@ -22,7 +22,7 @@ from scope_async.http.transport import Transport
 from scope_async.keys.decoding import Item, reading, reading_page
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
-from scope_async.telemetry.events import Hook
+from scope_async.telemetry.hooks import Hook
 
 _MAX_CONNECTIONS = 10
 _KEY_IN_PATH = re.compile(r"(?<=/api-keys/)[^/]+")

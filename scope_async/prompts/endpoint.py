@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp.hdrs import ETAG, IF_NONE_MATCH
 from yarl import URL
 
+from scope_async import telemetry
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
 from scope_async.http.decoding import broken, read_error, read_object
@@ -33,7 +34,7 @@ from scope_async.prompts.conditional import (
 from scope_async.prompts.decoding import read_prompt_version
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion, raw_json, with_flags
-from scope_async.telemetry.events import Emit, PromptFetched
+from scope_async.telemetry.hooks import Emit
 
 _NOT_THE_SERVICE = frozenset({GATEWAY, FOREIGN})
 
@@ -163,7 +164,7 @@ def _emitting(
     def read_and_emit(reply: Reply) -> FetchedVersion:
         fetched = read(reply)
         emit(
-            PromptFetched(
+            telemetry.events.PromptFetched(
                 request_id=request_id,
                 prompt=ref.name,
                 selector=ref.selector,

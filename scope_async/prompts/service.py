@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from scope_async import telemetry
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.portal import run_at_home
@@ -27,7 +28,7 @@ from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, check_fallback
 from scope_async.prompts.reference import Label, PromptRef, key_of
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import CacheHit, Emit, PrefetchDone
+from scope_async.telemetry.hooks import Emit
 
 if TYPE_CHECKING:
     from scope_async.prompts.cache.shared.versions import SharedVersions
@@ -111,7 +112,9 @@ class PromptService:
         except TypeError:  # not hashable, so no name either
             return None
         if found is not None and self._emit is not None:
-            self._emit(CacheHit(prompt=name, selector=version or label or "production", fresh=True))
+            self._emit(
+                telemetry.events.CacheHit(prompt=name, selector=version or label or "production", fresh=True)
+            )
         return found
 
     def peek_stale(
@@ -207,7 +210,11 @@ class PromptService:
         _, failures = await fetch_all(distinct, self.get)
         if self._emit is not None:
             duration_ms = (self._clock.monotonic() - started) * 1000
-            self._emit(PrefetchDone(prompts=len(distinct), failed=len(failures), duration_ms=duration_ms))
+            self._emit(
+                telemetry.events.PrefetchDone(
+                    prompts=len(distinct), failed=len(failures), duration_ms=duration_ms
+                )
+            )
         if failures:
             raise combine_errors(failures)
 

@@ -8,7 +8,7 @@ from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async.config import Config
 from scope_async.errors import ConfigurationError
-from scope_async.telemetry.events import Emit
+from scope_async.telemetry.hooks import Emit
 
 if TYPE_CHECKING:
     from scope_async.stores.client_store import ClientStore

@@ -14,7 +14,7 @@ from scope_async.config import AdminOptions
 from scope_async.keys.admin import ApiKeyAdmin as AsyncApiKeyAdmin
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
 from scope_async.sync.calls import ClientCalls, refuse_session
-from scope_async.telemetry.events import Hook
+from scope_async.telemetry.hooks import Hook
 
 
 class ApiKeyAdmin:

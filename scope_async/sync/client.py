@@ -20,7 +20,7 @@ from scope_async.prompts.version import PromptVersion
 from scope_async.status import ClientStatus
 from scope_async.sync.calls import ClientCalls, refuse_session
 from scope_async.sync.tokens import ClientTokens
-from scope_async.telemetry.events import Hook
+from scope_async.telemetry.hooks import Hook
 
 if TYPE_CHECKING:
     from scope_async.stores.protocol import SharedStore

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -16,7 +16,10 @@ from scope_async._core.background import Background
 from scope_async.config import Config
 from scope_async.environment import Environment
 from scope_async.errors import ClientClosedError
-from scope_async.telemetry.events import AttemptWrapper, Event, Hook, PerClientHook, Propagator
+from scope_async.telemetry.hooks import AttemptWrapper, Hook, PerClientHook, Propagator
+
+if TYPE_CHECKING:
+    from scope_async.telemetry.event import Event
 
 _logger = logging.getLogger("scope_async.telemetry")
 

@@ -3,11 +3,12 @@
 # ruff: noqa: PLC0414 - an alias of the same name is how type checkers know what is exported again
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
-
 from scope_async.telemetry.event import Event as Event
+from scope_async.telemetry.hooks import AttemptWrapper as AttemptWrapper
+from scope_async.telemetry.hooks import Emit as Emit
+from scope_async.telemetry.hooks import Hook as Hook
+from scope_async.telemetry.hooks import PerClientHook as PerClientHook
+from scope_async.telemetry.hooks import Propagator as Propagator
 from scope_async.telemetry.store_events import LeaseLost as LeaseLost
 from scope_async.telemetry.store_events import LeaseTaken as LeaseTaken
 from scope_async.telemetry.store_events import SharedPromptTaken as SharedPromptTaken
@@ -215,48 +216,3 @@ class PrefetchDone(Event, frozen=True, kw_only=True):
     prompts: int
     failed: int
     duration_ms: float
-
-
-class Hook(Protocol):
-    """Anything that takes one event, in the task that it happens in.
-
-    A coroutine it returns runs in the background. A hook may have the methods of `Propagator`,
-    `AttemptWrapper` and `PerClientHook` as well.
-    """
-
-    def __call__(self, event: Event, /) -> Coroutine[Any, Any, None] | None: ...
-
-
-@runtime_checkable
-class Propagator(Protocol):
-    """A hook that also adds headers to requests, such as `traceparent`.
-
-    Called right after the `RequestStarted` of `request_id`, with headers to add to. The client's
-    own headers cannot be replaced.
-    """
-
-    def inject(self, request_id: str, headers: dict[str, str], /) -> None: ...
-
-
-@runtime_checkable
-class AttemptWrapper(Protocol):
-    """A hook that also wraps each attempt of a call, such as to make its span the current one.
-
-    The context manager is entered before a request is sent, a replay after a 401 included, and left
-    when its reply was read, in the task that sends it. None wraps nothing.
-    """
-
-    def around_attempt(self, request_id: str, /) -> AbstractContextManager[object] | None: ...
-
-
-@runtime_checkable
-class PerClientHook(Protocol):
-    """A hook that has a state for each client; the client calls what `for_client` returns instead."""
-
-    def for_client(self, *, base_url: str, environment: str) -> Hook: ...
-
-
-class Emit(Protocol):
-    """How the parts of the client report an event; returns at once and never raises."""
-
-    def __call__(self, event: Event, /) -> None: ...

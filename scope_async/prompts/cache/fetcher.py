@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from scope_async import telemetry
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
 from scope_async._core.inherited import fork_safe_lock
@@ -21,7 +22,7 @@ from scope_async.prompts.conditional import FetchedVersion, KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Key, PromptRef
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import Emit, Revalidated
+from scope_async.telemetry.hooks import Emit
 
 if TYPE_CHECKING:
     from scope_async.prompts.cache.shared.versions import SharedVersions
@@ -216,7 +217,7 @@ class SharedFetcher:
         is_latest = previous is None or previous.sequence <= sequence
         if previous is not None and is_latest and self._emit is not None:
             self._emit(
-                Revalidated(
+                telemetry.events.Revalidated(
                     prompt=ref.name,
                     selector=ref.selector,
                     changed=previous.version != fetched.version,

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable
 from uuid import uuid4
 
+from scope_async import telemetry
 from scope_async._core.clock import Clock
 from scope_async._core.episode import ASK_DOCTOR, Episode
 from scope_async.errors import ScopeError
-from scope_async.http.failures import UNREADABLE
-from scope_async.http.instrumentation import request_id_of
+from scope_async.http.failures import UNREADABLE, request_id_of
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import CacheHit, CacheMiss, Emit, FallbackUsed, FetchWaited, StaleServed
+from scope_async.telemetry.hooks import Emit
 
 _logger = logging.getLogger("scope_async.prompts")
 
@@ -55,14 +55,18 @@ class CacheInstrumentation:
     def hit(self, ref: PromptRef, *, fresh: bool, request_id: str | None = None) -> None:
         """Emit that a version was served from memory."""
         if self._emit is not None:
-            self._emit(CacheHit(prompt=ref.name, selector=ref.selector, fresh=fresh, request_id=request_id))
+            self._emit(
+                telemetry.events.CacheHit(
+                    prompt=ref.name, selector=ref.selector, fresh=fresh, request_id=request_id
+                )
+            )
 
     def stale(self, ref: PromptRef, age: float, error: ScopeError, request_id: str | None) -> None:
         """Log and emit that a copy, `age` seconds old, was served because of `error`."""
         self._occurred("stale copies served", ref, error, f"%s, serving a copy {age:.0f} s old: %s")
         if self._emit is not None:
             self._emit(
-                StaleServed(
+                telemetry.events.StaleServed(
                     prompt=ref.name,
                     selector=ref.selector,
                     age_ms=age * 1000,
@@ -79,7 +83,7 @@ class CacheInstrumentation:
         """Emit that the caller's fallback was used."""
         if self._emit is not None:
             self._emit(
-                FallbackUsed(
+                telemetry.events.FallbackUsed(
                     prompt=ref.name,
                     selector=ref.selector,
                     error=type(error).__name__,
@@ -118,7 +122,7 @@ class FetchInstrumentation:
             return
         self._call_id = str(uuid4())
         self._emit(
-            CacheMiss(
+            telemetry.events.CacheMiss(
                 call_id=self._call_id,
                 prompt=self._ref.name,
                 selector=self._ref.selector,
@@ -133,7 +137,7 @@ class FetchInstrumentation:
             return
         error = sys.exception() if version is None else None
         self._emit(
-            FetchWaited(
+            telemetry.events.FetchWaited(
                 call_id=self._call_id,
                 prompt=self._ref.name,
                 selector=self._ref.selector,

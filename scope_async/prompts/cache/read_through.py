@@ -38,7 +38,7 @@ from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
-from scope_async.telemetry.events import Emit
+from scope_async.telemetry.hooks import Emit
 
 if TYPE_CHECKING:
     from scope_async.prompts.cache.snapshot import PromptSnapshot
