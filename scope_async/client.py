@@ -18,15 +18,15 @@ from scope_async.config import Config, Options, check_option_names
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, EnvCredentials
 from scope_async.environment import CREDENTIALS_VARIABLE, Environment
 from scope_async.http.transport import Transport
-from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
 from scope_async.prompts.service import PromptService
 from scope_async.prompts.version import PromptVersion
-from scope_async.status import ClientStatus, client_status
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
 from scope_async.telemetry.hooks import Hook
 
 if TYPE_CHECKING:
+    from scope_async.prompts.fallback import Fallback
+    from scope_async.status import ClientStatus
     from scope_async.stores.protocol import SharedStore
 
 
@@ -133,8 +133,7 @@ class ScopeClient:
         environment.require_credentials()
         found = environment.options(explicit=options)
         environment.check()
-        found.update(options)
-        config = Config(**found)
+        config = Config(**{**found, **options})
         provider: CredentialProvider = EnvCredentials()
         if environment.text(CREDENTIALS_VARIABLE) is not None:
             from scope_async.secrets.urls import credentials_from_env  # noqa: PLC0415 - costs time to import
@@ -295,6 +294,8 @@ class ScopeClient:
 
         Never waits and does no I/O; callable from any thread.
         """
+        from scope_async.status import client_status  # noqa: PLC0415 - for probes alone
+
         store = None if self._store is None else self._store.status()
         foreign_reply = self._prompts.foreign_reply
         return client_status(self.tokens.status(), self._prompts.status(), store, foreign_reply=foreign_reply)

@@ -1,7 +1,6 @@
 """Every option of the client: its default and its check."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: `TypedDict` would compile each of its fields' types.
 import os
 import re
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from ssl import SSLContext
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import msgspec
@@ -246,7 +245,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return repr_without(self, ("store_url",))  # it may have a password
 
     @classmethod
-    def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Config:
+    def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Self:
         """Return the options given here, and those of the environment for the others.
 
         Raises:
@@ -261,7 +260,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return cls(**found)
 
     @classmethod
-    def resolve(cls, config: Config | None, options: Options) -> Config:
+    def resolve(cls, config: Self | None, options: Options) -> Self:
         """Return `config` with `options` replaced; without one, `options` and the environment.
 
         Raises:

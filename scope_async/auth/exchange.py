@@ -162,7 +162,7 @@ def read_exchange_response(reply: Reply) -> ExchangeResponse:
     """
     data = read_object(reply, "access_token")
     value, kind = data["access_token"], data.get("token_type")
-    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(TOKEN, value):
         raise broken(reply, "the auth API's access_token is not a token")
     if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
         raise broken(reply, "the auth API's token_type is not Bearer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import attrs
@@ -124,7 +125,7 @@ class SharedExchange:
             value, lifetime = str(document["token"]), float(document["lifetime"])
         except (ValueError, TypeError, KeyError):  # of a format to come
             return None
-        if not TOKEN.fullmatch(value) or entry.expires_in <= lifetime - usable_for(lifetime):
+        if not re.fullmatch(TOKEN, value) or entry.expires_in <= lifetime - usable_for(lifetime):
             return None
         asked_at = self._monotonic() - (lifetime - entry.expires_in)
         return ExchangeResponse(value, lifetime, asked_at=asked_at, shared=True)

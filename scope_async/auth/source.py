@@ -19,7 +19,6 @@ from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_loop import RefreshLoop
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
-from scope_async.auth.status import token_status
 from scope_async.auth.token import AccessToken, HeldToken, TokenStatus, invalidated, no_token
 from scope_async.auth.waiter import TokenWaiter
 from scope_async.config import Config, Options
@@ -191,6 +190,8 @@ class TokenSource:
 
     def status(self) -> TokenStatus:
         """Return what the source looks like now; never waits, callable from any thread."""
+        from scope_async.auth.status import token_status  # noqa: PLC0415 - for probes alone
+
         facts = {"refreshing": self._waiter.renewing, "closed": self._held.closed, "shared": self._shared}
         return token_status(self._held.token, self._policy, self._renewer, self._monotonic(), **facts)
 

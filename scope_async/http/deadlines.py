@@ -8,6 +8,8 @@ import math
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 
 class Deadlines:
     """The deadlines of the calls that are under way in one event loop.
@@ -46,21 +48,17 @@ class Deadlines:
             self._set_timer(next_at)
 
 
-class Deadline:
+class Deadline(msgspec.Struct, eq=False):
     """Cancels the task that entered it once it is due, and raises `TimeoutError` at its end.
 
     As `asyncio.timeout_at`: any other cancellation of the task passes through, also one at the same time.
     """
 
-    __slots__ = ("_cancelling", "_task", "_under_way", "expired", "when")
-
-    _task: asyncio.Task[Any]
-    _cancelling: int
-
-    def __init__(self, when: float, under_way: set[Deadline]) -> None:
-        self.when = when
-        self.expired = False
-        self._under_way = under_way
+    when: float
+    _under_way: set[Deadline]
+    expired: bool = False
+    _task: Any = None
+    _cancelling: int = 0
 
     def __enter__(self) -> None:
         task = asyncio.current_task()

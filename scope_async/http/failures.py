@@ -7,8 +7,8 @@ import errno
 import ssl
 import zlib
 from collections.abc import Mapping
-from enum import Enum, auto
 from http import HTTPStatus
+from typing import Literal
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -103,32 +103,27 @@ UNREADABLE = "unreadable_reply"
 """Code of an error of our own: a field cannot be read, and the next reply would have the same."""
 
 
-class _Failure(Enum):
-    """What a failed call says about the next one, and about the thing that was asked for."""
+_Failure = Literal["definitive", "unavailable", "transient"]
+"""What a failed call says about the next one, and about the thing that was asked for.
 
-    DEFINITIVE = auto()
-    """The service's answer, or a mistake of the caller: final."""
-
-    UNAVAILABLE = auto()
-    """No answer, and none is to be expected within the seconds of a retry."""
-
-    TRANSIENT = auto()
-    """No answer, but the same call may succeed a little later."""
-
+`definitive` is the service's answer, or a mistake of the caller: final. With `unavailable` there is no
+answer, and none is to be expected within the seconds of a retry; with `transient` there is none, but the
+same call may succeed a little later.
+"""
 
 # What the class of a status alone does not decide. An unknown one counts as the x00 of its class
 # (RFC 9110 section 15), so that 529 and whatever else a proxy invents is the transient 500.
 _BY_STATUS: Mapping[int, _Failure] = {
     # The server, or a gateway on the way, lacks a feature or is set up wrongly: asking the same
     # again gives the same. It says nothing about the prompt, so a copy may be served meanwhile.
-    501: _Failure.UNAVAILABLE,
-    505: _Failure.UNAVAILABLE,
-    506: _Failure.UNAVAILABLE,
-    508: _Failure.UNAVAILABLE,
-    510: _Failure.UNAVAILABLE,
-    511: _Failure.UNAVAILABLE,
+    501: "unavailable",
+    505: "unavailable",
+    506: "unavailable",
+    508: "unavailable",
+    510: "unavailable",
+    511: "unavailable",
     # Temporary, but RFC 4918 section 11.5 forbids to repeat the request automatically.
-    507: _Failure.UNAVAILABLE,
+    507: "unavailable",
 }
 
 
@@ -140,7 +135,7 @@ def is_transient(error: ScopeError) -> bool:
     attempts together, so it is final whatever the clocks say is left of it. A token that could not be
     had is the token source's to retry: until it has one, every call would get the same answer.
     """
-    return _classify(error) is _Failure.TRANSIENT
+    return _classify(error) == "transient"
 
 
 def is_unavailable(error: ScopeError) -> bool:
@@ -149,26 +144,26 @@ def is_unavailable(error: ScopeError) -> bool:
     All that is transient, and besides: a timeout, no token for such a reason, a redirect, a reply
     that is too large, and the 5xx that a retry does not help. A 4xx of the service is its answer.
     """
-    return _classify(error) is not _Failure.DEFINITIVE
+    return _classify(error) != "definitive"
 
 
 def _classify(error: ScopeError) -> _Failure:
     if isinstance(error, TimeoutError):
-        return _Failure.TRANSIENT if error.error_code == OPEN_TIMEOUT else _Failure.UNAVAILABLE
+        return "transient" if error.error_code == OPEN_TIMEOUT else "unavailable"
     if isinstance(error, ConnectionError | RateLimitError):
-        return _Failure.TRANSIENT
+        return "transient"
     if isinstance(error, TokenRefreshError):
-        return _Failure.UNAVAILABLE
+        return "unavailable"
     if error.error_code == GATEWAY and error.http_status in GATEWAY_STATUSES:
-        return _Failure.TRANSIENT
+        return "transient"
     if not isinstance(error, ServerError):
-        return _Failure.DEFINITIVE
+        return "definitive"
     if error.error_code == MISDIRECTED:
-        return _Failure.TRANSIENT
+        return "transient"
     status = error.http_status
     if error.error_code in (TOO_LARGE, UNREADABLE) or (status is not None and 300 <= status < 500):  # noqa: PLR2004 - RFC 9110 section 15
-        return _Failure.UNAVAILABLE
-    return _BY_STATUS.get(status or 0, _Failure.TRANSIENT)
+        return "unavailable"
+    return _BY_STATUS.get(status or 0, "transient")
 
 
 def request_id_of(error: BaseException) -> str | None:

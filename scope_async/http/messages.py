@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from os import urandom
@@ -23,7 +22,7 @@ OK, NOT_MODIFIED = HTTPStatus.OK, HTTPStatus.NOT_MODIFIED
 UNAUTHORIZED, NOT_FOUND = HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND
 
 # RFC 6750 section 2.1, and anything else that is safe in a header.
-TOKEN = re.compile(r"[\x21-\x7e]+")
+TOKEN = r"[\x21-\x7e]+"  # noqa: S105 - a pattern
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _REQUEST_ID = istr("X-Request-ID")

@@ -58,7 +58,7 @@ class ApiKeyAdmin:
         clock: Clock | None = None,
         **options: Unpack[AdminOptions],
     ) -> None:
-        if not isinstance(admin_token, str) or not TOKEN.fullmatch(admin_token.strip()):
+        if not isinstance(admin_token, str) or not re.fullmatch(TOKEN, admin_token.strip()):
             raise ConfigurationError(f"admin_token ({ADMIN_TOKEN_VARIABLE}) is missing or is not a token")
         check_option_names(options)
         # An administrator has no token exchange, so the other variables do not concern this.

@@ -1,7 +1,6 @@
 """Reads a prompt version from the service's reply, in both spellings of contract 1.3."""
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: `msgspec` would compile the types of all fields.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any

@@ -16,16 +16,14 @@ from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
-from scope_async.prompts.batch import combine_errors, distinct_names, fetch_all
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
-from scope_async.prompts.cache.policy import BYPASS, CACHE, DISABLED, REFRESH
+from scope_async.prompts.cache.policy import BYPASS, CACHE, DISABLED, REFRESH, Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
 from scope_async.prompts.cache.status import CacheStatus
 from scope_async.prompts.endpoint import PromptEndpoint
-from scope_async.prompts.fallback import Fallback, check_fallback
 from scope_async.prompts.reference import Label, PromptRef, key_of
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.hooks import Emit
@@ -33,6 +31,7 @@ from scope_async.telemetry.hooks import Emit
 if TYPE_CHECKING:
     from scope_async.prompts.cache.shared.versions import SharedVersions
     from scope_async.prompts.cache.snapshot import PromptSnapshot
+    from scope_async.prompts.fallback import Fallback
     from scope_async.stores.client_store import ClientStore
 
 _logger = logging.getLogger("scope_async.prompts")
@@ -170,13 +169,15 @@ class PromptService:
         except TypeError:  # not hashable: let it be named
             ref = PromptRef.of(name, label, version)
         if fallback is not None:
+            from scope_async.prompts.fallback import check_fallback  # noqa: PLC0415 - few have one
+
             check_fallback(fallback)
         if cache_ttl is not None:
             _check_ttl(cache_ttl)
         if self._closed:
             self._check_open()
         if cache_ttl == 0:
-            mode = BYPASS
+            mode: Mode = BYPASS
         elif not self._config.cache_enabled or (cache_ttl is None and not self._caching):
             mode = DISABLED
         else:
@@ -189,12 +190,14 @@ class PromptService:
         Raises:
             ScopeError: one error that names every prompt that failed.
         """
-        distinct = distinct_names(names)
+        from scope_async.prompts import batch  # noqa: PLC0415 - few read many at once
+
+        distinct = batch.distinct_names(names)
         for name in distinct:
             PromptRef.of(name, label)
-        found, failures = await fetch_all(distinct, partial(self.get, label=label))
+        found, failures = await batch.fetch_all(distinct, partial(self.get, label=label))
         if failures:
-            raise combine_errors(failures)
+            raise batch.combine_errors(failures)
         return found
 
     async def prefetch(self, names: Iterable[str]) -> None:
@@ -203,11 +206,13 @@ class PromptService:
         Raises:
             ScopeError: as `get_many`; the others are in memory nevertheless.
         """
-        distinct = distinct_names(names)
+        from scope_async.prompts import batch  # noqa: PLC0415 - few read many at once
+
+        distinct = batch.distinct_names(names)
         for name in distinct:
             PromptRef.of(name)
         started = self._clock.monotonic()
-        _, failures = await fetch_all(distinct, self.get)
+        _, failures = await batch.fetch_all(distinct, self.get)
         if self._emit is not None:
             duration_ms = (self._clock.monotonic() - started) * 1000
             self._emit(
@@ -216,7 +221,7 @@ class PromptService:
                 )
             )
         if failures:
-            raise combine_errors(failures)
+            raise batch.combine_errors(failures)
 
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id, also one that is being fetched."""

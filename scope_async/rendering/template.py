@@ -13,7 +13,7 @@ from scope_async.errors import RenderError
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _VARIABLE = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
-_CANDIDATE = re.compile(r"\{\{([^{}]+)\}\}")
+_CANDIDATE = r"\{\{([^{}]+)\}\}"
 
 # What interning takes adds up, on the event loop, while a text with that many places gains little by it.
 _MOST_INTERNED = 1000
@@ -93,7 +93,7 @@ def _split(text: str, declared: frozenset[str]) -> list[str]:
 def _pattern(declared: frozenset[str]) -> re.Pattern[str]:
     with_braces = sorted((name for name in declared if "{" in name or "}" in name), key=len, reverse=True)
     if not with_braces:
-        return _CANDIDATE
+        return re.compile(_CANDIDATE)
     names = "|".join(re.escape(name) for name in with_braces[:_MOST_NAMES_WITH_BRACES])
     return re.compile(rf"\{{\{{({names}|[^{{}}]+)\}}\}}")
 

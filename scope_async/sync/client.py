@@ -14,15 +14,15 @@ from scope_async.auth.exchange import Exchange
 from scope_async.client import ScopeClient as AsyncScopeClient
 from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider
-from scope_async.prompts.fallback import Fallback
 from scope_async.prompts.reference import Label
 from scope_async.prompts.version import PromptVersion
-from scope_async.status import ClientStatus
 from scope_async.sync.calls import ClientCalls, refuse_session
 from scope_async.sync.tokens import ClientTokens
 from scope_async.telemetry.hooks import Hook
 
 if TYPE_CHECKING:
+    from scope_async.prompts.fallback import Fallback
+    from scope_async.status import ClientStatus
     from scope_async.stores.protocol import SharedStore
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import aiohttp
-import attrs
 import pytest
 
 from scope_async import InvalidCredentialsError, NoProductionVersionError, NotFoundError, TokenSource
@@ -20,7 +19,7 @@ async def test_credentials_are_exchanged_for_a_token_in_some_dialect(scope: Scop
 
 
 async def test_wrong_secret_is_refused(scope: Scope) -> None:
-    wrong = attrs.evolve(scope.credentials, api_secret="secret_that_is_wrong")
+    wrong = scope.credentials.__replace__(api_secret="secret_that_is_wrong")
     async with scope.client(wrong) as client:
         with pytest.raises(InvalidCredentialsError):
             await client.get_prompt_version(scope.prompt)

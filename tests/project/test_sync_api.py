@@ -12,6 +12,8 @@ import pytest
 
 import scope_async
 from scope_async import sync
+from scope_async.prompts.fallback import Fallback
+from scope_async.status import ClientStatus
 from scope_async.stores.protocol import SharedStore
 from scope_async.sync.tokens import ClientTokens
 
@@ -64,9 +66,12 @@ PAIRED = [
 ]
 
 
+CHECKED_ALONE = {"ClientStatus": ClientStatus, "Fallback": Fallback, "SharedStore": SharedStore}
+
+
 def hints(function: Any) -> dict[str, Any]:
-    # What only type checkers import, so that a client without a store pays for none of it.
-    return typing.get_type_hints(function, localns={"SharedStore": SharedStore})
+    # What only type checkers import, so that most clients pay for none of it.
+    return typing.get_type_hints(function, localns=CHECKED_ALONE)
 
 
 @pytest.mark.parametrize("kind", sorted(PAIRS))

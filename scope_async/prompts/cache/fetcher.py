@@ -86,9 +86,8 @@ class SharedFetcher:
         Raises:
             ScopeError: as `PromptEndpoint.fetch`.
         """
-        request_id = request_id or new_request_id()
+        request_id, sequence = request_id or new_request_id(), self._sequence.begin()
         started, started_at = self._clock.monotonic(), self._clock.time()
-        sequence = self._sequence.begin()
         try:
             if self._shared is None or ttl <= 0:
                 fetched = await self._endpoint.fetch(

@@ -35,7 +35,6 @@ from scope_async.prompts.cache.stale_reads import StaleReads
 from scope_async.prompts.cache.status import CacheStatus, cache_status
 from scope_async.prompts.conditional import KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
-from scope_async.prompts.fallback import Fallback, fallback_version
 from scope_async.prompts.reference import PromptRef
 from scope_async.prompts.version import PromptVersion
 from scope_async.telemetry.hooks import Emit
@@ -43,6 +42,7 @@ from scope_async.telemetry.hooks import Emit
 if TYPE_CHECKING:
     from scope_async.prompts.cache.snapshot import PromptSnapshot
     from scope_async.prompts.cache.snapshot_format import SnapshotEntry
+    from scope_async.prompts.fallback import Fallback
 
 _MAX_STARTS = 20  # fetches that a reader begins when the event loop of each one ends
 
@@ -109,19 +109,14 @@ class ReadThroughCache:
             ScopeError: the service refused, or is unavailable and nothing stands in.
             ClientClosedError: the client was closed meanwhile.
         """
-        if mode is not CACHE:
+        if mode != CACHE:
             return await self._ask(ref, mode, ttl, fallback)
         saved = None if self._snapshot is None else await self._saved(ref)
         entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
+        in_flight = failure is not None and self._fetcher.in_flight(ref)
+        now, limits = self._clock.monotonic(), self._limits
         decision = decide(
-            entry,
-            failure,
-            self._clock.monotonic(),
-            ttl,
-            limits=self._limits,
-            in_flight=failure is not None and self._fetcher.in_flight(ref),
-            saved=saved,
-            fallback=fallback,
+            entry, failure, now, ttl, limits=limits, in_flight=in_flight, saved=saved, fallback=fallback
         )
         known = entry or saved
         match decision:
@@ -173,13 +168,13 @@ class ReadThroughCache:
         self, ref: PromptRef, mode: Mode, ttl: float | None, fallback: Fallback | None
     ) -> PromptVersion:
         """Return what the service has now, asked for this caller alone."""
-        saved = None if mode is not DISABLED or self._snapshot is None else await self._saved(ref)
+        saved = None if mode != DISABLED or self._snapshot is None else await self._saved(ref)
         if saved is not None:
             return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
         try:
-            if mode is BYPASS:
+            if mode == BYPASS:
                 return (await run_at_home(self._background, lambda: self._endpoint.fetch(ref))).version
-            seconds = 0.0 if mode is DISABLED else self._ttl(ttl)
+            seconds = 0.0 if mode == DISABLED else self._ttl(ttl)
             known = self._memory.get(ref.key)
             return await run_at_home(self._background, lambda: self._fetcher.fetch(ref, seconds, known=known))
         except ScopeError as error:
@@ -293,6 +288,8 @@ class ReadThroughCache:
                 self._instrumentation.stale(ref, age, error, request_id)
                 return saved.version
             case UseFallback(fallback, error):
+                from scope_async.prompts.fallback import fallback_version  # noqa: PLC0415 - few have one
+
                 self._instrumentation.warn_of_fallback(ref, error)
                 version = await fallback_version(fallback, ref.name, self._config.unknown_variables)
                 self._instrumentation.fallback_used(ref, error, request_id)

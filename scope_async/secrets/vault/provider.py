@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -97,7 +98,7 @@ class VaultCredentials:
             allow_insecure=allow_insecure or _allows_insecure(),
         )
         self._clock = clock or SystemClock()
-        if isinstance(auth, str) and not TOKEN.fullmatch(auth := auth.strip()):
+        if isinstance(auth, str) and not re.fullmatch(TOKEN, auth := auth.strip()):
             raise ConfigurationError("auth is not a token of Vault")
         self._token = VaultToken(auth, self._clock)
         self._memory = AnswerMemory(self._clock)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -189,7 +188,7 @@ async def test_failed_call_is_reported(local: LocalScope, fault, error, status) 
 
 async def test_failed_exchange_is_reported(local: LocalScope) -> None:
     seen: list[Event] = []
-    wrong = attrs.evolve(local.credentials, api_secret="wrong")
+    wrong = local.credentials.__replace__(api_secret="wrong")
     async with client_of(local, seen.append, credentials=wrong) as scope:
         with pytest.raises(InvalidCredentialsError):
             await scope.get_prompt_version("greeting")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pickle
 
-import attrs
 import pytest
 
 import scope_async
@@ -55,7 +54,7 @@ def test_missing_value_is_named(given) -> None:
 
 def test_copies_are_equal() -> None:
     assert pickle.loads(pickle.dumps(CREDENTIALS)) == CREDENTIALS
-    assert attrs.evolve(CREDENTIALS, api_key="key_2") == ApiKeyCredentials("org_1", "key_2", "secret_1")
+    assert CREDENTIALS.__replace__(api_key="key_2") == ApiKeyCredentials("org_1", "key_2", "secret_1")
 
 
 def variables(tmp_path, **values: str) -> dict[str, str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import attrs
-
 from scope_async import ApiKeyCredentials
 from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
@@ -31,9 +29,9 @@ def client_store(store: MemoryStore | None = None, background: Background | None
 async def test_entries_are_those_of_the_credentials_in_use() -> None:
     store = client_store()
     first = store.entries_for(CREDENTIALS)
-    assert store.entries_for(attrs.evolve(CREDENTIALS)) is first
+    assert store.entries_for(CREDENTIALS.__replace__()) is first
     assert await store.entries() is first
-    second = store.entries_for(attrs.evolve(CREDENTIALS, api_secret="another secret of many characters"))
+    second = store.entries_for(CREDENTIALS.__replace__(api_secret="another secret of many characters"))
     assert isinstance(first, SharedEntries)
     assert isinstance(second, SharedEntries)
     assert first.slot("token") != second.slot("token")

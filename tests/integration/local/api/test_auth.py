@@ -7,7 +7,6 @@ import io
 
 import jwt
 import pytest
-from attrs import evolve
 
 from scope_async.local import LocalScope
 from scope_async.local.api.login_throttle import PER_ADDRESS, PER_KEY, WINDOW
@@ -58,7 +57,7 @@ async def test_exchange_answers_every_kind_of_wrong_credentials_alike(raw_client
 
 async def test_exchange_refuses_the_secret_of_another_key(raw_client: RawClient):
     other = await raw_client.local.create_key("other")
-    mixed = evolve(other, api_secret=raw_client.local.credentials.api_secret)
+    mixed = other.__replace__(api_secret=raw_client.local.credentials.api_secret)
     assert (await raw_client.exchange(mixed)).code == "invalid_credentials"
 
 
@@ -118,7 +117,7 @@ async def test_request_id_is_returned_or_created(raw_client: RawClient):
 
 async def test_login_throttle_refuses_the_guessing_address_only(raw_client: RawClient):
     key = await raw_client.local.create_key("guessed")
-    guess = evolve(key, api_secret=raw_client.local.credentials.api_secret)
+    guess = key.__replace__(api_secret=raw_client.local.credentials.api_secret)
     answers = [(await raw_client.exchange(guess)).status for _ in range(PER_KEY + 5)]
     assert answers == [401] * PER_KEY + [429] * 5
     refused = await raw_client.exchange(key)

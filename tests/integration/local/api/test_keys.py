@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from attrs import evolve
 
 from scope_async.errors import ConflictError, NotFoundError, ValidationError
 from scope_async.local import LocalScope
@@ -133,7 +132,7 @@ async def test_revoke_refuses_the_next_exchange_and_the_next_request_with_a_toke
     statuses = await asyncio.gather(*(raw_client.prompt(token) for _ in range(100)))
     assert {(answer.status, answer.code) for answer in statuses} == {(401, "api_key_revoked")}
     assert (await raw_client.exchange(credentials_of(key))).code == "api_key_revoked"
-    wrong = evolve(credentials_of(key), api_secret=raw_client.local.credentials.api_secret)
+    wrong = credentials_of(key).__replace__(api_secret=raw_client.local.credentials.api_secret)
     assert (await raw_client.exchange(wrong)).code == "invalid_credentials"
     assert (await raw_client.prompt(await raw_client.token())).status == 200
 
