@@ -88,11 +88,7 @@ class ScopeClient:
             store=self._store,
         )
         self._transport = Transport(
-            self.config,
-            clock=clock,
-            emit=emit,
-            session=session,
-            max_connections=self.config.max_connections,
+            self.config, clock=clock, emit=emit, session=session, max_connections=self.config.max_connections
         )
         self._background.add_cleanup(self._transport.release)
         self._prompts = PromptService(

@@ -22,7 +22,6 @@ from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.policy import BYPASS, CACHE, DISABLED, REFRESH, Mode
 from scope_async.prompts.cache.read_through import ReadThroughCache
-from scope_async.prompts.cache.status import CacheStatus
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Label, PromptRef, key_of
 from scope_async.prompts.version import PromptVersion
@@ -31,6 +30,7 @@ from scope_async.telemetry.hooks import Emit
 if TYPE_CHECKING:
     from scope_async.prompts.cache.shared.versions import SharedVersions
     from scope_async.prompts.cache.snapshot import PromptSnapshot
+    from scope_async.prompts.cache.status import CacheStatus
     from scope_async.prompts.fallback import Fallback
     from scope_async.stores.client_store import ClientStore
 

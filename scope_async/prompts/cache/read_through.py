@@ -32,7 +32,6 @@ from scope_async.prompts.cache.policy import (
     decide_after_failure,
 )
 from scope_async.prompts.cache.stale_reads import StaleReads
-from scope_async.prompts.cache.status import CacheStatus, cache_status
 from scope_async.prompts.conditional import KnownVersion
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import PromptRef
@@ -42,6 +41,7 @@ from scope_async.telemetry.hooks import Emit
 if TYPE_CHECKING:
     from scope_async.prompts.cache.snapshot import PromptSnapshot
     from scope_async.prompts.cache.snapshot_format import SnapshotEntry
+    from scope_async.prompts.cache.status import CacheStatus
     from scope_async.prompts.fallback import Fallback
 
 _MAX_STARTS = 20  # fetches that a reader begins when the event loop of each one ends
@@ -154,6 +154,8 @@ class ReadThroughCache:
 
     def status(self) -> CacheStatus:
         """Return what the cache looks like now; never waits, callable from any thread."""
+        from scope_async.prompts.cache.status import cache_status  # noqa: PLC0415 - for probes alone
+
         saved = () if self._snapshot is None else self._snapshot.keys()
         entries, failing = self._memory.entries(), self._failures.failing()
         return cache_status(entries, failing, saved, now=self._clock.monotonic(), limits=self._limits)

@@ -350,7 +350,7 @@ def test_version_has_no_getattr_which_would_slow_down_each_access():
 
 
 def test_version_fields_are_those_of_a_version():
-    assert set(VersionFields.__slots__) == {*PromptVersion.__annotations__, "__weakref__"}
+    assert set(VersionFields.__slots__) == {*PromptVersion.__annotations__, "_renderer", "__weakref__"}
 
 
 def test_rendering_a_hundred_thousand_places_does_not_compile_them():
