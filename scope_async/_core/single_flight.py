@@ -23,8 +23,8 @@ class InFlightCall(Generic[Result]):
 
     Exactly one of three things is true once the call has ended: `result` holds what it
     returned, `error` what it raised, or `completed` is False because its task was cancelled or its
-    event loop has ended. `first_error` is the error of a failed first attempt; a later attempt may
-    still succeed.
+    event loop has ended. `failures` counts the attempts that failed and that another one follows;
+    `first_error` is the error of the first of them.
     """
 
     __slots__ = (
@@ -34,6 +34,7 @@ class InFlightCall(Generic[Result]):
         "_watching",
         "completed",
         "error",
+        "failures",
         "first_error",
         "home",
         "name",
@@ -51,20 +52,21 @@ class InFlightCall(Generic[Result]):
         self._ended = False
         self.completed = False
         self.error: Exception | None = None
+        self.failures = 0
         self.first_error: Exception | None = None
 
-    def wait(self, *, until_first_error: bool = False) -> asyncio.Future[None]:
+    def wait(self, *, failures: int | None = None) -> asyncio.Future[None]:
         """Return a future that is done when the call has ended; cancelling it leaves the call alone.
 
-        With `until_first_error` it is done as soon as an attempt has failed, which may be earlier.
+        With `failures` it is done as soon as more attempts than these have failed, which may be earlier.
         Each caller has a future of its own: the `wait` of an `asyncio.Event` would be one more
         coroutine for each of ten thousand waiters.
         """
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        (self._early_waiters if until_first_error else self._waiters).append(waiter)
+        (self._waiters if failures is None else self._early_waiters).append(waiter)
         # Looked at last: another thread may end the call at any moment.
-        if self._ended or (until_first_error and self.first_error is not None):
+        if self._ended or (failures is not None and self.failures > failures):
             if not waiter.done():
                 waiter.set_result(None)
         elif self.home is not None and self.home.loop is not loop and loop not in self._watching:
@@ -82,11 +84,12 @@ class InFlightCall(Generic[Result]):
             self.end()
 
     def report_attempt_failure(self, error: Exception) -> None:
-        """Note that an attempt failed and another one follows; wakes the early waiters the first time."""
+        """Note that an attempt failed and another one follows; wakes the early waiters."""
         if self.first_error is None:
             self.first_error = error
-            early_waiters, self._early_waiters = self._early_waiters, []
-            _wake(early_waiters)
+        self.failures += 1
+        early_waiters, self._early_waiters = self._early_waiters, []
+        _wake(early_waiters)
 
     @property
     def ended(self) -> bool:

@@ -61,8 +61,23 @@ def as_failure(error: Exception) -> ScopeError:
     return failure
 
 
-def may_pass(error: ScopeError) -> bool:
-    """Return True if the same exchange may succeed a little later, so that its callers wait for a retry.
+def no_token_within(seconds: float, step: str, previous: ScopeError | None = None) -> ExchangeTimeoutError:
+    """Return the error of an exchange that has not ended; `previous` is what the one before failed with.
+
+    `step` says what it waits for.
+    """
+    message = f"no token within {seconds:g} s: {step}"
+    if previous is None:
+        return ExchangeTimeoutError(message)
+    facts = previous if isinstance(previous, ApiError) else ApiError(previous.message)
+    message = f"{message}; the exchange before failed: {previous.message}"
+    failure = facts.replace(ExchangeTimeoutError, message=message)
+    failure.__cause__ = previous
+    return failure
+
+
+def is_outage(error: ScopeError) -> bool:
+    """Return True if the auth API did not answer but may a little later: its callers wait for that.
 
     Also what a firewall or a service that is out of order answers with 400, 403 or 422.
     """
@@ -70,7 +85,12 @@ def may_pass(error: ScopeError) -> bool:
         return False
     if isinstance(error, ApiError) and error.http_status is not None and error.http_status in range(400, 500):
         return error.http_status not in NOT_HERE or error.error_code == GATEWAY
-    return is_transient(error) or isinstance(error, TokenRefreshError | TimeoutError)
+    return is_transient(error) or isinstance(error, ExchangeTimeoutError | TimeoutError)
+
+
+def may_pass(error: ScopeError) -> bool:
+    """Return True if the same exchange may succeed a little later: an outage, or a provider that failed."""
+    return is_outage(error) or (isinstance(error, TokenRefreshError) and error.http_status not in NOT_HERE)
 
 
 def error_for_caller(error: Exception, *, retry_after: float) -> ScopeError:

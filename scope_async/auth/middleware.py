@@ -26,9 +26,11 @@ class SourceTokenProvider:
     def __init__(self, tokens: TokenSource) -> None:
         self._tokens = tokens
         self.peek = tokens.peek
-        self.get = tokens.get
+        self.get_within = tokens.get_within
 
-    async def replacement(self, rejected: Sequence[AccessToken], /) -> AccessToken | None:
+    async def replacement(
+        self, rejected: Sequence[AccessToken], seconds: float | None = None, /
+    ) -> AccessToken | None:
         """Return a token to retry with after `rejected` (oldest first) got a 401, or None to give up.
 
         Raises:
@@ -38,7 +40,7 @@ class SourceTokenProvider:
         self._tokens.invalidate(last)
         if len(rejected) > _MAX_REPLAYS:
             return None
-        token = await self._tokens.get()
+        token = await (self._tokens.get() if seconds is None else self._tokens.get_within(seconds))
         if token.generation == last.generation:
             return None
         return token if len(rejected) == 1 or token.api_key != rejected[0].api_key else None

@@ -114,6 +114,7 @@ class RefreshPolicy:
 
     Attributes:
         next_at: no exchange in the background before this instant.
+        blocked_until: none for callers without a token.
         poll_at: while credentials are refused, when to ask the provider for other ones.
         error: why the last exchange gave no token; None after a success.
         refusal: set from when the auth API refused the credentials until it accepts some; callers
@@ -129,7 +130,7 @@ class RefreshPolicy:
         """Forget all that happened."""
         self._failures_in_a_row = 0
         self._refusals_in_a_row = 0
-        self._blocked_until = _NEVER
+        self.blocked_until = _NEVER
         self._forced_allowance = _FORCED_BURST
         self._forced_at = _NEVER
         self._last_chance_of = _NEVER
@@ -151,13 +152,13 @@ class RefreshPolicy:
         """Note that the provider is asked now whether it has other credentials."""
         self.poll_at = now + poll_delay(self._rng())
 
-    def blocking_error(self, now: float) -> ScopeError | None:
-        """Return why a caller without a token must not start an exchange now; None when it may."""
-        return self.refusal or (self.error if now < self._blocked_until else None)
+    def blocking_error(self, until: float) -> ScopeError | None:
+        """Return why a caller without a token who can wait until then gets none; None when it may."""
+        return self.refusal or (self.error if until < self.blocked_until else None)
 
     def unblocked_in(self, now: float) -> float:
         """Return the seconds until a caller may start an exchange again."""
-        return max(0.0, (self._blocked_until if self.refusal is None else self.next_at) - now)
+        return max(0.0, (self.blocked_until if self.refusal is None else self.next_at) - now)
 
     def started(self, now: float) -> None:
         """Note that an exchange starts, so that one which is cancelled is not repeated at once."""
@@ -166,7 +167,7 @@ class RefreshPolicy:
     def granted(self, lifetime: float, *, asked_at: float, now: float, previous: AccessToken) -> RefreshTimes:
         """Note a success and return when to refresh the new token, in seconds after `asked_at`."""
         self._failures_in_a_row = self._refusals_in_a_row = 0
-        self._blocked_until = _NEVER
+        self.blocked_until = _NEVER
         self.error = self.refusal = None
         self.next_at = now + MIN_INTERVAL
         planned = plan_refresh(lifetime, buffer=self._buffer, random=self._rng())
@@ -204,10 +205,10 @@ class RefreshPolicy:
             else:
                 delay = self._with_one_attempt_before_expiry(asked, now=now, left=left)
                 delay = min(delay, max(_BACKOFF_CAP, left))
-                self._blocked_until = now + min(asked, _RETRY_AFTER_CAP)
+                self.blocked_until = now + min(asked, _RETRY_AFTER_CAP)
         else:
             rest = 1.0 + 4.0 * self._rng() if asked is None else min(max(asked, 1.0), _RETRY_AFTER_CAP)
-            self._blocked_until = now + rest
+            self.blocked_until = now + rest
             delay = max(min(delay, _BACKOFF_CAP), rest)
         self.next_at = now + delay
         return delay
@@ -235,14 +236,14 @@ class RefreshPolicy:
         self._last_chance_of = usable_until
         return capped
 
-    def retry_delay(
-        self, error: ScopeError, attempt: int, *, left: float, base: float, cap: float
+    def retried(
+        self, error: ScopeError, attempt: int, *, now: float, left: float, base: float, cap: float
     ) -> float | None:
-        """Return the seconds until the exchange is tried again for the callers that wait; None if it is not.
+        """Note a failure, and return the seconds until the retry for the callers that wait; None: no retry.
 
-        `attempt` counts from 1, and `left` is how long the callers still wait. A connection that was
-        cut is tried again at once the first time, since an exchange is safe to repeat; `Retry-After`
-        is kept, or there is no retry.
+        `attempt` counts from 1, and `left` is how long the callers still wait: one more attempt fits
+        in. A connection that was cut is tried again at once the first time, since an exchange is safe
+        to repeat; `Retry-After` is kept, or there is no retry.
         """
         asked = error.retry_after if isinstance(error, ApiError) else None
         if asked is not None:
@@ -251,7 +252,11 @@ class RefreshPolicy:
             delay = 0.0
         else:
             delay = full_jitter(attempt, base=base, cap=cap, random=self._rng())
-        return delay if delay < left and self.refusal is None else None
+            delay = min(delay, max(left / 2, MIN_INTERVAL))
+        if delay >= left or self.refusal is not None:
+            return None
+        self.error, self.blocked_until = error, now + delay
+        return delay
 
     def allow_forced(self, now: float) -> bool:
         """Return True if a forced renewal may start: three at once, then one in 10 s (a token bucket)."""

@@ -6,26 +6,30 @@ from collections.abc import Callable
 
 from scope_async._core.clock import Clock, SuspendDetector
 from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
-from scope_async.auth.failures import ExchangeTimeoutError, as_failure, may_pass
+from scope_async.auth.failures import ExchangeTimeoutError, as_failure, is_outage, may_pass, no_token_within
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy, attempt_timeout
 from scope_async.auth.token import AccessToken, HeldToken
 from scope_async.config import Config
-from scope_async.errors import InvalidCredentialsError, ScopeError, TokenRefreshError
+from scope_async.errors import InvalidCredentialsError, ScopeError
 
 _NEVER = float("-inf")
+_LONGEST_DELAY = 1 / 4
+"""Of `timeout`, what lies between two exchanges at most: callers outlive an outage of three quarters."""
 
 
 class TokenRenewer:
     """Exchanges the credentials until there is a token, by the retry rules of all calls.
 
-    While a token is usable there is one attempt: no caller waits, and the refresh policy says when
-    the next one is due. Instants are monotonic, in seconds.
+    An outage of the auth API is retried for as long as a caller waits. Without one, or if the provider
+    fails, there are `max_retries` retries as for any call; if that is 0, there are none at all. While a
+    token is usable there is one attempt: no caller waits, and the refresh policy says when the next one
+    is due. Instants are monotonic, in seconds.
 
     Attributes:
         exchanges, failures: attempts so far, and those that gave no token.
         began_at: when the last renewal began.
-        wanted_until: how long the last of the callers waits.
+        callers: until when each caller waits who has no token; callers in any thread come and go.
         rejected: the token that the service refused, until there is a new one.
     """
 
@@ -51,41 +55,54 @@ class TokenRenewer:
         self._publish = publish
         self._on_suspended = on_suspended
         self._timed_out = False
-        self._retry_at = _NEVER
+        self._answer: ScopeError | None = None
         self.exchanges = 0
         self.failures = 0
         self.began_at = _NEVER
-        self.wanted_until = _NEVER
+        self.callers: dict[object, float] = {}
         self.rejected: AccessToken | None = None
+
+    @property
+    def step(self) -> str:
+        """The step of the exchange that is under way, as the end of a sentence."""
+        return self._acquire.step
 
     def reset(self) -> None:
         """Forget what the next renewal would begin with."""
         self.rejected = None
-        self._retry_at = _NEVER
 
-    async def __call__(self) -> None:
-        """Return when a token is published.
+    async def __call__(self, on_attempt_failed: Callable[[ScopeError], None]) -> None:
+        """Return when a token is published; `on_attempt_failed` is called before each retry.
 
         Raises:
             InvalidCredentialsError: the credentials are refused.
             ScopeError: what the last attempt failed with.
         """
-        self.began_at = self._monotonic()
-        self.wanted_until = max(self.wanted_until, self.began_at + self._config.timeout)
-        # A renewal whose event loop ended while it waited before a retry leaves the wait to the next one.
-        delay = max(0.0, self._retry_at - self.began_at)
-        attempt = 1
+        self.began_at = now = self._monotonic()
+        self._answer = None
+        # The last renewal, which failed or whose event loop ended, leaves its delay to this one.
+        delay = 0.0 if self._life_left(now) > 0 else self._policy.blocked_until - now
+        attempts = 0
+        failure: ScopeError | None = None
         while True:
             if delay > 0:
                 await self._clock.sleep(delay)
-            retry_in = await self._attempt(attempt)
-            if retry_in is None:
+            if failure is not None:
+                now = self._monotonic()
+                if self._life_left(now) > 0:
+                    return  # another process has renewed it
+                if not self._is_wanted(attempts, now):
+                    self._policy.failed(failure, now=now, left=0.0)
+                    raise failure
+            attempts += 1
+            failure = await self._attempt()
+            if failure is None:
                 return
-            delay, self._retry_at = retry_in, self._monotonic() + retry_in
-            attempt += 1
+            failure, delay = self._failed(failure, attempts)
+            on_attempt_failed(failure)
 
-    async def _attempt(self, number: int) -> float | None:
-        """Make one exchange; return None with its token, else the seconds until the next attempt."""
+    async def _attempt(self) -> ScopeError | None:
+        """Make one exchange; return None when its token is published, else why there is none."""
         started, detector = self._monotonic(), SuspendDetector(self._clock)
         policy = self._policy
         policy.started(started)
@@ -96,12 +113,13 @@ class TokenRenewer:
         except InvalidCredentialsError as error:
             self.failures += 1
             now = self._monotonic()
-            left = self._held.token.usable_until - now
+            left = self._life_left(now)
             delay = policy.refused(error, now=now, left=left)
             self._instrumentation.refused(error, delay, left=left)
             raise
         except Exception as error:  # noqa: BLE001 - a provider may raise anything
-            return self._failed(as_failure(error), number)
+            self.failures += 1
+            return as_failure(error)
         # What another process exchanged is no exchange of this one.
         self.exchanges -= acquired.response.shared
         self._timed_out = False
@@ -110,36 +128,57 @@ class TokenRenewer:
         return None
 
     def _limit(self, now: float) -> float:
-        callers_left = max(self.wanted_until - now, 0.0)
+        timeout = self._config.timeout
         return attempt_timeout(
-            self._config.timeout,
-            life_left=self._held.token.usable_until - now,
-            callers_left=callers_left,
+            timeout,
+            life_left=self._life_left(now),
+            callers_left=max(self._callers_until(), self.began_at + timeout) - now,
             timed_out=self._timed_out or self._config.max_retries == 0,
         )
 
-    def _failed(self, failure: ScopeError, number: int) -> float:
-        """Return the seconds until the next attempt; raise `failure` if the callers do not wait for one."""
-        self.failures += 1
+    def _failed(self, failure: ScopeError, attempts: int) -> tuple[ScopeError, float]:
+        """Return what the callers are told and the seconds until the retry; raise it if there is none."""
         self._timed_out = isinstance(failure, ExchangeTimeoutError)
         now = self._monotonic()
-        left = self._held.token.usable_until - now
+        left = self._life_left(now)
         usable = left > 0
-        delay = None if usable else self._retry_delay(failure, number, left=self.wanted_until - now)
+        told = failure
+        if not usable and self._timed_out:
+            told = no_token_within(self._config.timeout, self._acquire.step, self._answer)
+        elif not usable:
+            self._answer = failure
+        delay = None if usable or not may_pass(failure) else self._retry_delay(told, attempts, now)
         if delay is not None:
             self._instrumentation.failed(failure, self.failures, delay, left=left)
-            return delay
-        if self._timed_out and not usable:
-            failure = TokenRefreshError(f"no token within {self._config.timeout:g} s: {self._acquire.step}")
-        rest = self._policy.failed(failure, now=now, left=left)
-        self._instrumentation.failed(failure, self.failures, rest, left=left, failing=not usable)
-        raise failure
+            return told, delay
+        rest = self._policy.failed(told, now=now, left=left)
+        self._instrumentation.failed(told, self.failures, rest, left=left, failing=not usable)
+        raise told
 
-    def _retry_delay(self, failure: ScopeError, number: int, *, left: float) -> float | None:
+    def _retry_delay(self, failure: ScopeError, attempts: int, now: float) -> float | None:
         config = self._config
-        if left <= 0 or number > config.max_retries or not may_pass(failure):
+        if config.max_retries == 0:
             return None
-        if self._timed_out:  # which was delay enough
-            return 0.0
-        base, cap = config.retry_base_delay, config.retry_max_delay
-        return self._policy.retry_delay(failure, number, left=left, base=base, cap=cap)
+        wanted_until = self._callers_until() if is_outage(failure) else _NEVER
+        if attempts <= config.max_retries:
+            wanted_until = max(wanted_until, self.began_at + config.timeout)
+        return self._policy.retried(
+            failure,
+            attempts,
+            now=now,
+            left=wanted_until - now,
+            base=0.0 if self._timed_out else config.retry_base_delay,  # that was delay enough
+            cap=min(config.retry_max_delay, config.timeout * _LONGEST_DELAY),
+        )
+
+    def _is_wanted(self, attempts: int, now: float) -> bool:
+        """Return True if a caller still waits, or the retries that need none are not used up."""
+        return attempts <= self._config.max_retries or self._callers_until() > now
+
+    def _callers_until(self) -> float:
+        """Return when the last of the callers stops waiting; long ago if there are none."""
+        # Of a copy, which is made in one step.
+        return max(self.callers.copy().values(), default=_NEVER)
+
+    def _life_left(self, now: float) -> float:
+        return self._held.token.usable_until - now

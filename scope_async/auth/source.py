@@ -137,7 +137,8 @@ class TokenSource:
 
         While the current token is valid this never suspends. Callers that arrive without
         one share a single exchange, from whichever event loop; cancelling a caller leaves the
-        exchange to the others.
+        exchange to the others. One that fails for a transient reason is tried again for as long as a
+        caller waits, which is `timeout` seconds each.
 
         Raises:
             InvalidCredentialsError: the service refused the credentials; fix them, do not retry.
@@ -150,6 +151,16 @@ class TokenSource:
         if self._monotonic() < token.usable_until:
             return token
         return await self._wait()
+
+    async def get_within(self, seconds: float) -> AccessToken:
+        """Return a token as `get` does, waiting at most `seconds` for it.
+
+        Unlike a timeout around `get` this says why there is none: what the last exchange failed with.
+
+        Raises:
+            ScopeError: as `get`.
+        """
+        return self.peek() or await self._wait(seconds)
 
     def invalidate(self, token: AccessToken) -> None:
         """Stop using `token`, which the service refused; a newer one is left alone.

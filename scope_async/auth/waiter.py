@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from scope_async._core.background import Background
+from scope_async._core.futures import resolve
 from scope_async._core.single_flight import InFlightCall, SingleFlight
-from scope_async.auth.failures import error_for_caller
+from scope_async.auth.failures import error_for_caller, is_outage, no_token_within
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
@@ -19,7 +21,7 @@ from scope_async.errors import ClientClosedError, ScopeError, TokenRefreshError
 _logger = logging.getLogger("scope_async.auth")
 
 _MAX_RENEWALS = 3
-_MAX_JOINS = 20
+_MAX_INTERRUPTED = 20
 """How often a caller joins a renewal whose event loop then ends."""
 
 _LENT_TIMEOUT = 2.0
@@ -45,6 +47,7 @@ class TokenWaiter:
         self._renewer = renewer
         self._policy = policy
         self._timeout = config.timeout
+        self._retries = config.max_retries > 0
         self._monotonic = monotonic
         self._instrumentation = instrumentation
         self._held = held
@@ -75,48 +78,74 @@ class TokenWaiter:
 
     async def _renew(self) -> None:
         try:
-            await self._renewer()
+            await self._renewer(partial(self._calls.report_attempt_failure, "token"))
         finally:
             self._on_renewed()
 
-    async def wait_and_report(self) -> AccessToken:
-        """Return `wait()`, with an event for how long it took."""
+    async def wait_and_report(self, seconds: float | None = None) -> AccessToken:
+        """Return `wait(seconds)`, with an event for how long it took."""
         arrived = self._monotonic()
         try:
-            token = await self.wait()
+            token = await self.wait(seconds)
         except BaseException as error:
             self._instrumentation.waited(self._monotonic() - arrived, error)
             raise
         self._instrumentation.waited(self._monotonic() - arrived, None)
         return token
 
-    async def wait(self) -> AccessToken:
-        """Return a valid token.
+    async def wait(self, seconds: float | None = None) -> AccessToken:
+        """Return a valid token, waiting at most `seconds` for it, by default the option `timeout`.
 
         Raises:
             ScopeError: as `TokenSource.get`.
         """
-        renewals = 0
-        for _ in range(_MAX_JOINS):
+        seconds = self._timeout if seconds is None else seconds
+        until = self._monotonic() + seconds
+        caller = object()
+        self._renewer.callers[caller] = until
+        try:
+            return await self._wait_until(until, seconds)
+        finally:
+            del self._renewer.callers[caller]
+
+    async def _wait_until(self, until: float, seconds: float) -> AccessToken:
+        renewals = interrupted = 0
+        while renewals < _MAX_RENEWALS and interrupted < _MAX_INTERRUPTED:
             self._check_open()
             if (token := self.peek()) is not None:
                 return await self._renew_lent(token)
-            now = self._monotonic()
-            if (blocking_error := self._policy.blocking_error(now)) is not None:
-                self._background.ensure()
-                raise self._error_for_caller(blocking_error)
-            self._renewer.wanted_until = max(self._renewer.wanted_until, now + self._timeout)
+            self._check_worth_waiting(until, seconds)
             call = self.join()
-            await call.wait()
+            await self._wait_for_attempt(call, until)
             if (token := self.peek()) is not None:
                 return token
             self._check_open()
             if call.error is not None:
                 raise self._error_for_caller(call.error)
-            renewals += call.completed  # else its event loop has ended
-            if renewals == _MAX_RENEWALS:
-                break
+            renewals += call.completed
+            interrupted += call.ended and not call.completed
         raise TokenRefreshError(f"no valid token after {renewals} exchanges")
+
+    def _check_worth_waiting(self, until: float, seconds: float) -> None:
+        """Raise what the last exchange failed with if the next one comes too late for this caller."""
+        now = self._monotonic()
+        last = self._policy.error
+        waits = self._retries and (last is None or is_outage(last))
+        error = self._policy.blocking_error(until if waits else now)
+        if error is None and now >= until:
+            error = last or no_token_within(seconds, self._renewer.step)
+        if error is not None:
+            self._background.ensure()
+            raise self._error_for_caller(error)
+
+    async def _wait_for_attempt(self, call: InFlightCall[None], until: float) -> None:
+        """Wait until the renewal has ended, another of its attempts has failed, or `until` has come."""
+        woken = call.wait(failures=call.failures)
+        timer = woken.get_loop().call_later(until - self._monotonic(), resolve, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
 
     async def _renew_lent(self, token: AccessToken) -> AccessToken:
         """Return the token, renewed if that is due and no background does it.
@@ -136,7 +165,17 @@ class TokenWaiter:
             ScopeError: as `TokenSource.get`.
         """
         asked_at = self._monotonic()
-        for _ in range(_MAX_JOINS):
+        until = asked_at + self._timeout
+        caller = object()
+        self._renewer.callers[caller] = until
+        try:
+            await self._refresh(asked_at, until)
+        finally:
+            del self._renewer.callers[caller]
+        return self.peek() or await self.wait(until - self._monotonic())
+
+    async def _refresh(self, asked_at: float, until: float) -> None:
+        for _ in range(_MAX_INTERRUPTED):
             self._check_open()
             call = self._calls.find_call("token")
             if call is None:
@@ -144,14 +183,14 @@ class TokenWaiter:
                     allowed = self._policy.allow_forced(self._monotonic())
                 if not allowed:
                     _logger.warning("the token was renewed very often lately; not renewing it yet")
-                    break
+                    return
                 call = self.join()
-            await call.wait()
+            while not call.ended and self._monotonic() < until:
+                await self._wait_for_attempt(call, until)
             if call.completed and self._renewer.began_at >= asked_at:
                 if call.error is not None:
                     raise self._error_for_caller(call.error)
-                break
-        return self.peek() or await self.wait()
+                return
 
     def _error_for_caller(self, error: Exception) -> ScopeError:
         self._instrumentation.call_failed(error)

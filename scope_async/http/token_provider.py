@@ -26,12 +26,19 @@ class TokenProvider(Protocol[AnyToken]):
         """Return the valid token, or None; never waits."""
         ...
 
-    async def get(self) -> AnyToken:
-        """Return a valid token, waiting for it."""
+    async def get_within(self, seconds: float, /) -> AnyToken:
+        """Return a valid token, waiting at most `seconds` for it.
+
+        Raises:
+            ScopeError: why there is none.
+        """
         ...
 
-    async def replacement(self, rejected: Sequence[AnyToken], /) -> AnyToken | None:
-        """Return a token to retry with after `rejected` (oldest first) got a 401, or None to give up."""
+    async def replacement(self, rejected: Sequence[AnyToken], seconds: float, /) -> AnyToken | None:
+        """Return a token to retry with after `rejected` (oldest first) got a 401, or None to give up.
+
+        As `get_within` it waits at most `seconds`, and raises why there is none.
+        """
         ...
 
 

@@ -189,15 +189,19 @@ class Transport:
             await self._acquire(session.semaphore, deadline)
         handled = sys.exception()
         try:
-            with session.deadlines.at(deadline):
-                if token_provider is None:
-                    return await self._send(session, request)
-                token = token_provider.peek() or await token_provider.get()
+            token: Any = None
+            if token_provider is not None:
+                token = token_provider.peek()
+                if token is None:
+                    token = await token_provider.get_within(deadline - session.loop.time())
                 request.headers[AUTHORIZATION] = token.authorization
+            with session.deadlines.at(deadline):
                 reply = await self._send(session, request)
-                if reply.status != UNAUTHORIZED:
-                    return reply
-                return await self._replay(session, request, reply, token_provider, token)
+            if token_provider is None or reply.status != UNAUTHORIZED:
+                return reply
+            return await self._replay(
+                session, request, reply, deadline, token_provider=token_provider, token=token
+            )
         except ScopeError:
             raise
         except asyncio.CancelledError as error:
@@ -220,10 +224,15 @@ class Transport:
         session: BoundSession,
         request: Request,
         reply: Reply,
+        deadline: float,
+        *,
         token_provider: TokenProvider[Token],
         token: Token,
     ) -> Reply:
         """Send the request again after a 401, while there is a token left to try."""
+
+        async def replacement(rejected: Sequence[Token]) -> Token | None:
+            return await token_provider.replacement(rejected, deadline - session.loop.time())
 
         async def send_with(token: Token, rejected: Sequence[Token]) -> Reply:
             nonlocal reply
@@ -231,13 +240,12 @@ class Transport:
                 self._instrumentation.retried(request, read_error(reply), 0.0)
             request.attempts += 1
             request.headers[AUTHORIZATION] = token.authorization
-            reply = await self._send(session, request)
+            with session.deadlines.at(deadline):
+                reply = await self._send(session, request)
             reply.rejected = [old.authorization for old in rejected]
             return reply
 
-        return await replay_while_unauthorized(
-            reply, token, replacement=token_provider.replacement, send=send_with
-        )
+        return await replay_while_unauthorized(reply, token, replacement=replacement, send=send_with)
 
     async def _acquire(self, semaphore: FifoSemaphore, deadline: float) -> None:
         failure: ScopeError | None = None

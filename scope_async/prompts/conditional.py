@@ -82,13 +82,13 @@ class ConditionalTokens:
         """Return the valid token, or None; never waits."""
         return self._with(self._tokens.peek())
 
-    async def get(self) -> Any:
-        """Return a valid token, waiting for it."""
-        return self._with(await self._tokens.get())
+    async def get_within(self, seconds: float, /) -> Any:
+        """Return a valid token, waiting at most `seconds` for it."""
+        return self._with(await self._tokens.get_within(seconds))
 
-    async def replacement(self, rejected: Sequence[Any], /) -> Any:
+    async def replacement(self, rejected: Sequence[Any], seconds: float, /) -> Any:
         """Return a token to retry with, or None to give up."""
-        return self._with(await self._tokens.replacement(rejected))
+        return self._with(await self._tokens.replacement(rejected, seconds))
 
     def withdraw(self) -> None:
         """Send the request without a condition from now on."""

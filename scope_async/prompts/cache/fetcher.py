@@ -179,7 +179,7 @@ class SharedFetcher:
         interrupted = self._calls.was_interrupted(self._call_key(ref))
         call = self.start(ref, ttl, known=known)
         if interrupted:
-            await asyncio.wait({call.wait(until_first_error=True)}, timeout=_INTERRUPTED_TIMEOUT)
+            await asyncio.wait({call.wait(failures=0)}, timeout=_INTERRUPTED_TIMEOUT)
         return call
 
     def in_flight(self, ref: PromptRef) -> bool:

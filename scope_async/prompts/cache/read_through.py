@@ -214,7 +214,7 @@ class ReadThroughCache:
                 )
                 if wait is not None:
                     wait.begin(call.name, shared=joined)
-                await call.wait(until_first_error=True)
+                await call.wait(failures=0)
                 if call.completed and call.error is None:
                     version = call.result
                 else:

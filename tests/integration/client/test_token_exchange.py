@@ -125,7 +125,7 @@ async def test_token_in_a_broken_success_does_not_leak() -> None:
 
     async with _server(broken) as url:
         credentials = ApiKeyCredentials("org", "key", "secret")
-        async with TokenSource(credentials, base_url=url, auth_api_url=url) as tokens:
+        async with TokenSource(credentials, base_url=url, auth_api_url=url, max_retries=0) as tokens:
             with pytest.raises(TokenRefreshError) as failed:
                 await tokens.get()
     error: BaseException | None = failed.value
@@ -149,16 +149,24 @@ async def test_malformed_reply_is_a_transient_failure(local: LocalScope, body: s
         lambda faults: faults.reset("exchange"),
         lambda faults: faults.drop("exchange", "before"),
         lambda faults: faults.drop("exchange", "middle"),
-        lambda faults: faults.oversized("exchange"),
         lambda faults: faults.status("exchange", 503),
     ],
 )
-async def test_fault_that_lasts_fails_the_callers_when_the_retries_are_over(local: LocalScope, fault) -> None:
+async def test_fault_that_lasts_fails_the_callers_when_their_time_is_over(local: LocalScope, fault) -> None:
     fault(local.faults)
-    async with tokens_of(local, retry_base_delay=0.01) as tokens:
+    async with tokens_of(local, retry_base_delay=0.01, timeout=0.4) as tokens:
         with pytest.raises(TokenRefreshError):
             await tokens.get()
-        assert tokens.status().failures <= 4
+        assert 2 <= tokens.status().failures <= 20
+
+
+async def test_reply_that_is_too_large_is_not_asked_for_again(local: LocalScope) -> None:
+    local.faults.oversized("exchange")
+    async with tokens_of(local) as tokens:
+        for _ in range(2):
+            with pytest.raises(TokenRefreshError, match="larger than"):
+                await tokens.get()
+        assert tokens.status().exchanges == 1
 
 
 async def test_token_that_expired_before_it_came_is_handed_out_until_a_401(local: LocalScope) -> None:

@@ -112,6 +112,30 @@ async def test_cold_start_with_one_failed_exchange_fails_no_call(local: LocalSco
         assert scope.tokens.status().exchanges <= 3
 
 
+@pytest.mark.parametrize(
+    "fault", [lambda faults: faults.status("exchange", 503), lambda faults: faults.reset("exchange")]
+)
+async def test_outage_of_the_auth_api_fails_no_call_that_has_time_left(local: LocalScope, fault) -> None:
+    outage = fault(local.faults)
+    async with client_of(local, max_retries=1, timeout=4.0) as scope:
+        waiting = [asyncio.ensure_future(scope.render_prompt("greeting")) for _ in range(20)]
+        impatient = asyncio.ensure_future(scope.tokens.get_within(0.3))
+        await asyncio.sleep(1.0)
+        assert isinstance(impatient.exception(), TokenRefreshError)
+        assert not any(call.done() for call in waiting)
+        outage.remove()
+        assert set(await asyncio.gather(*waiting)) == {"Hello!"}
+        assert 3 < scope.tokens.status().exchanges < 30
+
+
+async def test_call_whose_time_is_over_is_told_what_the_auth_api_answered(local: LocalScope) -> None:
+    local.faults.status("exchange", 503)
+    async with client_of(local, timeout=0.6) as scope:
+        with pytest.raises(TokenRefreshError, match="no valid token: ") as failed:
+            await scope.get_prompt_version("greeting")
+        assert failed.value.http_status == 503
+
+
 @pytest.mark.parametrize("answer", [cut, *(answered(status) for status in (400, 403, 408, 422, 500, 503))])
 async def test_exchange_is_retried_for_those_who_wait(answer) -> None:
     auth = AuthApi(answer, answer, granted())
@@ -174,7 +198,8 @@ async def test_refusal_is_definite(status: int, text: str) -> None:
 
 
 async def test_secret_in_the_text_of_a_firewall_does_not_leak() -> None:
-    async with AuthApi(answered(403, f"<p>you sent {CREDENTIALS.api_secret}</p>")).tokens() as tokens:
+    answer = answered(403, f"<p>you sent {CREDENTIALS.api_secret}</p>")
+    async with AuthApi(answer).tokens(max_retries=0) as tokens:
         with pytest.raises(TokenRefreshError) as failed:
             await tokens.get()
     assert CREDENTIALS.api_secret not in f"{failed.value} {failed.value.http_body}"

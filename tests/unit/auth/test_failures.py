@@ -9,8 +9,10 @@ from scope_async.auth.failures import (
     InvalidProviderError,
     as_failure,
     error_for_caller,
+    is_outage,
     isolate_cancellation,
     may_pass,
+    no_token_within,
 )
 from scope_async.errors import (
     ApiError,
@@ -89,6 +91,7 @@ def test_error_for_caller_names_a_mistake_in_the_provider_as_one() -> None:
 )
 def test_may_pass_what_another_attempt_can_outlive(error) -> None:
     assert may_pass(error)
+    assert is_outage(error) == (type(error) is not TokenRefreshError)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,13 @@ def test_may_pass_what_another_attempt_can_outlive(error) -> None:
 )
 def test_may_pass_nothing_that_stays_as_it_is(error) -> None:
     assert not may_pass(error)
+    assert not is_outage(error)
+
+
+def test_no_token_within_has_the_facts_of_the_exchange_before() -> None:
+    assert str(no_token_within(2, "no answer")) == "no token within 2 s: no answer"
+    down = ServerError("down", http_status=503, request_id="r-1")
+    error = no_token_within(2, "no answer", down)
+    assert str(error).startswith("no token within 2 s: no answer; the exchange before failed: down (HTTP 503")
+    assert (error.http_status, error.request_id, error.__cause__) == (503, "r-1", down)
+    assert str(no_token_within(2, "no answer", ConnectionError("cut"))).endswith("failed: cut")

@@ -52,7 +52,7 @@ async def test_replacement_is_none_while_forced_renewals_are_limited() -> None:
         assert await provider.replacement([await tokens.get()]) is None
 
 
-@pytest.mark.parametrize("method", ["peek", "get"])
+@pytest.mark.parametrize("method", ["peek", "get_within"])
 async def test_provider_reads_from_the_source_without_a_call_in_between(method) -> None:
     tokens = source(FakeAuth())
     assert getattr(SourceTokenProvider(tokens), method) == getattr(tokens, method)

@@ -202,19 +202,33 @@ def test_refused_has_the_provider_asked_every_few_seconds() -> None:
         (ConnectionError("cut"), 2, 10, 0.5),
         (BUSY, 1, 10, 0.25),
         (BUSY, 4, 10, 1.0),
-        (BUSY, 4, 0.9, None),
+        (BUSY, 4, 1.6, 0.8),
+        (BUSY, 4, 0.9, MIN_INTERVAL),
+        (BUSY, 4, 0.5, None),
         (RateLimitError("slow", http_status=429, retry_after=7), 1, 10, 7),
         (RateLimitError("slow", http_status=429, retry_after=40), 1, 30, None),
     ],
 )
-def test_retry_delay_fits_into_what_the_callers_have(error, attempt, left, delay) -> None:
-    assert policy().retry_delay(error, attempt, left=left, base=0.5, cap=2.0) == delay
+def test_retried_leaves_time_for_one_more_attempt_before_the_callers_give_up(
+    error, attempt, left, delay
+) -> None:
+    decides = policy()
+    assert decides.retried(error, attempt, now=100, left=left, base=0.5, cap=2.0) == delay
+    assert max(0.0, decides.blocked_until - 100) == pytest.approx(delay or 0.0)
+    assert decides.error is (None if delay is None else error)
 
 
-def test_retry_delay_is_none_while_the_credentials_are_refused() -> None:
+def test_retried_is_none_while_the_credentials_are_refused() -> None:
     decides = policy()
     decides.refused(REFUSED, now=0, left=0)
-    assert decides.retry_delay(BUSY, 1, left=10, base=0.5, cap=2.0) is None
+    assert decides.retried(BUSY, 1, now=0, left=10, base=0.5, cap=2.0) is None
+
+
+def test_blocking_error_is_for_those_who_cannot_wait_for_the_next_exchange() -> None:
+    decides = policy()
+    decides.retried(RateLimitError("slow", retry_after=7), 1, now=0, left=10, base=0.5, cap=2.0)
+    assert decides.blocking_error(6.9) is decides.error is not None
+    assert decides.blocking_error(7.0) is None
 
 
 def test_refused_blocks_every_caller_until_credentials_are_accepted() -> None:

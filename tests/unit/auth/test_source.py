@@ -638,19 +638,36 @@ def test_wrong_arguments_are_refused_before_anything_is_opened() -> None:
         assert "secret_1" not in str(caught.value)
 
 
-async def test_retries_fail_no_reader_and_are_limited_for_each_renewal() -> None:
+async def test_outage_fails_the_readers_whose_time_is_over_and_no_other() -> None:
     auth, clock = FakeAuth(), FakeClock(ticking=False)
     async with source(auth, clock, max_retries=3) as tokens:
         auth.error = ConnectionError("cut")
-        reader = asyncio.ensure_future(tokens.get())
+        short, long = (asyncio.ensure_future(tokens.get_within(seconds)) for seconds in (10, 30))
         await settle()
-        assert len(auth.asked) == 2
+        assert len(auth.asked) == 2, "a cut connection is tried again at once"
         await travel(clock, 10, step=0.25)
-        with pytest.raises(TokenRefreshError):
-            await reader
+        assert str(short.exception()) == "no valid token: cut"
+        late = asyncio.ensure_future(tokens.get())
+        await travel(clock, 10, step=0.25)
+        assert not long.done()
         auth.error = None
-        await travel(clock, 10, step=0.25)
-        assert await tokens.get()
+        await travel(clock, 8, step=0.25)
+        assert long.result() is late.result()
+        assert len(auth.asked) < 15
+
+
+async def test_reader_who_comes_between_two_renewals_waits_for_the_next_one() -> None:
+    auth, clock = FakeAuth(), FakeClock(ticking=False)
+    async with source(auth, clock, max_retries=1) as tokens:
+        auth.error = ServerError("down", http_status=503)
+        await travel(clock, 2, step=0.25)
+        assert not tokens.status().refreshing
+        reader = asyncio.ensure_future(tokens.get())
+        with pytest.raises(TokenRefreshError, match="down"):
+            await tokens.get_within(0.1)
+        auth.error = None
+        await travel(clock, 5, step=0.25)
+        assert reader.result()
 
 
 async def test_refresh_waits_for_an_exchange_that_began_after_the_call() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -13,7 +13,7 @@ from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.token import AccessToken, HeldToken, no_token
 from scope_async.auth.waiter import TokenWaiter
 from scope_async.config import Config
-from scope_async.errors import ClientClosedError, ServerError, TokenRefreshError
+from scope_async.errors import ClientClosedError, RateLimitError, ScopeError, ServerError, TokenRefreshError
 from tests.fakes.clock import InstantClock
 from tests.fakes.exchange import ADDRESSES, settle
 
@@ -27,10 +27,13 @@ class FakeRenewer:
         self.lifetime = 3600.0
         self.error: Exception | None = None
         self.renewals = 0
-        self.began_at = self.wanted_until = float("-inf")
+        self.began_at = float("-inf")
+        self.callers: dict[object, float] = {}
+        self.step = "the exchange has no answer"
         self.go_on = asyncio.Event()
 
-    async def __call__(self) -> None:
+    async def __call__(self, on_attempt_failed: Callable[[ScopeError], None]) -> None:
+        self.on_attempt_failed = on_attempt_failed
         self.began_at = self._clock.monotonic()
         self.renewals += 1
         await self.go_on.wait()
@@ -58,11 +61,12 @@ class Waiting:
         self.renewer = FakeRenewer(self.held, self.clock)
         self.renewed = 0
         config = Config(**ADDRESSES)
+        self.policy = RefreshPolicy(buffer=config.token_refresh_buffer, rng=lambda: 0.5)
         buffer = config.token_refresh_buffer
         self.waiter = TokenWaiter(
             background,
             self.renewer,
-            RefreshPolicy(buffer=buffer, rng=lambda: 0.5),
+            self.policy,
             config=config,
             monotonic=self.clock.monotonic,
             instrumentation=TokenInstrumentation(lambda _: None, clock=self.clock, configured_buffer=buffer),
@@ -73,10 +77,17 @@ class Waiting:
     def _count(self) -> None:
         self.renewed += 1
 
-    async def start(self, callers: int) -> list[asyncio.Task[AccessToken]]:
-        tasks = [asyncio.create_task(self.waiter.wait()) for _ in range(callers)]
+    async def start(self, callers: int, seconds: float | None = None) -> list[asyncio.Task[AccessToken]]:
+        tasks = [asyncio.create_task(self.waiter.wait(seconds)) for _ in range(callers)]
         await settle()
         return tasks
+
+    async def fail_attempt(self, *, retry_in: float) -> None:
+        """Let an attempt fail as the renewer reports it."""
+        error = RateLimitError("slow down", http_status=429, retry_after=retry_in)
+        self.policy.retried(error, 1, now=self.clock.now, left=1000.0, base=0.5, cap=30.0)
+        self.renewer.on_attempt_failed(error)
+        await settle()
 
 
 @pytest.fixture
@@ -90,10 +101,11 @@ async def waiting() -> AsyncIterator[Waiting]:
 async def test_wait_shares_one_renewal_and_says_until_when_it_is_wanted(waiting) -> None:
     callers = await waiting.start(3)
     assert waiting.waiter.renewing
-    assert waiting.renewer.wanted_until == waiting.clock.now + 30.0
+    assert set(waiting.renewer.callers.values()) == {waiting.clock.now + 30.0}
     waiting.renewer.go_on.set()
     assert {token.value for token in await asyncio.gather(*callers)} == {"token-1"}
     assert (waiting.renewer.renewals, waiting.renewed) == (1, 1)
+    assert not waiting.renewer.callers
 
 
 async def test_wait_returns_a_valid_token_without_a_renewal(waiting) -> None:
@@ -118,6 +130,46 @@ async def test_wait_raises_what_the_renewal_failed_with_to_every_caller(waiting)
     failures = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(failure) for failure in failures] == [TokenRefreshError] * 2
     assert failures[0] is not failures[1]
+
+
+async def test_wait_ends_for_those_who_cannot_wait_for_the_retry_and_says_what_the_attempt_failed_with(
+    waiting,
+) -> None:
+    (short,), (patient,) = await waiting.start(1, seconds=5.0), await waiting.start(1, seconds=20.0)
+    await waiting.fail_attempt(retry_in=10.0)
+    assert (short.done(), patient.done()) == (True, False)
+    error = short.exception()
+    assert isinstance(error, TokenRefreshError)
+    assert (error.http_status, error.retry_after) == (429, 10.0)
+    assert isinstance(error.__cause__, RateLimitError)
+    (late,) = await waiting.start(1, seconds=9.0)
+    assert isinstance(late.exception(), TokenRefreshError), "the retry comes too late for it"
+    waiting.clock.now += 10.0
+    waiting.renewer.go_on.set()
+    assert (await patient).value == "token-1"
+    assert waiting.renewer.renewals == 1
+
+
+async def test_wait_ends_at_its_own_time_while_an_attempt_hangs(waiting) -> None:
+    (patient,) = await waiting.start(1)
+    await waiting.fail_attempt(retry_in=0.0)
+    caller = asyncio.create_task(waiting.waiter.wait(0.02))
+    await settle()
+    waiting.clock.now += 0.02
+    with pytest.raises(TokenRefreshError, match="slow down"):
+        await caller
+    assert not patient.done()
+    patient.cancel()
+    await settle()
+    assert not waiting.renewer.callers
+
+
+async def test_wait_without_an_answer_says_how_long_it_waited(waiting) -> None:
+    caller = asyncio.create_task(waiting.waiter.wait(0.02))
+    await settle()
+    waiting.clock.now += 0.02
+    with pytest.raises(TokenRefreshError, match=r"no token within 0\.02 s: the exchange has no answer"):
+        await caller
 
 
 async def test_wait_gives_up_after_renewals_whose_tokens_had_expired(waiting) -> None:

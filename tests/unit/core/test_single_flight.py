@@ -142,14 +142,14 @@ async def test_error_reaches_every_caller_and_is_not_kept(calls, service) -> Non
 
 async def test_first_error_wakes_the_early_waiters_only(calls, service) -> None:
     call = calls.join("greeting", service)
-    early_waiters, patient = call.wait(until_first_error=True), call.wait()
+    early_waiters, patient = call.wait(failures=0), call.wait()
     await settle()
     assert not early_waiters.done()
     calls.report_attempt_failure("greeting", RuntimeError("first"))
     calls.report_attempt_failure("greeting", RuntimeError("second"))
     assert str(call.first_error) == "first"
     assert early_waiters.done()
-    assert call.wait(until_first_error=True).done(), "also those who come later"
+    assert call.wait(failures=0).done(), "also those who come later"
     assert not patient.done()
     service.answer.set_result("hello")
     await patient
@@ -158,7 +158,7 @@ async def test_first_error_wakes_the_early_waiters_only(calls, service) -> None:
 
 async def test_end_wakes_the_early_waiters_too(calls, service) -> None:
     call = calls.join("greeting", service)
-    early_waiters = call.wait(until_first_error=True)
+    early_waiters = call.wait(failures=0)
     service.answer.set_result("hello")
     await early_waiters
     calls.report_attempt_failure("greeting", RuntimeError("late"))

@@ -27,6 +27,7 @@ from scope_async.errors import (
     ScopeError,
     ServerError,
     TimeoutError,
+    TokenRefreshError,
 )
 from scope_async.http.deadlines import Deadline, Deadlines
 from scope_async.http.decoding import read_json
@@ -511,7 +512,7 @@ async def test_timeout_covers_the_wait_for_a_connection(service) -> None:
 
 
 class NeverComes:
-    """A bearer that has no token, or none after the first, and waits for it for ever."""
+    """A bearer that has no token, or none after the first, and says why after the time it was given."""
 
     def __init__(self, first: str | None) -> None:
         self._first = first
@@ -519,20 +520,22 @@ class NeverComes:
     def peek(self) -> Mock | None:
         return None if self._first is None else Mock(authorization=self._first)
 
-    async def get(self) -> Mock:
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError
+    async def get_within(self, seconds: float, /) -> Mock:
+        await asyncio.sleep(seconds)
+        raise TokenRefreshError("the auth API is down", http_status=503)
 
-    async def replacement(self, refused: object, /) -> Mock:
-        return await self.get()
+    async def replacement(self, _: object, seconds: float, /) -> Mock:
+        return await self.get_within(seconds)
 
 
 @pytest.mark.parametrize("first", [None, "Bearer refused"])
-async def test_timeout_covers_the_wait_for_a_token(service, first) -> None:
+async def test_timeout_covers_the_wait_for_a_token_and_the_error_says_why_there_is_none(
+    service, first
+) -> None:
     config = Config(base_url="https://scope.example", auth_api_url="https://auth.example", timeout=0.05)
     transport = Transport(config, clock=FakeClock(), max_connections=1)
     service.get(ADDRESS, status=401, repeat=True)
-    with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-        await transport.call(request(), read_json, token_provider=NeverComes(first), max_retries=0)
+    with pytest.raises(TokenRefreshError, match="the auth API is down"):
+        await transport.call(request(), read_json, token_provider=NeverComes(first))
     assert transport._sessions.current().semaphore.acquire_nowait(), "the permit was released"
     await transport.aclose()

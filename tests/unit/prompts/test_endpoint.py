@@ -113,7 +113,7 @@ class ScriptedTransport:
     async def call(self, request, read, *, token_provider: Any, **_: Any) -> Any:
         """Send until a reply is accepted, each time with a token of its own, as the transport does."""
         while True:
-            token = token_provider.peek() or await token_provider.get()
+            token = token_provider.peek() or await token_provider.get_within(1.0)
             request.headers["Authorization"] = token.authorization
             self.conditions.append(request.headers.get("If-None-Match"))
             status, headers, body = self.replies.pop(0)

@@ -153,7 +153,7 @@ async def test_start_reports_a_failed_attempt_to_the_shared_call() -> None:
         await served.settle()
         error = ConnectionError("no route")
         served.transport.fail_attempt(error)
-        await call.wait(until_first_error=True)
+        await call.wait(failures=0)
         assert call.first_error is error
         served.transport.gate.set()
         await call.wait()
