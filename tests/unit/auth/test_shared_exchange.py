@@ -192,3 +192,15 @@ async def test_weak_secret_is_never_used_for_the_store(store, caplog) -> None:
     assert [record.getMessage() for record in caplog.records if "fewer than 16" in record.getMessage()] == [
         "the shared store is not used: the API secret has fewer than 16 characters"
     ] * 2
+
+
+async def test_outage_is_retried_by_one_process_at_a_time_until_all_have_the_token(store) -> None:
+    auth = FakeAuth()
+    auth.error = ServerError("down", http_status=503)
+    async with fleet(4, store, auth, max_retries=1, timeout=5.0, retry_base_delay=0.05) as processes:
+        waiting = asyncio.ensure_future(values_of(processes))
+        await asyncio.sleep(1.2)
+        auth.error = None
+        assert len(await waiting) == 1
+        assert 2 <= len(auth.asked) <= 5, "half a second lies between two exchanges of the fleet"
+        assert auth.most_in_flight == 1
