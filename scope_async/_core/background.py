@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from scope_async._core.home_loop import CHECK_INTERVAL, HomeLoop
+from scope_async._core.inherited import fork_safe_lock
 from scope_async.errors import ClientClosedError
 
 _logger = logging.getLogger("scope_async")
@@ -23,6 +22,9 @@ class Background:
     They run in one event loop, the client's home, whichever loops the callers are in. When that
     one has ended, or is blocked or the parent of a fork, the next `ensure` or `spawn` moves to the
     caller's loop; after `aclose` only `start` does. Safe to use from any thread.
+
+    Attributes:
+        lock: of what the threads of a client share.
     """
 
     def __init__(self) -> None:
@@ -32,7 +34,7 @@ class Background:
         self._home: HomeLoop | None = None
         self._abandoned: list[HomeLoop] = []
         self._closed = False
-        self._lock, self._lock_pid = threading.RLock(), os.getpid()
+        self.lock = fork_safe_lock()
 
     @property
     def running(self) -> bool:
@@ -143,11 +145,3 @@ class Background:
                 self._abandoned.append(home)
             for callback in self._stop_callbacks:
                 callback()
-
-    @property
-    def lock(self) -> threading.RLock:
-        """The lock of what the threads of a client share; a new one after a fork."""
-        if self._lock_pid != os.getpid():
-            # Another thread of the parent may have held it at the moment of the fork.
-            self._lock, self._lock_pid = threading.RLock(), os.getpid()
-        return self._lock
