@@ -44,7 +44,8 @@ class TokenInstrumentation:
         """Report a new token, and once that its buffer was clamped."""
         self._request_id = response.request_id
         for episode in (self._outage, self._refusal, self._rejections):
-            episode.recovered()
+            if episode.lasts:
+                episode.recovered()
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
         )
