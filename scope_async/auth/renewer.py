@@ -103,12 +103,13 @@ class TokenRenewer:
 
     async def _attempt(self) -> ScopeError | None:
         """Make one exchange; return None when its token is published, else why there is none."""
-        started, detector = self._monotonic(), SuspendDetector(self._clock)
-        policy = self._policy
+        started, policy = self._monotonic(), self._policy
+        limit = self._limit(started)
         policy.started(started)
         self.exchanges += 1
+        detector = SuspendDetector(self._clock)
         try:
-            acquired = await self._acquire(self.rejected, limit=self._limit(started))
+            acquired = await self._acquire(self.rejected, limit=limit)
             self._publish(acquired, started)
         except InvalidCredentialsError as error:
             self.failures += 1
