@@ -8,43 +8,48 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from scope_async._core.clock import Clock, SuspendDetector
+from scope_async._core.futures import running_loop
+from scope_async.auth.refresh_policy import RefreshPolicy
+from scope_async.auth.token import HeldToken
 
 _EARLY = 0.1
 """Seconds; a sleep that ends less than this before its time is due to a timer's coarseness."""
 
 
 class RefreshLoop:
-    """Sleeps until the next exchange is due, awaits `renew`, and starts again.
+    """Sleeps until the next exchange is due by `policy`, awaits `renew`, and starts again.
 
-    Ends when `due_at` returns None: the source was closed. Calls `on_suspended` when the machine
+    Ends when the source was closed. Calls `on_suspended` when the machine
     was suspended during a sleep, because the token is older than it looks then.
     """
 
     def __init__(
         self,
         clock: Clock,
+        policy: RefreshPolicy,
         *,
-        due_at: Callable[[], float | None],
+        held: HeldToken,
         renew: Callable[[], Awaitable[None]],
         on_suspended: Callable[[], None],
     ) -> None:
         self._clock = clock
-        self._due_at = due_at
+        self._policy = policy
+        self._held = held
         self._renew = renew
         self._on_suspended = on_suspended
         self._sleeping: anyio.CancelScope | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def wake(self) -> None:
-        """Ask `due_at` again, because its answer has changed; call it in the loop of `run`."""
+        """Look again at when an exchange is due, because that has changed; call it in the loop of `run`."""
         # After a move it may still be the sleep of another event loop.
-        if self._sleeping is not None and self._loop is asyncio.get_running_loop():
+        if self._sleeping is not None and self._loop is running_loop():
             self._sleeping.cancel()
 
     async def run(self) -> None:
         """Run until the source is closed."""
-        while (due_at := self._due_at()) is not None:
-            delay = due_at - self._clock.monotonic()
+        while not self._held.closed:
+            delay = self._policy.due_at(self._held.token) - self._clock.monotonic()
             if delay > 0:
                 await self._sleep(delay)
             else:

@@ -104,6 +104,9 @@ class TokenSource:
             publish=self._publish,
             on_suspended=self._renew_early,
         )
+        self._refresh_loop = RefreshLoop(
+            clock, self._policy, held=self._held, renew=self._renew, on_suspended=self._renew_early
+        )
         self._waiter = TokenWaiter(
             background,
             self._renewer,
@@ -112,15 +115,9 @@ class TokenSource:
             monotonic=clock.monotonic,
             instrumentation=self._instrumentation,
             held=self._held,
-            on_renewed=lambda: background.call_soon(self._refresh_loop.wake),
+            on_renewed=self._refresh_loop.wake,
         )
         self._wait = self._waiter.wait_and_report if emit is not None else self._waiter.wait
-        self._refresh_loop = RefreshLoop(
-            clock,
-            due_at=lambda: None if self._held.closed else self._policy.due_at(self._held.token),
-            renew=self._renew,
-            on_suspended=self._renew_early,
-        )
         background.add_service(self._run)
         background.add_cleanup(self._transport.release)
         background.on_stopped(self._lend)

@@ -7,6 +7,8 @@ import pytest
 
 from scope_async._core.clock import FakeClock
 from scope_async.auth.refresh_loop import RefreshLoop
+from scope_async.auth.refresh_policy import RefreshPolicy
+from scope_async.auth.token import HeldToken, no_token
 from tests.fakes.exchange import settle, travel
 
 
@@ -15,16 +17,21 @@ class Rig:
 
     def __init__(self) -> None:
         self.clock = FakeClock(ticking=False)
-        self.due_at: float | None = 100.0
+        self.policy = RefreshPolicy(buffer=60.0, rng=lambda: 0.5)
+        self.held = HeldToken(no_token(self.clock.monotonic))
+        self.due_at(100.0)
         self.renewed_at: list[float] = []
         self.suspensions = 0
         self.loop = RefreshLoop(
-            self.clock, due_at=lambda: self.due_at, renew=self.renew, on_suspended=self.on_suspended
+            self.clock, self.policy, held=self.held, renew=self.renew, on_suspended=self.on_suspended
         )
+
+    def due_at(self, instant: float) -> None:
+        self.policy.next_at = instant
 
     async def renew(self) -> None:
         self.renewed_at.append(self.clock.monotonic())
-        self.due_at = self.clock.monotonic() + 100
+        self.due_at(self.clock.monotonic() + 100)
 
     def on_suspended(self) -> None:
         self.suspensions += 1
@@ -36,7 +43,7 @@ async def rig() -> AsyncIterator[Rig]:
     running = asyncio.create_task(rig.loop.run())
     await settle()
     yield rig
-    rig.due_at = None
+    rig.held.closed = True
     rig.loop.wake()
     await asyncio.wait_for(running, 5)
 
@@ -48,7 +55,7 @@ async def test_refresh_loop_renews_when_it_is_due(rig) -> None:
 
 async def test_wake_has_the_time_looked_at_again(rig) -> None:
     await travel(rig.clock, 10)
-    rig.due_at = 20.0
+    rig.due_at(20.0)
     rig.loop.wake()
     await settle()
     await travel(rig.clock, 15, step=5)
@@ -62,8 +69,8 @@ async def test_suspension_during_the_sleep_is_reported(rig) -> None:
     assert (rig.suspensions, rig.renewed_at) == (1, [])
 
 
-async def test_refresh_loop_ends_when_there_is_nothing_due() -> None:
+async def test_refresh_loop_ends_when_the_source_is_closed() -> None:
     rig = Rig()
-    rig.due_at = None
+    rig.held.closed = True
     await asyncio.wait_for(rig.loop.run(), 5)
     assert rig.renewed_at == []
