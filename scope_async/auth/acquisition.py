@@ -19,7 +19,6 @@ from scope_async._core.episode import Episode
 from scope_async._core.single_flight import SingleFlight
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
-from scope_async.auth.refresh_policy import RefreshTimes, usable_for
 from scope_async.auth.token import AccessToken
 from scope_async.credentials import (
     ApiKeyCredentials,
@@ -29,7 +28,7 @@ from scope_async.credentials import (
     keep_alive,
 )
 from scope_async.credentials.providers import place_of
-from scope_async.errors import InvalidCredentialsError, TokenRefreshError
+from scope_async.errors import InvalidCredentialsError
 from scope_async.telemetry.hooks import Emit
 
 if TYPE_CHECKING:
@@ -47,30 +46,6 @@ class AcquiredToken(msgspec.Struct, frozen=True):
     response: ExchangeResponse
     api_key: str
     asked_at: float
-
-    def check_usable(self, now: float) -> None:
-        """Raise if the token expired before it arrived.
-
-        Raises:
-            TokenRefreshError: it is not usable at the instant `now`.
-        """
-        lifetime = self.response.lifetime
-        if now >= self.asked_at + usable_for(lifetime):
-            raise TokenRefreshError(f"the token expired before it arrived: its lifetime is {lifetime:g} s")
-
-    def token(self, planned: RefreshTimes, generation: int, monotonic: Callable[[], float]) -> AccessToken:
-        """Return the token to hand out, with the `planned` times as instants of `monotonic`."""
-        return AccessToken(
-            value=self.response.value,
-            authorization=f"Bearer {self.response.value}",
-            generation=generation,
-            api_key=self.api_key,
-            lifetime=self.response.lifetime,
-            refresh_at=self.asked_at + planned.refresh_after,
-            usable_until=self.asked_at + planned.usable_for,
-            expires_at=self.asked_at + self.response.lifetime,
-            monotonic=monotonic,
-        )
 
 
 class TokenAcquirer:

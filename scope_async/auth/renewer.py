@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from scope_async._core.clock import Clock, SuspendDetector
 from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
 from scope_async.auth.failures import ExchangeTimeoutError, as_failure, is_outage, may_pass, no_token_within
 from scope_async.auth.instrumentation import TokenInstrumentation
-from scope_async.auth.refresh_policy import RefreshPolicy, attempt_timeout
+from scope_async.auth.refresh_policy import RefreshPolicy, attempt_timeout, usable_for
 from scope_async.auth.token import AccessToken, HeldToken
 from scope_async.config import Config
-from scope_async.errors import InvalidCredentialsError, ScopeError
+from scope_async.errors import InvalidCredentialsError, ScopeError, TokenRefreshError
 
 _NEVER = float("-inf")
 _LONGEST_DELAY = 1 / 4
@@ -31,6 +32,7 @@ class TokenRenewer:
         began_at: when the last renewal began.
         callers: until when each caller waits who has no token; callers in any thread come and go.
         rejected: the token that the service refused, until there is a new one.
+        shared: the last token came from the shared store.
     """
 
     def __init__(
@@ -42,7 +44,8 @@ class TokenRenewer:
         clock: Clock,
         instrumentation: TokenInstrumentation,
         held: HeldToken,
-        publish: Callable[[AcquiredToken, float], None],
+        lock: threading.RLock,
+        set_token: Callable[[AccessToken], None],
         on_suspended: Callable[[], None],
     ) -> None:
         self._acquire = acquire
@@ -52,7 +55,8 @@ class TokenRenewer:
         self._monotonic = clock.monotonic
         self._instrumentation = instrumentation
         self._held = held
-        self._publish = publish
+        self._lock = lock
+        self._set_token = set_token
         self._on_suspended = on_suspended
         self._timed_out = False
         self._answer: ScopeError | None = None
@@ -61,6 +65,8 @@ class TokenRenewer:
         self.began_at = _NEVER
         self.callers: dict[object, float] = {}
         self.rejected: AccessToken | None = None
+        self.shared = False
+        self._generation = 0
 
     @property
     def step(self) -> str:
@@ -110,7 +116,7 @@ class TokenRenewer:
         detector = SuspendDetector(self._clock)
         try:
             acquired = await self._acquire(self.rejected, limit=limit)
-            self._publish(acquired, started)
+            self.publish(acquired, started)
         except InvalidCredentialsError as error:
             self.failures += 1
             now = self._monotonic()
@@ -127,6 +133,39 @@ class TokenRenewer:
         if detector.suspended():
             self._on_suspended()
         return None
+
+    def publish(self, acquired: AcquiredToken, started: float) -> None:
+        """Make the token the current one; it was begun to be acquired at the instant `started`.
+
+        Raises:
+            TokenRefreshError: it expired before it arrived.
+        """
+        now, asked_at, response = self._monotonic(), acquired.asked_at, acquired.response
+        lifetime = response.lifetime
+        with self._lock:
+            if self._held.closed:
+                return
+            if now >= asked_at + usable_for(lifetime):
+                raise TokenRefreshError(
+                    f"the token expired before it arrived: its lifetime is {lifetime:g} s"
+                )
+            planned = self._policy.granted(lifetime, asked_at=asked_at, now=now, previous=self._held.token)
+            self._generation += 1
+            self.shared = response.shared
+            self.rejected = None
+            token = AccessToken(
+                value=response.value,
+                authorization=f"Bearer {response.value}",
+                generation=self._generation,
+                api_key=acquired.api_key,
+                lifetime=lifetime,
+                refresh_at=asked_at + planned.refresh_after,
+                usable_until=asked_at + planned.usable_for,
+                expires_at=asked_at + lifetime,
+                monotonic=self._monotonic,
+            )
+            self._set_token(token)
+        self._instrumentation.obtained(token, planned, now - started, response)
 
     def _limit(self, now: float) -> float:
         timeout = self._config.timeout

@@ -101,7 +101,8 @@ class TokenSource:
             clock=clock,
             instrumentation=self._instrumentation,
             held=self._held,
-            publish=self._publish,
+            lock=background.lock,
+            set_token=self._set_token,
             on_suspended=self._renew_early,
         )
         self._refresh_loop = RefreshLoop(
@@ -121,8 +122,6 @@ class TokenSource:
         background.add_service(self._run)
         background.add_cleanup(self._transport.release)
         background.on_stopped(self._lend)
-        self._generation = 0
-        self._shared = False
 
     def peek(self) -> AccessToken | None:
         """Return the valid token, or None; takes no lock, does no I/O, callable from any thread."""
@@ -200,8 +199,9 @@ class TokenSource:
         """Return what the source looks like now; never waits, callable from any thread."""
         from scope_async.auth.status import token_status  # noqa: PLC0415 - for probes alone
 
-        facts = {"refreshing": self._waiter.renewing, "closed": self._held.closed, "shared": self._shared}
-        return token_status(self._held.token, self._policy, self._renewer, self._monotonic(), **facts)
+        return token_status(
+            self._held, self._policy, self._renewer, self._monotonic(), refreshing=self._waiter.renewing
+        )
 
     async def start(self) -> None:
         """Start the background renewal; the first exchange begins at once and is not waited for."""
@@ -261,27 +261,13 @@ class TokenSource:
                 return
         await self._waiter.join().wait()
 
-    def _publish(self, acquired: AcquiredToken, started: float) -> None:
-        """Make the token the current one, by one assignment."""
-        now = self._monotonic()
-        with self._background.lock:
-            if self._held.closed:
-                return
-            acquired.check_usable(now)
-            planned = self._policy.granted(
-                acquired.response.lifetime, asked_at=acquired.asked_at, now=now, previous=self._held.token
-            )
-            self._generation += 1
-            self._shared = acquired.response.shared
-            self._renewer.rejected = None
-            token = acquired.token(planned, self._generation, self._monotonic)
-            self._token = self._held.token = token
-        self._instrumentation.obtained(token, planned, now - started, acquired.response)
+    def _set_token(self, token: AccessToken) -> None:
+        self._token = self._held.token = token
 
     def _adopt(self, acquired: AcquiredToken) -> None:
         """Use the token that another process has renewed, before this one's own is due."""
         with suppress(TokenRefreshError):
-            self._publish(acquired, self._monotonic())
+            self._renewer.publish(acquired, self._monotonic())
         self._background.call_soon(self._refresh_loop.wake)
 
     def _renew_early(self) -> None:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
-from scope_async.auth.token import AccessToken, TokenState, TokenStatus
+from scope_async.auth.token import AccessToken, HeldToken, TokenState, TokenStatus
 
 
 def token_status(
-    token: AccessToken,
-    policy: RefreshPolicy,
-    renewer: TokenRenewer,
-    now: float,
-    *,
-    refreshing: bool,
-    closed: bool,
-    shared: bool,
+    held: HeldToken, policy: RefreshPolicy, renewer: TokenRenewer, now: float, *, refreshing: bool
 ) -> TokenStatus:
-    """Return the status at the instant `now` of a source that holds `token`."""
+    """Return the status at the instant `now` of a source that has `held`."""
+    token, closed = held.token, held.closed
     backing_off = policy.error is not None and policy.next_at > now
     return TokenStatus(
         state="closed" if closed else _state(token, policy, now),
@@ -29,7 +23,7 @@ def token_status(
         exchanges=renewer.exchanges,
         failures=renewer.failures,
         last_error=policy.error,
-        shared=shared and token.generation > 0,
+        shared=renewer.shared and token.generation > 0,
     )
 
 

@@ -15,7 +15,6 @@ from scope_async.auth.acquisition import (
     TokenAcquirer,
 )
 from scope_async.auth.exchange import ExchangeResponse
-from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.credentials import ApiKeyCredentials, ChainCredentials, FileCredentials
 from scope_async.errors import ConfigurationError, InvalidCredentialsError, TokenRefreshError
 from scope_async.telemetry.events import CredentialsChanged, Event
@@ -137,17 +136,3 @@ async def test_acquirer_names_the_pipe_that_nothing_has_written_credentials_to(a
     )
     pipe.write_text(json.dumps({"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1"}))
     assert (await reading).api_key == "key_1"
-
-
-def test_acquired_token_counts_its_times_from_when_it_was_asked_for() -> None:
-    acquired = AcquiredToken(ExchangeResponse("t", 100.0), "key_1", 7.0)
-    token = acquired.token(plan_refresh(100.0, buffer=20, random=0.0), 3, lambda: 8.0)
-    assert (token.refresh_at, token.usable_until, token.expires_at) == (87.0, 105.0, 107.0)
-    assert (token.generation, token.authorization) == (3, "Bearer t")
-
-
-def test_acquired_token_that_expired_before_it_arrived_is_refused() -> None:
-    acquired = AcquiredToken(ExchangeResponse("t", 100.0), "key_1", 7.0)
-    acquired.check_usable(104.9)
-    with pytest.raises(TokenRefreshError, match="expired before it arrived"):
-        acquired.check_usable(105.0)

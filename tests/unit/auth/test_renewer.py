@@ -10,6 +10,7 @@ import pytest
 
 from scope_async._core.background import Background
 from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
+from scope_async.auth.exchange import ExchangeResponse
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.renewer import TokenRenewer
@@ -35,7 +36,7 @@ class Renewal:
 
     def __init__(self, background: Background, **options: Any) -> None:
         self.auth, self.clock = FakeAuth(), InstantClock()
-        self.published: list[AcquiredToken] = []
+        self.published: list[AccessToken] = []
         self.reported: list[ScopeError] = []
         self.held = HeldToken(no_token(self.clock.monotonic))
         self.config = Config(**ADDRESSES, **options)
@@ -56,7 +57,8 @@ class Renewal:
                 lambda _: None, clock=self.clock, configured_buffer=self.config.token_refresh_buffer
             ),
             held=self.held,
-            publish=lambda acquired, _: self.published.append(acquired),
+            lock=background.lock,
+            set_token=self.published.append,
             on_suspended=lambda: None,
         )
 
@@ -91,7 +93,7 @@ async def background() -> AsyncIterator[Background]:
 async def test_renewer_publishes_the_token_of_one_exchange(background) -> None:
     renewal = Renewal(background)
     await renewal.run()
-    assert [acquired.response.value for acquired in renewal.published] == ["token-1"]
+    assert [token.value for token in renewal.published] == ["token-1"]
     assert (renewal.renew.exchanges, renewal.renew.failures) == (1, 0)
 
 
@@ -216,6 +218,32 @@ async def test_renewer_does_not_retry_refused_credentials(background) -> None:
         await renewal.run()
     assert not renewal.clock.slept
     assert renewal.renew.failures == 1
+
+
+async def test_publish_makes_a_token_that_is_usable_for_a_part_of_its_lifetime(background) -> None:
+    renewal = Renewal(background)
+    for generation in (1, 2):
+        acquired = AcquiredToken(ExchangeResponse("t", 100.0, shared=generation == 2), "key_1", 997.0)
+        renewal.renew.publish(acquired, 995.0)
+        token = renewal.published[-1]
+        assert (token.value, token.authorization, token.api_key) == ("t", "Bearer t", "key_1")
+        assert (token.usable_until, token.expires_at, token.generation) == (1095.0, 1097.0, generation)
+        assert renewal.renew.shared is (generation == 2)
+
+
+async def test_publish_refuses_a_token_that_expired_before_it_arrived(background) -> None:
+    renewal = Renewal(background)
+    renewal.renew.publish(AcquiredToken(ExchangeResponse("t", 100.0), "key_1", 902.1), 900.0)
+    with pytest.raises(TokenRefreshError, match="expired before it arrived: its lifetime is 100 s"):
+        renewal.renew.publish(AcquiredToken(ExchangeResponse("t", 100.0), "key_1", 902.0), 900.0)
+    assert len(renewal.published) == 1
+
+
+async def test_publish_does_nothing_when_the_source_is_closed(background) -> None:
+    renewal = Renewal(background)
+    renewal.held.closed = True
+    renewal.renew.publish(AcquiredToken(ExchangeResponse("t", 100.0), "key_1", 1000.0), 1000.0)
+    assert not renewal.published
 
 
 async def test_renewer_tells_the_exchange_of_the_rejected_token_until_reset(background) -> None:
