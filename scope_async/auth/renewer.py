@@ -47,6 +47,7 @@ class TokenRenewer:
         lock: threading.RLock,
         set_token: Callable[[AccessToken], None],
         on_suspended: Callable[[], None],
+        on_ended: Callable[[], None],
     ) -> None:
         self._acquire = acquire
         self._policy = policy
@@ -58,6 +59,7 @@ class TokenRenewer:
         self._lock = lock
         self._set_token = set_token
         self._on_suspended = on_suspended
+        self._on_ended = on_ended
         self._timed_out = False
         self._answer: ScopeError | None = None
         self.exchanges = 0
@@ -84,6 +86,12 @@ class TokenRenewer:
             InvalidCredentialsError: the credentials are refused.
             ScopeError: what the last attempt failed with.
         """
+        try:
+            await self._renew(on_attempt_failed)
+        finally:
+            self._on_ended()
+
+    async def _renew(self, on_attempt_failed: Callable[[ScopeError], None]) -> None:
         self.began_at = now = self._monotonic()
         self._answer = None
         # The last renewal, which failed or whose event loop ended, leaves its delay to this one.

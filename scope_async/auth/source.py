@@ -94,6 +94,9 @@ class TokenSource:
         buffer = self.config.token_refresh_buffer
         self._instrumentation = TokenInstrumentation(emit, clock=clock, configured_buffer=buffer)
         self._policy = RefreshPolicy(buffer=buffer, rng=rng)
+        self._refresh_loop = RefreshLoop(
+            clock, self._policy, held=self._held, renew=self._renew, on_suspended=self._renew_early
+        )
         self._renewer = TokenRenewer(
             self._acquire,
             self._policy,
@@ -104,9 +107,7 @@ class TokenSource:
             lock=background.lock,
             set_token=self._set_token,
             on_suspended=self._renew_early,
-        )
-        self._refresh_loop = RefreshLoop(
-            clock, self._policy, held=self._held, renew=self._renew, on_suspended=self._renew_early
+            on_ended=self._refresh_loop.wake,
         )
         self._waiter = TokenWaiter(
             background,
@@ -116,7 +117,6 @@ class TokenSource:
             monotonic=clock.monotonic,
             instrumentation=self._instrumentation,
             held=self._held,
-            on_renewed=self._refresh_loop.wake,
         )
         self._wait = self._waiter.wait_and_report if emit is not None else self._waiter.wait
         background.add_service(self._run)

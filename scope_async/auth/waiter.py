@@ -41,7 +41,6 @@ class TokenWaiter:
         monotonic: Callable[[], float],
         instrumentation: TokenInstrumentation,
         held: HeldToken,
-        on_renewed: Callable[[], None],
     ) -> None:
         self._background = background
         self._renewer = renewer
@@ -51,8 +50,8 @@ class TokenWaiter:
         self._monotonic = monotonic
         self._instrumentation = instrumentation
         self._held = held
-        self._on_renewed = on_renewed
         self._calls: SingleFlight[str, None] = SingleFlight(background)
+        self._attempt_failed = partial(self._calls.report_attempt_failure, "token")
 
     @property
     def renewing(self) -> bool:
@@ -65,7 +64,7 @@ class TokenWaiter:
         Raises:
             ClientClosedError: the background was closed.
         """
-        return self._calls.join("token", self._renew)
+        return self._calls.join("token", partial(self._renewer, self._attempt_failed))
 
     def peek(self) -> AccessToken | None:
         """Return the valid token, or None; never waits, callable from any thread."""
@@ -75,12 +74,6 @@ class TokenWaiter:
     def _check_open(self) -> None:
         if self._held.closed:
             raise ClientClosedError("the token source is closed")
-
-    async def _renew(self) -> None:
-        try:
-            await self._renewer(partial(self._calls.report_attempt_failure, "token"))
-        finally:
-            self._on_renewed()
 
     async def wait_and_report(self, seconds: float | None = None) -> AccessToken:
         """Return `wait(seconds)`, with an event for how long it took."""

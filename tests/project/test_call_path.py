@@ -18,7 +18,7 @@ from tests.project.call_path import measured
         ("cold miss", 69, 24, 24),
         ("503 with a copy", 103, 35, 39),
         ("token read", 1, 1, 0),
-        ("token renewal", 91, 25, 48),
+        ("token renewal", 86, 24, 37),
     ],
 )
 async def test_call_path_is_short(

@@ -38,6 +38,7 @@ class Renewal:
         self.auth, self.clock = FakeAuth(), InstantClock()
         self.published: list[AccessToken] = []
         self.reported: list[ScopeError] = []
+        self.ended: list[int] = []
         self.held = HeldToken(no_token(self.clock.monotonic))
         self.config = Config(**ADDRESSES, **options)
         self.policy = RefreshPolicy(buffer=self.config.token_refresh_buffer, rng=lambda: 0.5)
@@ -60,6 +61,7 @@ class Renewal:
             lock=background.lock,
             set_token=self.published.append,
             on_suspended=lambda: None,
+            on_ended=lambda: self.ended.append(self.renew.exchanges),
         )
 
     async def run(self) -> None:
@@ -94,7 +96,7 @@ async def test_renewer_publishes_the_token_of_one_exchange(background) -> None:
     renewal = Renewal(background)
     await renewal.run()
     assert [token.value for token in renewal.published] == ["token-1"]
-    assert (renewal.renew.exchanges, renewal.renew.failures) == (1, 0)
+    assert (renewal.renew.exchanges, renewal.renew.failures, renewal.ended) == (1, 0, [1])
 
 
 async def test_renewer_without_a_token_and_without_callers_retries_as_often_as_any_call(background) -> None:
@@ -102,7 +104,7 @@ async def test_renewer_without_a_token_and_without_callers_retries_as_often_as_a
     renewal.auth.error = ServerError("down", http_status=503)
     with pytest.raises(ServerError):
         await renewal.run()
-    assert (renewal.renew.exchanges, renewal.renew.failures) == (3, 3)
+    assert (renewal.renew.exchanges, renewal.renew.failures, renewal.ended) == (3, 3, [3])
     assert not renewal.published
 
 
