@@ -23,7 +23,7 @@ from scope_async.auth.token import AccessToken, HeldToken, TokenStatus, invalida
 from scope_async.auth.waiter import TokenWaiter
 from scope_async.config import Config, Options
 from scope_async.credentials import ApiKeyCredentials, CredentialProvider, as_provider
-from scope_async.errors import TokenRefreshError
+from scope_async.errors import ScopeError, TokenRefreshError
 from scope_async.http.transport import Transport
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks
 from scope_async.telemetry.hooks import Hook
@@ -148,15 +148,18 @@ class TokenSource:
             return token
         return await self._wait()
 
-    async def get_within(self, seconds: float) -> AccessToken:
+    async def get_within(
+        self, seconds: float, on_attempt_failed: Callable[[ScopeError], None] | None = None
+    ) -> AccessToken:
         """Return a token as `get` does, waiting at most `seconds` for it.
 
         Unlike a timeout around `get` this says why there is none: what the last exchange failed with.
+        `on_attempt_failed` is called with that whenever an exchange has failed and another follows.
 
         Raises:
             ScopeError: as `get`.
         """
-        return self.peek() or await self._wait(seconds)
+        return self.peek() or await self._wait(seconds, on_attempt_failed)
 
     def invalidate(self, token: AccessToken) -> None:
         """Stop using `token`, which the service refused; a newer one is left alone.

@@ -27,6 +27,8 @@ _MAX_INTERRUPTED = 20
 _LENT_TIMEOUT = 2.0
 """Seconds that a caller waits for a renewal although its token is still valid."""
 
+OnAttemptFailed = Callable[[ScopeError], None]
+
 
 class TokenWaiter:
     """Waits for a renewal, of which there is one at a time for all callers, in whichever event loop."""
@@ -75,19 +77,25 @@ class TokenWaiter:
         if self._held.closed:
             raise ClientClosedError("the token source is closed")
 
-    async def wait_and_report(self, seconds: float | None = None) -> AccessToken:
-        """Return `wait(seconds)`, with an event for how long it took."""
+    async def wait_and_report(
+        self, seconds: float | None = None, on_attempt_failed: OnAttemptFailed | None = None
+    ) -> AccessToken:
+        """Return the token of `wait`, with an event for how long it took."""
         arrived = self._monotonic()
         try:
-            token = await self.wait(seconds)
+            token = await self.wait(seconds, on_attempt_failed)
         except BaseException as error:
             self._instrumentation.waited(self._monotonic() - arrived, error)
             raise
         self._instrumentation.waited(self._monotonic() - arrived, None)
         return token
 
-    async def wait(self, seconds: float | None = None) -> AccessToken:
+    async def wait(
+        self, seconds: float | None = None, on_attempt_failed: OnAttemptFailed | None = None
+    ) -> AccessToken:
         """Return a valid token, waiting at most `seconds` for it, by default the option `timeout`.
+
+        `on_attempt_failed` is called with the error of each exchange that another one follows.
 
         Raises:
             ScopeError: as `TokenSource.get`.
@@ -97,11 +105,13 @@ class TokenWaiter:
         caller = object()
         self._renewer.callers[caller] = until
         try:
-            return await self._wait_until(until, seconds)
+            return await self._wait_until(until, seconds, on_attempt_failed)
         finally:
             del self._renewer.callers[caller]
 
-    async def _wait_until(self, until: float, seconds: float) -> AccessToken:
+    async def _wait_until(
+        self, until: float, seconds: float, on_attempt_failed: OnAttemptFailed | None
+    ) -> AccessToken:
         renewals = interrupted = 0
         while renewals < _MAX_RENEWALS and interrupted < _MAX_INTERRUPTED:
             self._check_open()
@@ -115,6 +125,8 @@ class TokenWaiter:
             self._check_open()
             if call.error is not None:
                 raise self._error_for_caller(call.error)
+            if on_attempt_failed is not None and not call.ended and self._policy.error is not None:
+                on_attempt_failed(error_for_caller(self._policy.error, retry_after=0.0))
             renewals += call.completed
             interrupted += call.ended and not call.completed
         raise TokenRefreshError(f"no valid token after {renewals} exchanges")

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
+from scope_async.errors import ScopeError
+
 
 class Token(Protocol):
     """What a request is sent with."""
@@ -26,8 +28,12 @@ class TokenProvider(Protocol[AnyToken]):
         """Return the valid token, or None; never waits."""
         ...
 
-    async def get_within(self, seconds: float, /) -> AnyToken:
+    async def get_within(
+        self, seconds: float, /, on_attempt_failed: Callable[[ScopeError], None] | None = None
+    ) -> AnyToken:
         """Return a valid token, waiting at most `seconds` for it.
+
+        `on_attempt_failed` is called with why there is none yet, as often as another attempt follows.
 
         Raises:
             ScopeError: why there is none.

@@ -111,7 +111,7 @@ class Transport:
         """Make the first attempt bare; the loop of retries is entered only after a failure."""
         started = self._clock.monotonic()
         try:
-            return read(await self._attempt(request, self._timeout, token_provider))
+            return read(await self._attempt(request, self._timeout, token_provider, on_attempt_failed))
         except ScopeError as error:
             failure = error
         retries = self._config.max_retries if max_retries is None else max_retries
@@ -132,7 +132,7 @@ class Transport:
                 await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
-                return read(await self._attempt(request, remaining, token_provider))
+                return read(await self._attempt(request, remaining, token_provider, on_attempt_failed))
             except ScopeError as error:
                 failure = error
 
@@ -180,7 +180,11 @@ class Transport:
                 self._retry_waits.discard(wait)
 
     async def _attempt(
-        self, request: Request, seconds: float, token_provider: TokenProvider[Any] | None
+        self,
+        request: Request,
+        seconds: float,
+        token_provider: TokenProvider[Any] | None,
+        on_attempt_failed: Callable[[ScopeError], None] | None,
     ) -> Reply:
         """Send the request when there is a free connection, with a token chosen then."""
         session = self._sessions.current()
@@ -193,7 +197,8 @@ class Transport:
             if token_provider is not None:
                 token = token_provider.peek()
                 if token is None:
-                    token = await token_provider.get_within(deadline - session.loop.time())
+                    left = deadline - session.loop.time()
+                    token = await token_provider.get_within(left, on_attempt_failed)
                 request.headers[AUTHORIZATION] = token.authorization
             with session.deadlines.at(deadline):
                 reply = await self._send(session, request)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from aiohttp.hdrs import AUTHORIZATION, IF_NONE_MATCH
 
+from scope_async.errors import ScopeError
 from scope_async.http.messages import Reply, Request
 from scope_async.http.token_provider import TokenProvider
 from scope_async.prompts.version import PromptVersion
@@ -82,9 +83,11 @@ class ConditionalTokens:
         """Return the valid token, or None; never waits."""
         return self._with(self._tokens.peek())
 
-    async def get_within(self, seconds: float, /) -> Any:
+    async def get_within(
+        self, seconds: float, /, on_attempt_failed: Callable[[ScopeError], None] | None = None
+    ) -> Any:
         """Return a valid token, waiting at most `seconds` for it."""
-        return self._with(await self._tokens.get_within(seconds))
+        return self._with(await self._tokens.get_within(seconds, on_attempt_failed))
 
     async def replacement(self, rejected: Sequence[Any], seconds: float, /) -> Any:
         """Return a token to retry with, or None to give up."""

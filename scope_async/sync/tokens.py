@@ -23,7 +23,8 @@ class ClientTokens:
 
         While the current token is valid this never waits. Callers that arrive without
         one share a single exchange, from whichever thread; interrupting a caller leaves the
-        exchange to the others.
+        exchange to the others. One that fails for a transient reason is tried again for as long as a
+        caller waits, which is `timeout` seconds each.
 
         Raises:
             InvalidCredentialsError: the service refused the credentials; fix them, do not retry.

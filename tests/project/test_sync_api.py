@@ -21,7 +21,7 @@ from scope_async.sync.tokens import ClientTokens
 PAIRS = {
     "ScopeClient": (scope_async.ScopeClient, sync.ScopeClient, set()),
     "ApiKeyAdmin": (scope_async.ApiKeyAdmin, sync.ApiKeyAdmin, set()),
-    "tokens": (scope_async.TokenSource, ClientTokens, {"start", "aclose"}),
+    "tokens": (scope_async.TokenSource, ClientTokens, {"start", "aclose", "get_within"}),
 }
 RENAMED = {"aclose": "close", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 WITHOUT_ASYNC = {

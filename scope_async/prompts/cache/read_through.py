@@ -237,14 +237,15 @@ class ReadThroughCache:
     ) -> PromptVersion | None:
         """Return the version, or what stands in; None if the task of the fetch was cancelled.
 
-        A copy stands in after the first failed attempt, a fallback after the last one.
+        A copy stands in after the first failed attempt, a fallback after as many as a request has.
         """
         if isinstance(call.first_error, ScopeError):
             stand_in = await self._after_failure(ref, call.first_error, ttl, None)
             if stand_in is not None:
                 return await self._stand_in(ref, stand_in, call.name)
-            await call.wait()
-        error = call.error
+            while not call.ended and (fallback is None or call.failures <= self._config.max_retries + 1):
+                await call.wait(failures=call.failures)
+        error = call.error or (None if call.ended else call.first_error)
         if error is None:
             return call.result if call.completed else None
         if not isinstance(error, ScopeError):

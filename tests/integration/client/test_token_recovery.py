@@ -128,6 +128,16 @@ async def test_outage_of_the_auth_api_fails_no_call_that_has_time_left(local: Lo
         assert 3 < scope.tokens.status().exchanges < 30
 
 
+async def test_fallback_stands_in_after_as_many_failed_exchanges_as_a_request_has_attempts(
+    local: LocalScope,
+) -> None:
+    local.faults.status("exchange", 503)
+    async with client_of(local, retry_base_delay=0.01) as scope:
+        version = await scope.get_prompt_version("greeting", fallback="Hi!")
+        assert version.is_fallback
+        assert 4 <= scope.tokens.status().exchanges <= 6
+
+
 async def test_call_whose_time_is_over_is_told_what_the_auth_api_answered(local: LocalScope) -> None:
     local.faults.status("exchange", 503)
     async with client_of(local, timeout=0.6) as scope:

@@ -159,6 +159,17 @@ async def test_wait_ends_at_its_own_time_while_an_attempt_hangs(waiting) -> None
     assert not waiting.renewer.callers
 
 
+async def test_wait_reports_each_attempt_that_another_one_follows(waiting) -> None:
+    reported: list[ScopeError] = []
+    caller = asyncio.create_task(waiting.waiter.wait(20.0, reported.append))
+    await settle()
+    for _ in range(2):
+        await waiting.fail_attempt(retry_in=1.0)
+    assert [(type(error), error.http_status) for error in reported] == [(TokenRefreshError, 429)] * 2
+    waiting.renewer.go_on.set()
+    assert (await caller).value == "token-1"
+
+
 async def test_wait_without_an_answer_says_how_long_it_waited(waiting) -> None:
     caller = asyncio.create_task(waiting.waiter.wait(0.02))
     await settle()

@@ -520,7 +520,7 @@ class NeverComes:
     def peek(self) -> Mock | None:
         return None if self._first is None else Mock(authorization=self._first)
 
-    async def get_within(self, seconds: float, /) -> Mock:
+    async def get_within(self, seconds: float, /, _: object = None) -> Mock:
         await asyncio.sleep(seconds)
         raise TokenRefreshError("the auth API is down", http_status=503)
 
