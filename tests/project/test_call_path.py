@@ -16,9 +16,9 @@ from tests.project.call_path import measured
     [
         ("cached read", 3, 3, 0),
         ("cold miss", 69, 24, 24),
-        ("503 with a copy", 103, 35, 39),
+        ("503 with a copy", 102, 35, 39),
         ("token read", 1, 1, 0),
-        ("token renewal", 86, 24, 37),
+        ("token renewal", 84, 23, 36),
     ],
 )
 async def test_call_path_is_short(
