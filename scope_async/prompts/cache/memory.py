@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cached_property
 
 import msgspec
 
@@ -42,11 +41,14 @@ class CacheEntry(msgspec.Struct, eq=False, dict=True):
     is_expired: bool = False
     validator: Validator | None = None
     size: int = 0
+    _stale_version: PromptVersion | None = None
 
-    @cached_property
+    @property
     def stale_version(self) -> PromptVersion:
-        """The version with `is_stale` set."""
-        return with_flags(self.version, is_stale=True)
+        """The version with `is_stale` set, made once."""
+        if self._stale_version is None:
+            self._stale_version = with_flags(self.version, is_stale=True)
+        return self._stale_version
 
 
 class PromptCache:
