@@ -8,6 +8,7 @@ from os import urandom
 from urllib.parse import quote
 
 import msgspec
+from aiohttp import hdrs
 from multidict import CIMultiDict, istr
 from yarl import URL
 
@@ -25,7 +26,9 @@ UNAUTHORIZED, NOT_FOUND = HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND
 TOKEN = r"[\x21-\x7e]+"  # noqa: S105 - a pattern
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-_REQUEST_ID = istr("X-Request-ID")
+
+# Of aiohttp's own kind of string, as its names of headers: it knows its case-insensitive form.
+_REQUEST_ID, _ENVIRONMENT = istr("X-Request-ID"), istr("X-Scope-Environment")
 
 
 # Freezing these two would more than double what they cost, once per request.
@@ -94,9 +97,9 @@ class Reply(msgspec.Struct):
 def default_headers(environment: str) -> dict[str, str]:
     """Return the headers that are the same for all calls (contract 1.3)."""
     return {
-        "Accept": "application/json",
-        "User-Agent": USER_AGENT,
-        "X-Scope-Environment": environment,
+        hdrs.ACCEPT: "application/json",
+        hdrs.USER_AGENT: USER_AGENT,
+        _ENVIRONMENT: environment,
     }
 
 
