@@ -15,7 +15,7 @@ from tests.project.call_path import measured
     ("scenario", "functions", "files", "re_entries"),
     [
         ("cached read", 3, 3, 0),
-        ("cold miss", 69, 24, 24),
+        ("cold miss", 67, 24, 23),
         ("503 with a copy", 102, 35, 39),
         ("token read", 1, 1, 0),
         ("token renewal", 84, 23, 36),

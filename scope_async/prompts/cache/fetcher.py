@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from scope_async import telemetry
 from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.inherited import fork_safe_lock
 from scope_async._core.single_flight import InFlightCall, SingleFlight
 from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
 from scope_async.http.failures import is_unavailable
@@ -103,20 +103,26 @@ class SharedFetcher:
                     ref, ttl, ask, known=known, on_attempt_failed=on_attempt_failed, use_shared=use_shared
                 )
         except ScopeError as error:
-            if self._sequence.end(sequence, ref, answered=not is_unavailable(error)):
+            with self._memory.lock:
+                accepted = self._sequence.end(sequence, ref, answered=not is_unavailable(error))
+            if accepted:
                 self._record_failure(ref, error, sequence, started_at)
             raise
         except BaseException:
-            self._sequence.end(sequence, ref, answered=False)
+            with self._memory.lock:
+                self._sequence.end(sequence, ref, answered=False)
             raise
-        latest = self._sequence.accepts(sequence, ref) and self._store(
-            ref, fetched, stored_at=started - fetched.age, ttl=ttl, sequence=sequence, request_id=request_id
-        )
-        if not self._sequence.end(sequence, ref, answered=True):
-            # Perhaps only since it was stored, by another thread.
-            self._memory.delete(ref.key, before=sequence + 1)
-        elif latest and self._snapshot is not None:
-            self._snapshot.put(ref, fetched, started_at - fetched.age)
+        previous = None
+        # Held for both, so that no other thread invalidates the prompt between them.
+        with self._memory.lock:
+            accepted = self._sequence.end(sequence, ref, answered=True)
+            if accepted and ttl > 0:
+                previous = self._memory.put(ref.key, fetched, started - fetched.age, ttl, sequence)
+        if accepted and (previous is None or previous.sequence <= sequence):
+            if self._snapshot is not None:
+                self._snapshot.put(ref, fetched, started_at - fetched.age)
+            if previous is not None and self._emit is not None:
+                self._emit(_revalidated(ref, previous.version, fetched, request_id))
         self._failures.record_answer(ref.key)
         if self._instrumentation.in_trouble:
             self._instrumentation.answered()
@@ -188,7 +194,8 @@ class SharedFetcher:
 
     def reject_answers(self, name: str | None = None) -> None:
         """Do not store the answers, for one prompt or for all, of the fetches that are in flight."""
-        self._sequence.invalidate(name)
+        with self._memory.lock:
+            self._sequence.invalidate(name)
 
     def cancel_waits(self) -> None:
         """Wake all callers that wait for a shared fetch."""
@@ -198,33 +205,6 @@ class SharedFetcher:
     def _call_key(self, ref: PromptRef) -> CallKey:
         # A caller that comes after an invalidation must not join a fetch from before it.
         return self._sequence.invalidated_up_to(ref.name), ref.key, ""
-
-    def _store(
-        self,
-        ref: PromptRef,
-        fetched: FetchedVersion,
-        *,
-        stored_at: float,
-        ttl: float,
-        sequence: int,
-        request_id: str,
-    ) -> bool:
-        """Put an answer into memory, for a `ttl` above 0; return False if that of a later fetch is there."""
-        if ttl <= 0:
-            return True
-        previous = self._memory.put(ref.key, fetched, stored_at=stored_at, ttl=ttl, sequence=sequence)
-        is_latest = previous is None or previous.sequence <= sequence
-        if previous is not None and is_latest and self._emit is not None:
-            self._emit(
-                telemetry.events.Revalidated(
-                    prompt=ref.name,
-                    selector=ref.selector,
-                    changed=previous.version != fetched.version,
-                    request_id=request_id,
-                    not_modified=fetched.not_modified,
-                )
-            )
-        return is_latest
 
     def _record_failure(self, ref: PromptRef, error: ScopeError, sequence: int, started_at: float) -> None:
         key = ref.key
@@ -242,58 +222,61 @@ class SharedFetcher:
             self._memory.expire(key, before=sequence)
 
 
+def _revalidated(
+    ref: PromptRef, previous: PromptVersion, fetched: FetchedVersion, request_id: str
+) -> telemetry.events.Revalidated:
+    return telemetry.events.Revalidated(
+        prompt=ref.name,
+        selector=ref.selector,
+        changed=previous != fetched.version,
+        request_id=request_id,
+        not_modified=fetched.not_modified,
+    )
+
+
 class FetchSequence:
     """Numbers the fetches, and knows which of them an invalidation or a later answer has overtaken.
 
-    Safe for threads.
+    Threads call `end` and `invalidate` one at a time, and the others whenever they like.
     """
 
     def __init__(self) -> None:
-        self._lock = fork_safe_lock()
-        self._last = 0
+        self._numbers = count(1)
+        self._in_flight: set[int] = set()
         self._all_up_to = 0
         self._prompts_up_to: dict[str, int] = {}
         self._answered: dict[Key, int] = {}
-        self._in_flight = 0
 
     def begin(self) -> int:
-        """Return the number of a fetch that starts now; call `end` once when its answer is recorded."""
-        with self._lock:
-            self._last += 1
-            self._in_flight += 1
-            return self._last
+        """Return the number of a fetch that starts now; call `end` once when its answer is there."""
+        sequence = next(self._numbers)
+        self._in_flight.add(sequence)
+        return sequence
 
     def end(self, sequence: int, ref: PromptRef, *, answered: bool) -> bool:
         """Return True unless its prompt was invalidated, or a later fetch `answered`, while it was in flight.
 
         A 404 is an answer too: it is not to be undone by what was asked for before.
         """
-        with self._lock:
-            self._in_flight -= 1
-            accepted = self.accepts(sequence, ref)
-            if not self._in_flight:
-                # Only fetches in flight can be too old, so there is nothing left to remember.
-                self._prompts_up_to.clear()
-                self._answered.clear()
-            elif answered and sequence > self._answered.get(ref.key, 0):
-                self._answered[ref.key] = sequence
-            return accepted
-
-    def accepts(self, sequence: int, ref: PromptRef) -> bool:
-        """Return True unless a later answer or an invalidation has overtaken the fetch."""
+        self._in_flight.discard(sequence)
         if not self._answered and not self._prompts_up_to:
-            return sequence > self._all_up_to
-        return sequence > max(self._answered.get(ref.key, 0), self.invalidated_up_to(ref.name))
+            accepted = sequence > self._all_up_to
+        else:
+            accepted = sequence > max(self._answered.get(ref.key, 0), self.invalidated_up_to(ref.name))
+        if not self._in_flight:
+            # Only fetches in flight can be too old, so there is nothing left to remember.
+            self._prompts_up_to.clear()
+            self._answered.clear()
+        elif answered and sequence > self._answered.get(ref.key, 0):
+            self._answered[ref.key] = sequence
+        return accepted
 
     def invalidate(self, name: str | None = None) -> None:
         """Overtake all fetches in flight, of one prompt or of all."""
-        with self._lock:
-            if name is None:
-                self._last += 1
-                self._all_up_to = self._last
-            elif self._in_flight:
-                self._last += 1
-                self._prompts_up_to[name] = self._last
+        if name is None:
+            self._all_up_to = next(self._numbers)
+        elif self._in_flight:
+            self._prompts_up_to[name] = next(self._numbers)
 
     def invalidated_up_to(self, name: str) -> int:
         """Return the number that a fetch of this prompt must be later than to be stored."""

@@ -56,6 +56,9 @@ class PromptCache:
 
     A version that is larger than `max_bytes` alone is not stored. Does no I/O. Callable from any
     thread: reads of what is fresh take no lock, changes do.
+
+    Attributes:
+        lock: each change holds it; hold it to make one step of several.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class PromptCache:
         self._monotonic = monotonic
         self._entries: OrderedDict[Key, CacheEntry] = OrderedDict()
         self._bytes = 0
-        self._lock = fork_safe_lock()
+        self.lock = fork_safe_lock()
         self._swept_at = monotonic()
 
     def __len__(self) -> int:
@@ -85,7 +88,7 @@ class PromptCache:
 
     def entries(self) -> dict[Key, CacheEntry]:
         """Return all entries as they are now."""
-        with self._lock:
+        with self.lock:
             return dict(self._entries)
 
     def get_fresh(self, key: Key) -> PromptVersion | None:
@@ -115,27 +118,26 @@ class PromptCache:
         return entry
 
     def put(
-        self, key: Key, fetched: FetchedVersion, *, stored_at: float, ttl: float, sequence: int
+        self, key: Key, fetched: FetchedVersion, stored_at: float, ttl: float, sequence: int
     ) -> CacheEntry | None:
         """Store a version unless that of a later fetch is there; return the entry that was there."""
         version = fetched.version
-        with self._lock:
+        with self.lock:
+            if stored_at - self._swept_at >= _SWEEP_INTERVAL:
+                self._sweep(stored_at)
             previous = self._entries.get(key)
             if previous is not None and previous.sequence > sequence:
                 return previous
-            if stored_at - self._swept_at >= _SWEEP_INTERVAL:
-                self._sweep(stored_at)
             unchanged = previous is not None and previous.version is version
             size = previous.size if previous is not None and unchanged else size_of(version)
             if size > self._max_bytes:
                 self._remove(key)
                 return previous
-            replaced = self._entries.get(key)
             self._entries[key] = CacheEntry(
                 version, stored_at, ttl, sequence, stored_at + ttl, False, fetched.validator, size
             )
             self._entries.move_to_end(key)
-            self._bytes += size if replaced is None else size - replaced.size
+            self._bytes += size if previous is None else size - previous.size
             while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
                 _, evicted = self._entries.popitem(last=False)
                 self._bytes -= evicted.size
@@ -143,14 +145,14 @@ class PromptCache:
 
     def delete(self, key: Key, *, before: int) -> None:
         """Remove the entry for `key` if its fetch is earlier than `before`."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is not None and entry.sequence < before:
                 self._remove(key)
 
     def expire(self, key: Key, *, before: int) -> None:
         """End the freshness of the entry for `key` if its fetch is earlier than `before`."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(key)
             if entry is not None and entry.sequence < before:
                 self._entries[key] = msgspec.structs.replace(entry, fresh_until=_NEVER, is_expired=True)
@@ -158,7 +160,7 @@ class PromptCache:
     def lapse(self) -> None:
         """End the freshness of all versions now; they are still served while they are revalidated."""
         now = self._monotonic()
-        with self._lock:
+        with self.lock:
             for key, entry in self._entries.items():
                 self._entries[key] = msgspec.structs.replace(entry, fresh_until=min(entry.fresh_until, now))
 
@@ -171,7 +173,7 @@ class PromptCache:
 
     def clear(self) -> None:
         """Remove all versions."""
-        with self._lock:
+        with self.lock:
             self._entries.clear()
             self._bytes = 0
 

@@ -130,7 +130,7 @@ class SharedVersions:
         if self._memory.get(ref.key) is not None:
             return False
         now = self._clock.monotonic()
-        self._memory.put(ref.key, copy.fetched, stored_at=now - copy.age, ttl=ttl, sequence=0)
+        self._memory.put(ref.key, copy.fetched, now - copy.age, ttl, sequence=0)
         if copy.age < ttl + self._config.stale_while_revalidate:
             return True
         if failed is not None:
