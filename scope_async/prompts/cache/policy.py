@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from scope_async.prompts.fallback import Fallback
 
 
-Mode = Literal["cache", "refresh", "bypass", "disabled"]
-"""How much of the cache a read may use.
+Mode = Literal["refresh", "bypass", "disabled"]
+"""How much of the cache a call may use that asks the service in any case.
 
-`cache` reads the cache first, and stores the answer. `refresh` asks the service, and stores the answer;
-only the fallback stands in. `bypass` does the same and stores nothing. `disabled`: there is no cache, so it
-asks the service; the snapshot and the fallback stand in.
+`refresh` stores the answer; only the fallback stands in. `bypass` does the same and stores nothing.
+`disabled`: there is no cache; the snapshot and the fallback stand in.
 """
 
-CACHE: Final = "cache"
 REFRESH: Final = "refresh"
 BYPASS: Final = "bypass"
 DISABLED: Final = "disabled"

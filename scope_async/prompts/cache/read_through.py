@@ -18,7 +18,6 @@ from scope_async.prompts.cache.instrumentation import CacheInstrumentation, Fetc
 from scope_async.prompts.cache.memory import CacheEntry, PromptCache
 from scope_async.prompts.cache.policy import (
     BYPASS,
-    CACHE,
     DISABLED,
     Fetch,
     Fresh,
@@ -95,22 +94,13 @@ class ReadThroughCache:
         )
         self._closings = 0
 
-    async def read(
-        self,
-        ref: PromptRef,
-        mode: Mode = CACHE,
-        *,
-        ttl: float | None = None,
-        fallback: Fallback | None = None,
-    ) -> PromptVersion:
+    async def read(self, ref: PromptRef, ttl: float | None, fallback: Fallback | None) -> PromptVersion:
         """Return a version no older than `ttl` seconds (None: the option `cache_ttl`), or what stands in.
 
         Raises:
             ScopeError: the service refused, or is unavailable and nothing stands in.
             ClientClosedError: the client was closed meanwhile.
         """
-        if mode != CACHE:
-            return await self._ask(ref, mode, ttl, fallback)
         saved = None if self._snapshot is None else await self._saved(ref)
         entry, failure = self._memory.get(ref.key), self._failures.get(ref.key)
         in_flight = failure is not None and self._fetcher.in_flight(ref)
@@ -136,6 +126,31 @@ class ReadThroughCache:
                 return await self._stand_in(ref, decision, call.name)
             case _:
                 return await self._stand_in(ref, decision)
+
+    async def ask(
+        self, ref: PromptRef, mode: Mode, ttl: float | None, fallback: Fallback | None
+    ) -> PromptVersion:
+        """Return what the service has now, asked for this caller alone, or what stands in.
+
+        Raises:
+            ScopeError: as `read`.
+        """
+        saved = None if mode != DISABLED or self._snapshot is None else await self._saved(ref)
+        if saved is not None:
+            return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
+        try:
+            if mode == BYPASS:
+                return (await run_at_home(self._background, lambda: self._endpoint.fetch(ref))).version
+            seconds = 0.0 if mode == DISABLED else self._ttl(ttl)
+            known = self._memory.get(ref.key)
+            return await run_at_home(self._background, lambda: self._fetcher.fetch(ref, seconds, known=known))
+        except ScopeError as error:
+            if not is_unavailable(error):
+                raise
+            if fallback is None:
+                self._instrumentation.call_failed(ref, error)
+                raise
+            return await self._stand_in(ref, UseFallback(fallback, error))
 
     def invalidate(self, name: str) -> None:
         """Drop every version of one prompt, by its name or id; a fetch in flight is not stored."""
@@ -165,27 +180,6 @@ class ReadThroughCache:
         self._closings += 1
         self.clear()
         self._fetcher.cancel_waits()
-
-    async def _ask(
-        self, ref: PromptRef, mode: Mode, ttl: float | None, fallback: Fallback | None
-    ) -> PromptVersion:
-        """Return what the service has now, asked for this caller alone."""
-        saved = None if mode != DISABLED or self._snapshot is None else await self._saved(ref)
-        if saved is not None:
-            return await self._wait(ref, 0.0, fallback, Fetch(copy=saved), known=saved, shared=False)
-        try:
-            if mode == BYPASS:
-                return (await run_at_home(self._background, lambda: self._endpoint.fetch(ref))).version
-            seconds = 0.0 if mode == DISABLED else self._ttl(ttl)
-            known = self._memory.get(ref.key)
-            return await run_at_home(self._background, lambda: self._fetcher.fetch(ref, seconds, known=known))
-        except ScopeError as error:
-            if not is_unavailable(error):
-                raise
-            if fallback is None:
-                self._instrumentation.call_failed(ref, error)
-                raise
-            return await self._stand_in(ref, UseFallback(fallback, error))
 
     async def _wait(
         self,
