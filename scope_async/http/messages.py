@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from os import urandom
+from struct import Struct
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +27,7 @@ UNAUTHORIZED, NOT_FOUND = HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND
 # RFC 6750 section 2.1, and anything else that is safe in a header.
 TOKEN = r"[\x21-\x7e]+"  # noqa: S105 - a pattern
 
+_UUID_GROUPS = Struct("8s4s3s3s12s").unpack
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 # Of aiohttp's own kind of string, as its names of headers: it knows its case-insensitive form.
@@ -124,8 +127,7 @@ def new_request_id() -> str:
 
     Of its 122 random bits the two beside the variant are always 0.
     """
-    digits = urandom(15).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-8{digits[15:18]}-{digits[18:]}"
+    return (b"%b-%b-4%b-8%b-%b" % _UUID_GROUPS(hexlify(urandom(15)))).decode()
 
 
 def api_root(base_url: str, api_version: str) -> str:

@@ -71,7 +71,6 @@ class PromptEndpoint:
     def fetch(
         self,
         ref: PromptRef,
-        *,
         known: KnownVersion | None = None,
         max_retries: int | None = None,
         request_id: str | None = None,

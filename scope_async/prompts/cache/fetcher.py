@@ -90,13 +90,7 @@ class SharedFetcher:
         started, started_at = self._clock.monotonic(), self._clock.time()
         try:
             if self._shared is None or ttl <= 0:
-                fetched = await self._endpoint.fetch(
-                    ref,
-                    known=known,
-                    max_retries=max_retries,
-                    request_id=request_id,
-                    on_attempt_failed=on_attempt_failed,
-                )
+                fetched = await self._endpoint.fetch(ref, known, max_retries, request_id, on_attempt_failed)
             else:
                 ask = partial(self._endpoint.fetch, ref, max_retries=max_retries, request_id=request_id)
                 fetched = await self._shared.fetch(
