@@ -83,18 +83,21 @@ class GuardedConnector(aiohttp.TCPConnector):
         """Return a connection from the pool, or a new one."""
         while True:
             connection = await super().connect(req, traces, timeout)  # type: ignore[arg-type]
-            protocol, transport = connection.protocol, connection.transport
+            protocol = connection.protocol
+            transport = None if protocol is None else protocol.transport
             if protocol is None or transport is None:
                 return connection  # it was lost already; sending says so
             guard = transport.get_protocol()
-            is_reused = isinstance(guard, ConnectionGuard)
-            if not isinstance(guard, ConnectionGuard):
+            if isinstance(guard, ConnectionGuard):
+                is_reused = True
+                if not guard.is_clean():
+                    connection.close()
+                    continue
+            else:
+                is_reused = False
                 guard = ConnectionGuard(protocol, transport)
                 transport.set_protocol(guard)
                 self._guards.add(guard)
-            elif not guard.is_clean():
-                connection.close()
-                continue
             guard.connection = ref(connection)
             if reused.get() is not is_reused:
                 reused.set(is_reused)

@@ -80,7 +80,6 @@ class Transport:
         self,
         request: Request,
         read: Callable[[Reply], Result],
-        *,
         token_provider: TokenProvider[Any] | None = None,
         max_retries: int | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,

@@ -108,9 +108,9 @@ class PromptEndpoint:
         return self._transport.call(
             request,
             read if self._emit is None else _emitting(self._emit, read, ref, request.request_id),
-            token_provider=tokens,
-            max_retries=max_retries,
-            on_attempt_failed=on_attempt_failed,
+            tokens,
+            max_retries,
+            on_attempt_failed,
         )
 
     async def ping(self) -> None:

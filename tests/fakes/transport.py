@@ -69,7 +69,6 @@ class FakeTransport:
         self,
         request: Request,
         read: Callable[[Reply], Any],
-        *,
         token_provider: Any = None,
         max_retries: int | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,

@@ -55,10 +55,9 @@ class HoldingTransport:
         self,
         request: Request,
         read: Callable[[Reply], Any],
-        *,
         token_provider: Any,
+        max_retries: int | None = None,
         on_attempt_failed: Callable[[ScopeError], None] | None = None,
-        **_: object,
     ) -> Any:
         token = token_provider.peek()
         request.headers["Authorization"] = token.authorization

@@ -58,7 +58,7 @@ class PromptCache:
     thread: reads of what is fresh take no lock, changes do.
 
     Attributes:
-        lock: each change holds it; hold it to make one step of several.
+        lock: each change holds it; hold it yourself for `put`, and to make one step of several.
     """
 
     def __init__(
@@ -120,27 +120,29 @@ class PromptCache:
     def put(
         self, key: Key, fetched: FetchedVersion, stored_at: float, ttl: float, sequence: int
     ) -> CacheEntry | None:
-        """Store a version unless that of a later fetch is there; return the entry that was there."""
+        """Store a version unless that of a later fetch is there; return the entry that was there.
+
+        Call it while you hold `lock`.
+        """
         version = fetched.version
-        with self.lock:
-            if stored_at - self._swept_at >= _SWEEP_INTERVAL:
-                self._sweep(stored_at)
-            previous = self._entries.get(key)
-            if previous is not None and previous.sequence > sequence:
-                return previous
-            unchanged = previous is not None and previous.version is version
-            size = previous.size if previous is not None and unchanged else size_of(version)
-            if size > self._max_bytes:
-                self._remove(key)
-                return previous
-            self._entries[key] = CacheEntry(
-                version, stored_at, ttl, sequence, stored_at + ttl, False, fetched.validator, size
-            )
-            self._entries.move_to_end(key)
-            self._bytes += size if previous is None else size - previous.size
-            while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-                _, evicted = self._entries.popitem(last=False)
-                self._bytes -= evicted.size
+        if stored_at - self._swept_at >= _SWEEP_INTERVAL:
+            self._sweep(stored_at)
+        previous = self._entries.get(key)
+        if previous is not None and previous.sequence > sequence:
+            return previous
+        unchanged = previous is not None and previous.version is version
+        size = previous.size if previous is not None and unchanged else size_of(version)
+        if size > self._max_bytes:
+            self._remove(key)
+            return previous
+        self._entries[key] = CacheEntry(
+            version, stored_at, ttl, sequence, stored_at + ttl, False, fetched.validator, size
+        )
+        self._entries.move_to_end(key)
+        self._bytes += size if previous is None else size - previous.size
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            _, evicted = self._entries.popitem(last=False)
+            self._bytes -= evicted.size
         return previous
 
     def delete(self, key: Key, *, before: int) -> None:

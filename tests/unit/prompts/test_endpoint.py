@@ -110,7 +110,7 @@ class ScriptedTransport:
         self.replies = list(replies)
         self.conditions: list[str | None] = []
 
-    async def call(self, request, read, *, token_provider: Any, **_: Any) -> Any:
+    async def call(self, request, read, token_provider: Any, *_: Any) -> Any:
         """Send until a reply is accepted, each time with a token of its own, as the transport does."""
         while True:
             token = token_provider.peek() or await token_provider.get_within(1.0)
@@ -173,12 +173,12 @@ async def test_fetch_drops_the_condition_when_the_api_key_changes_between_two_at
     tokens = FakeTokens()
 
     class Rotating(ScriptedTransport):
-        async def call(self, request, read, **options: Any) -> Any:
+        async def call(self, request, read, *options: Any) -> Any:
             def read_and_rotate(reply: Reply) -> Any:
                 tokens.api_key = "key_2"
                 return read(reply)
 
-            return await super().call(request, read_and_rotate, **options)
+            return await super().call(request, read_and_rotate, *options)
 
     transport = Rotating(
         (500, {}, {"message": "first with the old key"}), (200, {"ETag": '"2"'}, document("p", 1))
@@ -192,12 +192,12 @@ async def test_fetch_keeps_no_validator_of_an_answer_whose_token_was_renewed_mea
     tokens = FakeTokens()
 
     class Renewed(ScriptedTransport):
-        async def call(self, request, read, **options: Any) -> Any:
+        async def call(self, request, read, *options: Any) -> Any:
             def read_late(reply: Reply) -> Any:
                 tokens.api_key = "key_2"
                 return read(reply)
 
-            return await super().call(request, read_late, **options)
+            return await super().call(request, read_late, *options)
 
     transport = Renewed((200, {"ETag": '"1"'}, document("p", 1)))
     assert (await endpoint_of(transport, tokens=tokens).fetch(REF)).validator is None

@@ -130,7 +130,8 @@ class SharedVersions:
         if self._memory.get(ref.key) is not None:
             return False
         now = self._clock.monotonic()
-        self._memory.put(ref.key, copy.fetched, now - copy.age, ttl, sequence=0)
+        with self._memory.lock:
+            self._memory.put(ref.key, copy.fetched, now - copy.age, ttl, sequence=0)
         if copy.age < ttl + self._config.stale_while_revalidate:
             return True
         if failed is not None:
