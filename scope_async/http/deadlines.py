@@ -26,9 +26,12 @@ class Deadlines:
 
     def at(self, when: float) -> Deadline:
         """Return a context, to be entered at once, that is over when the loop's clock shows `when`."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("only a task can have a deadline")
         if when < self._due_at:
             self._set_timer(when)
-        return Deadline(when, self._under_way)
+        return Deadline(when, self._under_way, task, task.cancelling())
 
     def _set_timer(self, due_at: float) -> None:
         if self._timer is not None:
@@ -56,15 +59,11 @@ class Deadline(msgspec.Struct, eq=False):
 
     when: float
     _under_way: set[Deadline]
+    _task: asyncio.Task[Any]
+    _cancelling: int
     expired: bool = False
-    _task: Any = None
-    _cancelling: int = 0
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("only a task can have a deadline")
-        self._task, self._cancelling = task, task.cancelling()
         self._under_way.add(self)
 
     def __exit__(

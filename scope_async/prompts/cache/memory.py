@@ -26,7 +26,7 @@ def size_of(version: PromptVersion) -> int:
 
 
 # Freezing it would cost each answer as much as all else that the cache does with it.
-class CacheEntry(msgspec.Struct, eq=False, dict=True):
+class CacheEntry(msgspec.Struct, eq=False):
     """One cached version; instants are monotonic seconds, `sequence` is the number of its fetch.
 
     `validator` makes the next request for it conditional. Once `is_expired`, it is never fresh, and
