@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from yarl import URL
 
-from scope_async._core.redaction import repr_without
+from scope_async._core.redaction import Redacted
 from scope_async.environment import OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError
 
@@ -196,7 +196,7 @@ _CHECKS: Mapping[str, _Check] = {
 }
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
+class Config(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The resolved options of one client; times are in seconds.
 
     Built directly, it takes what it is given and reads no environment. Values are
@@ -205,6 +205,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     Raises:
         ConfigurationError: an option is missing or not acceptable.
     """
+
+    _hidden = frozenset({"store_url"})  # it may have a password
 
     base_url: str
     auth_api_url: str
@@ -240,9 +242,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             check(name, getattr(self, name))
         for name in urls:
             require_secure(name, getattr(self, name), allow_insecure=self.allow_insecure)
-
-    def __repr__(self) -> str:
-        return repr_without(self, ("store_url",))  # it may have a password
 
     @classmethod
     def from_env(cls, *, environ: Mapping[str, str] | None = None, **options: Unpack[Options]) -> Self:

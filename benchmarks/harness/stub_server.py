@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from itertools import count
 from urllib.parse import unquote
 
-import attrs
-
 from benchmarks.harness.processes import running_process
 from scope_async import ApiKeyCredentials
 
@@ -103,7 +101,7 @@ async def _serve() -> None:
 
 def new_credentials() -> ApiKeyCredentials:
     """Return the credentials of another organization, whose entries in a store nothing else reads."""
-    return attrs.evolve(CREDENTIALS, org_id=f"org_{secrets.token_hex(8)}", api_secret=secrets.token_hex(16))
+    return ApiKeyCredentials(f"org_{secrets.token_hex(8)}", CREDENTIALS.api_key, secrets.token_hex(16))
 
 
 @contextmanager

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Collection, Mapping
-
-import msgspec
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 _RUN = 8
 """Characters of a secret in a row that are hidden wherever they stand; four at the end of a text."""
@@ -44,11 +43,22 @@ _SECRET_FORMS = (
 )
 
 
-def repr_without(record: msgspec.Struct, hidden: Collection[str]) -> str:
-    """Return the `repr` of `record` without the fields named `hidden`."""
-    shown = [name for name in record.__struct_fields__ if name not in hidden]
-    facts = ", ".join(f"{name}={getattr(record, name)!r}" for name in shown)
-    return f"{type(record).__name__}({facts})"
+class Redacted:
+    """Before `msgspec.Struct` among the bases: neither `repr` nor rich shows the fields in `_hidden`.
+
+    A structure has a `__rich_repr__` of its own, which shows all fields, for instance in rich's tracebacks.
+    """
+
+    __slots__ = ()
+    __struct_fields__: ClassVar[tuple[str, ...]]
+    _hidden: ClassVar[frozenset[str]]
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self._hidden]
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({facts})"
 
 
 def printable(text: str, *, limit: int = 500) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 from yarl import URL
 
-from scope_async._core.redaction import repr_without, scrub
+from scope_async._core.redaction import Redacted, scrub
 from scope_async.auth.token import AccessToken, read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
@@ -43,7 +43,7 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-class ExchangeResponse(msgspec.Struct, frozen=True):
+class ExchangeResponse(Redacted, msgspec.Struct, frozen=True):
     """A token, and its lifetime in seconds from the moment it was asked for.
 
     The lifetime of a reply of the auth API is 0 or less if a cache on the way kept it for too long.
@@ -51,14 +51,13 @@ class ExchangeResponse(msgspec.Struct, frozen=True):
     the call. `shared` is True if another process made the exchange.
     """
 
+    _hidden = frozenset({"value"})
+
     value: str
     lifetime: float
     request_id: str | None = None
     asked_at: float | None = None
     shared: bool = False
-
-    def __repr__(self) -> str:
-        return repr_without(self, ("value",))
 
 
 class Exchange(Protocol):

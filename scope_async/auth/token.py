@@ -8,6 +8,7 @@ from typing import Any, Literal
 import jwt
 import msgspec
 
+from scope_async._core.redaction import Redacted
 from scope_async.errors import ScopeError
 
 _NEVER = float("-inf")
@@ -29,7 +30,7 @@ def read_claims(value: str) -> dict[str, Any]:
     return dict(claims)
 
 
-class AccessToken(msgspec.Struct, frozen=True, eq=False):
+class AccessToken(Redacted, msgspec.Struct, frozen=True, eq=False):
     """A short-lived token, immutable; neither `repr` nor `str` shows it.
 
     Attributes:
@@ -41,6 +42,8 @@ class AccessToken(msgspec.Struct, frozen=True, eq=False):
         refresh_at, usable_until, expires_at: instants of the monotonic clock, in seconds.
         monotonic: that clock.
     """
+
+    _hidden = frozenset({"value", "authorization", "refresh_at", "usable_until", "expires_at", "monotonic"})
 
     value: str
     authorization: str
@@ -55,11 +58,6 @@ class AccessToken(msgspec.Struct, frozen=True, eq=False):
     def expires_in(self) -> float:
         """Return the seconds until the service stops accepting it; negative afterwards."""
         return self.expires_at - self.monotonic()
-
-    def __repr__(self) -> str:
-        return (
-            f"AccessToken(generation={self.generation}, api_key={self.api_key!r}, lifetime={self.lifetime!r})"
-        )
 
     @property
     def claims(self) -> dict[str, Any]:

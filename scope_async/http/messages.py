@@ -14,7 +14,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict, istr
 from yarl import URL
 
-from scope_async._core.redaction import repr_without
+from scope_async._core.redaction import Redacted
 from scope_async._version import __version__
 from scope_async.errors import ValidationError
 
@@ -35,7 +35,7 @@ _REQUEST_ID, _ENVIRONMENT = istr("X-Request-ID"), istr("X-Scope-Environment")
 
 
 # Freezing these two would more than double what they cost, once per request.
-class Request(msgspec.Struct):
+class Request(Redacted, msgspec.Struct):
     """One call, ready to be sent as often as needed. Its `repr` shows no header and no body.
 
     `headers` are its own; those that all calls have in common are the transport's.
@@ -45,6 +45,8 @@ class Request(msgspec.Struct):
     `secrets` are those in the body, which a reply may repeat; `idempotent` is True for a POST that may
     be sent twice without harm.
     """
+
+    _hidden = frozenset({"headers", "body", "secrets"})
 
     operation: str
     method: str
@@ -66,16 +68,15 @@ class Request(msgspec.Struct):
         """True if sending it twice does what sending it once does (RFC 9110 section 9.2.2)."""
         return self.idempotent or self.method in _IDEMPOTENT
 
-    def __repr__(self) -> str:
-        return repr_without(self, ("headers", "body", "secrets"))
 
-
-class Reply(msgspec.Struct):
+class Reply(Redacted, msgspec.Struct):
     """What came back; header names are case-insensitive. Its `repr` shows no body.
 
     `sent` are the headers of its request and `rejected` the `Authorization` of those before it
     that got a 401: a page for developers may repeat any of these tokens, and the request's `secrets`.
     """
+
+    _hidden = frozenset({"headers", "body", "sent", "secrets", "rejected"})
 
     status: int
     headers: Mapping[str, str]
@@ -92,9 +93,6 @@ class Reply(msgspec.Struct):
     def is_success(self) -> bool:
         """True for a 2xx status (RFC 9110 section 15.3)."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of statuses
-
-    def __repr__(self) -> str:
-        return f"Reply(status={self.status})"
 
 
 def default_headers(environment: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.fetcher import SharedFetcher
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
-from scope_async.prompts.cache.policy import BYPASS, DISABLED, REFRESH, Mode
+from scope_async.prompts.cache.policy import BYPASS, DISABLED, REFRESH
 from scope_async.prompts.cache.read_through import ReadThroughCache
 from scope_async.prompts.endpoint import PromptEndpoint
 from scope_async.prompts.reference import Label, PromptRef, key_of
@@ -177,14 +177,12 @@ class PromptService:
         if self._closed:
             self._check_open()
         if cache_ttl == 0:
-            mode: Mode = BYPASS
-        elif not self._config.cache_enabled or (cache_ttl is None and not self._caching):
-            mode = DISABLED
-        elif not cache:
-            mode = REFRESH
-        else:
-            return self._cache.read(ref, cache_ttl, fallback)
-        return self._cache.ask(ref, mode, cache_ttl, fallback)
+            return self._cache.ask(ref, BYPASS, cache_ttl, fallback)
+        if not self._config.cache_enabled or (cache_ttl is None and not self._caching):
+            return self._cache.ask(ref, DISABLED, cache_ttl, fallback)
+        if not cache:
+            return self._cache.ask(ref, REFRESH, cache_ttl, fallback)
+        return self._cache.read(ref, cache_ttl, fallback)
 
     async def get_many(self, names: Iterable[str], *, label: Label | None = None) -> dict[str, PromptVersion]:
         """Return a version of each prompt by its name; at most 10 are fetched at once.

@@ -200,7 +200,8 @@ def test_resolve_replaces_options_of_a_config() -> None:
 
 
 def test_options_are_the_fields_of_config() -> None:
-    fields = get_type_hints(Config)
+    hints = get_type_hints(Config)
+    fields = {name: hints[name] for name in Config.__struct_fields__}
     assert get_type_hints(Options) == fields
     assert get_type_hints(AdminOptions) == {name: kind for name, kind in fields.items() if name != "base_url"}
     assert not Options.__required_keys__

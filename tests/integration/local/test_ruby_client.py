@@ -51,8 +51,9 @@ class RubyClient:
         self._host = URL(local.url).authority
 
     async def login(self, **changed: str) -> Answer:
-        credentials = {**attrs.asdict(self._local.credentials), **changed}
-        body = LOGIN_BODY.format(**credentials)
+        ours = self._local.credentials
+        credentials = {"org_id": ours.org_id, "api_key": ours.api_key, "api_secret": ours.api_secret}
+        body = LOGIN_BODY.format(**credentials | changed)
         return (await self._send(LOGIN.format(host=self._host, length=len(body), body=body)))[0]
 
     async def get(self, *paths: str, token: str) -> list[Answer]:

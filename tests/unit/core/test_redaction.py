@@ -3,14 +3,25 @@ from __future__ import annotations
 import base64
 import html
 import json
+import pickle
+import pprint
 import re
+import time
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
+from yarl import URL
 
+from scope_async import ApiKeyCredentials, Config
 from scope_async._core.redaction import drop_frames, printable, scrub
+from scope_async.auth.acquisition import AcquiredToken
+from scope_async.auth.exchange import ExchangeResponse
+from scope_async.auth.token import AccessToken
+from scope_async.credentials.providers import StaticCredentials
+from scope_async.http.messages import Reply, Request
 
 SECRET = "Zk+9/qT=7xR2&w8LmN"
 SECRETS = {SECRET: "[it]"}
@@ -133,3 +144,29 @@ def test_drop_frames_keeps_what_the_caller_was_handling() -> None:
     drop_frames(error, until=handled)
     assert error.__traceback__ is None
     assert handled.__traceback__ is not None
+
+
+TOKEN_VALUE = "a-token-that-nobody-may-see"
+URL_WITH_PASSWORD = f"redis://user:{TOKEN_VALUE}@redis.example"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ExchangeResponse(TOKEN_VALUE, lifetime=60.0),
+        AcquiredToken(ExchangeResponse(TOKEN_VALUE, lifetime=60.0), "key_01", 0.0),
+        AccessToken(TOKEN_VALUE, f"Bearer {TOKEN_VALUE}", 1, "key_01", 60.0, 1.0, 2.0, 3.0, time.monotonic),
+        ApiKeyCredentials("org_01", "key_01", TOKEN_VALUE),
+        StaticCredentials(ApiKeyCredentials("org_01", "key_01", TOKEN_VALUE)),
+        Config(
+            base_url="https://api.example", auth_api_url="https://auth.example", store_url=URL_WITH_PASSWORD
+        ),
+        Request("exchange", "POST", URL("https://auth.example"), {"Authorization": TOKEN_VALUE}),
+        Reply(200, {"Set-Cookie": TOKEN_VALUE}, TOKEN_VALUE.encode(), secrets=[TOKEN_VALUE]),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_secret_fields_are_shown_by_nothing_that_prints_a_record(record) -> None:
+    assert TOKEN_VALUE in repr(pickle.dumps(record)), "it is there"
+    for shown in (repr(record), str(record), pprint.pformat(record), pretty_repr(record)):
+        assert TOKEN_VALUE not in shown
