@@ -46,7 +46,6 @@ def without_telemetry(scope: ScopeClient) -> None:
     def call(
         request: Any,
         read: Any,
-        *,
         token_provider: Any = None,
         max_retries: int | None = None,
         on_attempt_failed: Any = None,
