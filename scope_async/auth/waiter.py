@@ -100,36 +100,45 @@ class TokenWaiter:
         Raises:
             ScopeError: as `TokenSource.get`.
         """
+        # One coroutine and one timer, since thousands of callers may wait here.
         seconds = self._timeout if seconds is None else seconds
         until = self._monotonic() + seconds
+        renewals = interrupted = 0
         caller = object()
         self._renewer.callers[caller] = until
         try:
-            return await self._wait_until(until, seconds, on_attempt_failed)
+            while renewals < _MAX_RENEWALS and interrupted < _MAX_INTERRUPTED:
+                self._check_open()
+                if (token := self.peek()) is not None:
+                    return await self._renew_lent(token)
+                self._check_worth_waiting(until, seconds)
+                call = self.join()
+                woken = call.wait(failures=call.failures)
+                timer = woken.get_loop().call_later(until - self._monotonic(), resolve, woken)
+                try:
+                    await woken
+                finally:
+                    timer.cancel()
+                if (token := self._token_after(call, on_attempt_failed)) is not None:
+                    return token
+                renewals += call.completed
+                interrupted += call.ended and not call.completed
         finally:
             del self._renewer.callers[caller]
-
-    async def _wait_until(
-        self, until: float, seconds: float, on_attempt_failed: OnAttemptFailed | None
-    ) -> AccessToken:
-        renewals = interrupted = 0
-        while renewals < _MAX_RENEWALS and interrupted < _MAX_INTERRUPTED:
-            self._check_open()
-            if (token := self.peek()) is not None:
-                return await self._renew_lent(token)
-            self._check_worth_waiting(until, seconds)
-            call = self.join()
-            await self._wait_for_attempt(call, until)
-            if (token := self.peek()) is not None:
-                return token
-            self._check_open()
-            if call.error is not None:
-                raise self._error_for_caller(call.error)
-            if on_attempt_failed is not None and not call.ended and self._policy.error is not None:
-                on_attempt_failed(error_for_caller(self._policy.error, retry_after=0.0))
-            renewals += call.completed
-            interrupted += call.ended and not call.completed
         raise TokenRefreshError(f"no valid token after {renewals} exchanges")
+
+    def _token_after(
+        self, call: InFlightCall[None], on_attempt_failed: OnAttemptFailed | None
+    ) -> AccessToken | None:
+        """Return the token once an attempt of the renewal is over; None if there is none yet."""
+        if (token := self.peek()) is not None:
+            return token
+        self._check_open()
+        if call.error is not None:
+            raise self._error_for_caller(call.error)
+        if on_attempt_failed is not None and not call.ended and self._policy.error is not None:
+            on_attempt_failed(error_for_caller(self._policy.error, retry_after=0.0))
+        return None
 
     def _check_worth_waiting(self, until: float, seconds: float) -> None:
         """Raise what the last exchange failed with if the next one comes too late for this caller."""
@@ -142,15 +151,6 @@ class TokenWaiter:
         if error is not None:
             self._background.ensure()
             raise self._error_for_caller(error)
-
-    async def _wait_for_attempt(self, call: InFlightCall[None], until: float) -> None:
-        """Wait until the renewal has ended, another of its attempts has failed, or `until` has come."""
-        woken = call.wait(failures=call.failures)
-        timer = woken.get_loop().call_later(until - self._monotonic(), resolve, woken)
-        try:
-            await woken
-        finally:
-            timer.cancel()
 
     async def _renew_lent(self, token: AccessToken) -> AccessToken:
         """Return the token, renewed if that is due and no background does it.
@@ -191,7 +191,8 @@ class TokenWaiter:
                     return
                 call = self.join()
             while not call.ended and self._monotonic() < until:
-                await self._wait_for_attempt(call, until)
+                woken = call.wait(failures=call.failures)
+                await asyncio.wait({woken}, timeout=until - self._monotonic())
             if call.completed and self._renewer.began_at >= asked_at:
                 if call.error is not None:
                     raise self._error_for_caller(call.error)

@@ -18,7 +18,7 @@ from tests.project.call_path import measured
         ("cold miss", 67, 24, 23),
         ("503 with a copy", 102, 35, 39),
         ("token read", 1, 1, 0),
-        ("token renewal", 84, 23, 36),
+        ("token renewal", 83, 23, 35),
     ],
 )
 async def test_call_path_is_short(
