@@ -35,6 +35,9 @@ def main() -> None:
     for name in options.names or SUITES:
         try:
             found[name] = _run(name, quick=options.quick)
+            if options.quick and _wrong(found[name].results):
+                print("     again: a count depends on a renewal in time, and the machine may be busy")
+                found[name] = _run(name, quick=True)
         except ModuleNotFoundError as error:
             skipped[name] = f"{error.name} is not installed"
             print(f"     {skipped[name]}")
@@ -74,8 +77,12 @@ def _run(name: str, *, quick: bool) -> SuiteResult:
     return suite_result
 
 
+def _wrong(results: list[Result]) -> list[Result]:
+    return [result for result in results if result.counted and not result.reached]
+
+
 def _verdict(results: list[Result], *, complete: bool) -> int:
-    wrong = [result for result in results if result.counted and not result.reached]
+    wrong = _wrong(results)
     for result in wrong:
         print(f"wrong count: {result.name}: {result.measured}, not {result.goal}", file=sys.stderr)
     return 0 if complete and not wrong else 1
