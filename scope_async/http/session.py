@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from ssl import SSLContext
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
@@ -16,8 +17,10 @@ from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.http.connector import GuardedConnector
 from scope_async.http.deadlines import Deadlines
-from scope_async.http.proxies import Proxies
 from scope_async.http.resolver import ThreadResolver
+
+if TYPE_CHECKING:
+    from scope_async.http.proxies import Proxies
 
 _TURNS_TO_END = 5
 
@@ -76,6 +79,11 @@ class SessionProvider:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=open_timeout)
         self._headers = headers
         self._given = session
+        if session is None:
+            # With the first client, which no event loop waits for.
+            from scope_async.http.proxies import Proxies  # noqa: PLC0415 - costs time to import
+
+            self._read_proxies = Proxies
         self._bound: BoundSession | None = None  # the one that was used last
         self._by_loop: dict[asyncio.AbstractEventLoop, BoundSession] = {}
         self._abandoned: list[BoundSession] = []
@@ -111,7 +119,7 @@ class SessionProvider:
                 "in which the client is used, or leave `session` out, and the client opens one per loop"
             )
         if session is None:
-            proxies = Proxies() or None
+            proxies = self._read_proxies() or None
             session = aiohttp.ClientSession(
                 connector=GuardedConnector(
                     limit=self._limit,
