@@ -121,11 +121,28 @@ def running(server: RedisServer) -> Iterator[RedisServer]:
 
 
 @contextmanager
+def _cluster_node(folder: Path, *options: str) -> Iterator[RedisServer]:
+    server = RedisServer(folder, *options)
+    with running(server):
+        # It listens before it knows whether its second port is free, and ends if another process took it.
+        for _ in range(5):
+            try:
+                with server.client() as client:
+                    client.ping()
+                break
+            except redis.ConnectionError:
+                server.kill()
+                server.port = free_port()
+                server.start()
+        yield server
+
+
+@contextmanager
 def cluster(folder: Path) -> Iterator[list[RedisServer]]:
     """Three nodes without replicas, each with a third of the slots."""
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
     with ExitStack() as stack:
-        nodes = [stack.enter_context(running(RedisServer(folder / str(n), *options))) for n in range(3)]
+        nodes = [stack.enter_context(_cluster_node(folder / str(n), *options)) for n in range(3)]
         bounds = [0, 5461, 10923, 16384]
         for index, node in enumerate(nodes):
             with node.client() as client:

@@ -8,6 +8,7 @@ counts once, however often it is resumed. `--trace` prints the path itself.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -70,11 +71,15 @@ def recorded() -> Iterator[CallPath]:
             path = Path(frame.f_code.co_filename).relative_to(PACKAGE)
             calls.append((str(path), frame.f_code.co_qualname))
 
+    # What ends the lives of objects of before is no part of the path.
+    gc.collect()
+    gc.disable()
     sys.setprofile(note)
     try:
         yield CallPath(calls)
     finally:
         sys.setprofile(None)
+        gc.enable()
 
 
 async def cached_read(local: LocalScope, scope: ScopeClient) -> CallPath:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -89,11 +90,12 @@ async def test_rotation_in_aws_fails_no_call(local, moto) -> None:
     import botocore.session
 
     client = botocore.session.get_session().create_client("secretsmanager")
-    client.create_secret(Name="rotation", SecretString="{}")
+    name = f"rotation-{secrets.token_hex(4)}"
+    client.create_secret(Name=name, SecretString="{}")
     client.close()
 
     def provider() -> AwsSecretsManagerCredentials:
-        return AwsSecretsManagerCredentials("rotation", clock=local.clock)
+        return AwsSecretsManagerCredentials(name, clock=local.clock)
 
     assert await failures_while_rotating(local, provider) == []
 

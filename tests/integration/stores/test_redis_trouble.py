@@ -227,8 +227,11 @@ async def test_slow_server_is_not_waited_for(own_redis) -> None:
                 sink.write(data)
             sink.close()
 
-        await asyncio.gather(pump(reader, behind), pump(ahead, writer), return_exceptions=True)
-        writer.close()
+        try:
+            await asyncio.gather(pump(reader, behind), pump(ahead, writer), return_exceptions=True)
+        finally:
+            behind.close()
+            writer.close()
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -238,7 +241,9 @@ async def test_slow_server_is_not_waited_for(own_redis) -> None:
                 assert (await obtain(entries, secrets.token_hex(4))).content == SECRET_TEXT
         answers.set()  # after all callers have gone on alone
     server.close()
-    await asyncio.gather(*handlers)
+    for handler in handlers:
+        handler.cancel()
+    await asyncio.gather(*handlers, return_exceptions=True)
 
 
 async def test_dump_shows_nothing_without_the_secret(own_redis, tmp_path) -> None:
