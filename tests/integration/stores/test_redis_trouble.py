@@ -214,10 +214,13 @@ async def test_undecryptable_value_is_absent(own_redis) -> None:
 
 
 async def test_slow_server_is_not_waited_for(own_redis) -> None:
-    answers, handlers = asyncio.Event(), set()
+    answers = asyncio.Event()
+    handlers: set[asyncio.Task[None]] = set()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handlers.add(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task is not None
+        handlers.add(task)
         ahead, behind = await asyncio.open_connection("127.0.0.1", own_redis.port)
 
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
