@@ -69,7 +69,7 @@ class TokenAcquirer:
         store: ClientStore | None = None,
         on_newer: Callable[[AcquiredToken], None] = lambda _: None,
     ) -> None:
-        place = place_of(exchange)
+        self._exchange_place = place_of(exchange)
         if store is not None:
             from scope_async.auth.shared_exchange import SharedExchange  # noqa: PLC0415 - an extra
 
@@ -85,7 +85,6 @@ class TokenAcquirer:
         self._exchange = exchange
         self._timeout = timeout
         self._monotonic = clock.monotonic
-        self._exchange_place = place
         self._loading = False
         self._emit = emit
         self._loads: SingleFlight[str, ApiKeyCredentials] = SingleFlight(background)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-import tracemalloc
 from collections.abc import Awaitable, Callable
 
 from benchmarks.harness.result import Result, Spread
 from benchmarks.reporting.line_chart import Axis, Line, LineChart, decades
-from benchmarks.suites.tokens.waiters import HeldExchange, new_source
+from benchmarks.suites.tokens.waiters import HeldExchange, bytes_of_waiters, new_source
 
 NUMBERS = (1, 10, 100, 1_000, 10_000, 100_000)
 OURS, BARE = "await get() of a token source", "await wait() of a bare event"
@@ -80,23 +79,10 @@ async def _timed(number: int, wait: Wait, answer: asyncio.Event) -> float:
 
 async def _memory(number: int) -> tuple[float, float, int]:
     """Return the bytes of each waiter, of each on a bare event, and the exchanges that were made."""
-    held, event = HeldExchange(), asyncio.Event()
+    held = HeldExchange()
     async with new_source(held) as tokens:
-        ours = await _traced(number, tokens.get, held.answer)
-        return ours, await _traced(number, event.wait, event), held.asked
-
-
-async def _traced(number: int, wait: Wait, answer: asyncio.Event) -> float:
-    gc.collect()
-    tracemalloc.start()
-    tasks = [asyncio.ensure_future(wait()) for _ in range(number)]
-    await asyncio.sleep(0)
-    gc.collect()
-    used, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    answer.set()
-    await asyncio.gather(*tasks)
-    return used / number
+        ours = await bytes_of_waiters(number, tokens.get)
+        return ours, await bytes_of_waiters(number, asyncio.Event().wait), held.asked
 
 
 def _chart(times: dict[str, list[tuple[float, float]]]) -> LineChart:

@@ -125,25 +125,27 @@ async def short_token() -> list[Result]:
     return [Result.count(f"60 s token, 300 s buffer, {READS:,} reads", auth.asked, 1, unit="exchanges")]
 
 
-async def memory() -> list[Result]:
-    async def traced(wait: Callable[[], Any]) -> float:
-        gc.collect()
-        tracemalloc.start()
-        tasks = [asyncio.ensure_future(wait()) for _ in range(WAITERS)]
-        await asyncio.sleep(0)
-        gc.collect()
-        used, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        return used / WAITERS
+async def bytes_of_waiters(number: int, wait: Callable[[], Any]) -> float:
+    """Return the memory of each of `number` tasks that wait, which are cancelled then."""
+    gc.collect()
+    tracemalloc.start()
+    tasks = [asyncio.ensure_future(wait()) for _ in range(number)]
+    await asyncio.sleep(0)
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return used / number
 
+
+async def memory() -> list[Result]:
     event = asyncio.Event()
-    await traced(event.wait)  # the set of all tasks grows once
-    bare = await traced(event.wait)
+    await bytes_of_waiters(WAITERS, event.wait)  # the set of all tasks grows once
+    bare = await bytes_of_waiters(WAITERS, event.wait)
     async with new_source(HeldExchange()) as tokens:
-        used = await traced(tokens.get)
+        used = await bytes_of_waiters(WAITERS, tokens.get)
     return [
         Result(
             f"memory of {WAITERS:,} waiters",
