@@ -147,9 +147,12 @@ async def test_login_throttle_keeps_ten_thousand_guesses_out_of_the_audit_trail(
 
 
 async def test_token_expires_no_later_than_its_key(raw_client: RawClient):
+    clock = raw_client.local.clock
+    started = clock.monotonic()
     key = await raw_client.local.create_key("short", expires_in=100)
     answer = await raw_client.exchange(key)
-    assert answer.json["expires_in"] == 100
+    least = 100 - (clock.monotonic() - started)
+    assert least - 0.001 <= answer.json["expires_in"] <= 100
 
 
 async def test_token_lifetime_is_exact_to_the_millisecond():
