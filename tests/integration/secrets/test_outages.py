@@ -63,11 +63,10 @@ def manager(request, monkeypatch) -> Iterator[Manager]:
 
 
 @pytest.fixture
-def scope(local, manager, monkeypatch) -> ScopeClient:
+def environment(local, manager, monkeypatch) -> None:
     monkeypatch.setenv("SCOPE_CREDENTIALS", manager.url)
     monkeypatch.setenv("SCOPE_API_URL", local.url)
     monkeypatch.setenv("SCOPE_AUTH_API_URL", local.url)
-    return ScopeClient.from_env(max_connections=WORKERS, timeout=20)
 
 
 class Load:
@@ -88,7 +87,9 @@ class Load:
             await asyncio.sleep(0.1)
 
 
-async def test_no_call_fails_while_keys_are_rotated_and_the_manager_is_frozen(local, manager, scope) -> None:
+@pytest.mark.usefixtures("environment")
+async def test_no_call_fails_while_keys_are_rotated_and_the_manager_is_frozen(local, manager) -> None:
+    scope = ScopeClient.from_env(max_connections=WORKERS, timeout=20)
     old = local.credentials
     await manager.store(old)
     async with asyncio.timeout(PATIENCE), scope:
@@ -117,7 +118,9 @@ async def test_no_call_fails_while_keys_are_rotated_and_the_manager_is_frozen(lo
     assert load.calls > WORKERS * 10
 
 
-async def test_manager_that_is_not_there_is_one_clear_error_until_it_is_back(local, manager, scope) -> None:
+@pytest.mark.usefixtures("environment")
+async def test_manager_that_is_not_there_is_one_clear_error_until_it_is_back(local, manager) -> None:
+    scope = ScopeClient.from_env(max_connections=WORKERS, timeout=4)  # as long as each caller waits
     manager.process.kill()
     async with asyncio.timeout(PATIENCE), scope:
         async with asyncio.timeout(scope.config.timeout + 5):

@@ -62,7 +62,9 @@ async def everything(local: LocalScope, *hooks: Any) -> list[str]:
         return current[0]
 
     secrets = [local.credentials.api_secret, other.api_secret, TEXT, TEXT[:12], VALUE]
-    async with client_of(local, *hooks, credentials=provider, token_refresh_buffer=5000) as scope:
+    # A call waits for all of `timeout` while the auth API is away.
+    options = {"credentials": provider, "token_refresh_buffer": 5000, "timeout": 2.0}
+    async with client_of(local, *hooks, **options) as scope:
         secrets.append((await scope.tokens.get()).value)
         await scope.prefetch(["secretive"])
         await scope.render_prompt("secretive", {"name": VALUE})
