@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import aiohttp
 
 from scope_async import telemetry
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.exchange import Exchange
 from scope_async.auth.middleware import SourceTokenProvider
 from scope_async.auth.source import TokenSource

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
 
-from scope_async._core.futures import resolve
+from scope_async._core.concurrency.futures import resolve
 
 SLICE = 30.0
 """Longest single sleep, in seconds: what a suspended machine oversleeps at most."""

@@ -13,10 +13,10 @@ import anyio
 import msgspec
 
 from scope_async import telemetry
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.single_flight import SingleFlight
 from scope_async._core.episode import Episode
-from scope_async._core.single_flight import SingleFlight
 from scope_async.auth.exchange import Exchange, ExchangeResponse
 from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
 from scope_async.auth.token import AccessToken

@@ -165,13 +165,14 @@ def read_exchange_response(reply: Reply) -> ExchangeResponse:
         raise broken(reply, "the auth API's access_token is not a token")
     if kind is not None and (not isinstance(kind, str) or kind.lower() != "bearer"):
         raise broken(reply, "the auth API's token_type is not Bearer")
-    expires_in = data.get("expires_in")
-    if expires_in is not None and _seconds(expires_in) is None:
+    stated = data.get("expires_in")
+    expires_in = _seconds(stated)
+    if stated is not None and expires_in is None:
         raise broken(reply, "the auth API's expires_in is not a number of seconds")
     return ExchangeResponse(value, _lifetime(value, expires_in) - _age(reply))
 
 
-def _lifetime(value: str, expires_in: Any) -> float:
+def _lifetime(value: str, expires_in: float | None) -> float:
     """Return the least of the lifetimes that the reply and the token itself promise.
 
     `exp` is never compared with the local clock, which may be wrong: only the difference
@@ -179,7 +180,7 @@ def _lifetime(value: str, expires_in: Any) -> float:
     """
     claims = read_claims(value)
     exp, iat = _seconds(claims.get("exp")), _seconds(claims.get("iat"))
-    promised = [_seconds(expires_in), exp - iat if exp is not None and iat is not None else None]
+    promised = [expires_in, exp - iat if exp is not None and iat is not None else None]
     # The difference of two numbers need not be one: 1e308 - -1e308 is infinite.
     return min(
         (each for each in promised if each is not None and math.isfinite(each)), default=DEFAULT_LIFETIME

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from scope_async._core.clock import Clock, SuspendDetector
-from scope_async._core.futures import running_loop
+from scope_async._core.concurrency.futures import running_loop
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.token import HeldToken
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import msgspec
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
 from scope_async.auth.exchange import Exchange, HttpExchange
 from scope_async.auth.instrumentation import TokenInstrumentation

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from scope_async._core.background import Background
-from scope_async._core.futures import resolve
-from scope_async._core.single_flight import InFlightCall, SingleFlight
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.futures import resolve
+from scope_async._core.concurrency.single_flight import InFlightCall, SingleFlight
 from scope_async.auth.failures import error_for_caller, is_outage, no_token_within
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy

@@ -23,8 +23,9 @@ from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.environment import CREDENTIALS_VARIABLE, Environment
 from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
-from scope_async.http.messages import Reply, Request, api_root, request_headers
+from scope_async.http.messages import Reply, Request, request_headers
 from scope_async.http.transport import Transport
+from scope_async.http.urls import api_root
 from scope_async.secrets.urls import credentials_from_env
 
 Outcome = Literal["ok", "warning", "failed"]

@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 import anyio
 import msgspec
 
+from scope_async._core.concurrency.threads import SharedThread, run_in_thread
 from scope_async._core.redaction import scrub
-from scope_async._core.threads import SharedThread, run_in_thread
 from scope_async.credentials.api_key import ApiKeyCredentials
 from scope_async.credentials.protocols import CachingCredentials, LeasedCredentials, keep_alive
 from scope_async.environment import Environment

@@ -42,6 +42,11 @@ _ERRORS: Mapping[int, type[ApiError]] = {
 }
 
 
+def is_success(reply: Reply) -> bool:
+    """Return True for a 2xx status (RFC 9110 section 15.3)."""
+    return 200 <= reply.status < 300  # noqa: PLR2004 - the class of statuses
+
+
 def read_json(reply: Reply) -> Any:
     """Return the JSON value in a successful reply's body.
 
@@ -49,7 +54,7 @@ def read_json(reply: Reply) -> Any:
         ApiError: of the kind that fits, when the reply reports an error.
         ServerError: the reply is not JSON.
     """
-    if not reply.is_success:
+    if not is_success(reply):
         raise read_error(reply)
     try:
         return json.loads(reply.body)
@@ -165,7 +170,7 @@ def _shown(kind: type[AnyError], reply: Reply, message: str, code: str | None) -
 
     Every text of an error comes through here, decoded: an escaped echo is no other text.
     """
-    secrets, request_id = _secrets(reply), reply.request_id
+    secrets, request_id = _secrets(reply), reply.headers.get("X-Request-ID")
     return kind(
         scrub(message, secrets),
         http_status=reply.status,
@@ -180,7 +185,7 @@ def _secrets(reply: Reply) -> dict[str, str]:
     secrets = dict.fromkeys(reply.secrets, "[api secret]")
     for authorization in (reply.sent.get("Authorization", ""), *reply.rejected):
         secrets[authorization.rpartition(" ")[2]] = "[token]"
-    if reply.is_success:
+    if is_success(reply):
         for value in re.findall(_GIVEN, reply.body[:_BODY].decode("utf-8", "replace")):
             secrets[value] = "[secret]"
     return secrets

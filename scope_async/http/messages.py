@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from binascii import hexlify
 from collections.abc import Mapping, MutableMapping, Sequence
 from http import HTTPStatus
-from os import urandom
-from struct import Struct
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import hdrs
@@ -15,8 +12,11 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from scope_async._core.redaction import Redacted
+from scope_async._core.uuids import random_uuid
 from scope_async._version import __version__
-from scope_async.errors import ValidationError
+
+if TYPE_CHECKING:
+    from scope_async.http.token_provider import Token
 
 USER_AGENT = f"scope-async/{__version__}"
 
@@ -27,7 +27,6 @@ UNAUTHORIZED, NOT_FOUND = HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND
 # RFC 6750 section 2.1, and anything else that is safe in a header.
 TOKEN = r"[\x21-\x7e]+"  # noqa: S105 - a pattern
 
-_UUID_GROUPS = Struct("8s4s3s3s12s").unpack
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 # Of aiohttp's own kind of string, as its names of headers: it knows its case-insensitive form.
@@ -59,6 +58,10 @@ class Request(Redacted, msgspec.Struct):
     idempotent: bool = False
     secrets: Sequence[str] = ()
 
+    def authorize(self, token: Token) -> None:
+        """Send it with `token` from now on (RFC 6750 section 2.1)."""
+        self.headers[hdrs.AUTHORIZATION] = token.authorization
+
     @property
     def request_id(self) -> str:
         return self.headers["X-Request-ID"]
@@ -85,15 +88,6 @@ class Reply(Redacted, msgspec.Struct):
     secrets: Sequence[str] = ()
     rejected: Sequence[str] = ()
 
-    @property
-    def request_id(self) -> str | None:
-        return self.headers.get("X-Request-ID")
-
-    @property
-    def is_success(self) -> bool:
-        """True for a 2xx status (RFC 9110 section 15.3)."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of statuses
-
 
 def default_headers(environment: str) -> dict[str, str]:
     """Return the headers that are the same for all calls (contract 1.3)."""
@@ -108,7 +102,7 @@ def request_headers(request_id: str | None = None) -> CIMultiDict[str]:
     """Return the headers of one call alone: its id, a new one unless it has one already."""
     # aiohttp's own kind of mapping, which it takes over as it is.
     headers: CIMultiDict[str] = CIMultiDict()
-    headers[_REQUEST_ID] = request_id or new_request_id()
+    headers[_REQUEST_ID] = request_id or random_uuid()
     return headers
 
 
@@ -118,36 +112,3 @@ def merge_headers(*headers: Mapping[str, str]) -> CIMultiDict[str]:
     for some in headers:
         all_of_them.update(some)
     return all_of_them
-
-
-def new_request_id() -> str:
-    """Return a random UUID (RFC 9562 section 5.4); the standard library's costs every call more.
-
-    Of its 122 random bits the two beside the variant are always 0.
-    """
-    return (b"%b-%b-4%b-8%b-%b" % _UUID_GROUPS(hexlify(urandom(15)))).decode()
-
-
-def api_root(base_url: str, api_version: str) -> str:
-    """Return the root of all API paths; nothing is added when `base_url` has it already."""
-    path = f"/api/{api_version}"
-    return base_url if base_url.endswith(path) else base_url + path
-
-
-def segment(value: str, name: str) -> str:
-    """Return `value` quoted as one path segment (RFC 3986 section 3.3).
-
-    Raises:
-        ValidationError: not 1 to 255 characters, or `.` or `..`, which no quoting protects
-            from being resolved on the way (RFC 3986 section 5.2.4).
-    """
-    if not isinstance(value, str):
-        raise ValidationError(f"{name} must be a string, got {type(value).__name__}")
-    if not 1 <= len(value) <= 255:  # noqa: PLR2004 - contract 1.3
-        raise ValidationError(f"{name} must have 1 to 255 characters, got {len(value)}")
-    if value in (".", ".."):
-        raise ValidationError(f"{name} {value!r} would be resolved as a path")
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise ValidationError(f"{name} {value!r} is not text that can be sent") from None

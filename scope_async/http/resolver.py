@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from scope_async._core.threads import start_thread
+from scope_async._core.concurrency.threads import start_thread
 
 MOST_HANGING = 4
 """Threads that may wait for the system's resolver at a time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
 
 from aiohttp import ClientRequest, ClientResponse
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
@@ -16,8 +15,6 @@ from scope_async.http.messages import UNAUTHORIZED, Reply, Request, merge_header
 from scope_async.http.session import BoundSession
 
 MAX_REPLY_BYTES = 10 * 1024 * 1024
-
-Body = TypeVar("Body", bytes, bytearray)
 
 _UNAUTHORIZED_BODY_TIMEOUT = 1.0
 """Seconds for the body of a 401: its status is known already."""
@@ -45,7 +42,9 @@ async def send(bound: BoundSession, request: Request) -> Reply:
         # Read to its end, so that aiohttp has the connection back.
         if response.content.is_eof() and not bound.is_given:
             # The whole reply came with its head; what is left to do is to take it.
-            body = _checked(response, response.content.read_nowait())
+            body = response.content.read_nowait()
+            if len(body) > MAX_REPLY_BYTES:
+                raise _too_large(response)  # noqa: TRY301 - as the other ways of reading do
         elif response.status != UNAUTHORIZED:
             body = await _read(response)
         else:
@@ -97,19 +96,13 @@ async def _read(response: ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        _checked(response, body)
+        if len(body) > MAX_REPLY_BYTES:
+            raise _too_large(response)
     return bytes(body)
 
 
-def _checked(response: ClientResponse, body: Body) -> Body:
-    """Return what has arrived of a reply's body.
-
-    Raises:
-        ServerError: it is larger than `MAX_REPLY_BYTES`.
-    """
-    if len(body) <= MAX_REPLY_BYTES:
-        return body
-    raise ServerError(
+def _too_large(response: ClientResponse) -> ServerError:
+    return ServerError(
         f"the reply is larger than {MAX_REPLY_BYTES} bytes",
         error_code=TOO_LARGE,
         http_status=response.status,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import msgspec
 
+from scope_async._core.concurrency.semaphore import FifoSemaphore
 from scope_async._core.inherited import open_socket
-from scope_async._core.semaphore import FifoSemaphore
 from scope_async.errors import ClientClosedError, ConfigurationError
 from scope_async.http.connector import GuardedConnector
 from scope_async.http.deadlines import Deadlines

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 import anyio
-from aiohttp.hdrs import AUTHORIZATION
 
 from scope_async._core.clock import Clock
-from scope_async._core.redaction import drop_frames
-from scope_async._core.semaphore import FifoSemaphore
+from scope_async._core.concurrency.semaphore import FifoSemaphore
+from scope_async._core.tracebacks import drop_frames
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError, TimeoutError
 from scope_async.http.connector import reused
@@ -198,7 +197,7 @@ class Transport:
                 if token is None:
                     left = deadline - session.loop.time()
                     token = await token_provider.get_within(left, on_attempt_failed)
-                request.headers[AUTHORIZATION] = token.authorization
+                request.authorize(token)
             with session.deadlines.at(deadline):
                 reply = await self._send(session, request)
             if token_provider is None or reply.status != UNAUTHORIZED:
@@ -243,7 +242,7 @@ class Transport:
             if self._instrumentation is not None:
                 self._instrumentation.retried(request, read_error(reply), 0.0)
             request.attempts += 1
-            request.headers[AUTHORIZATION] = token.authorization
+            request.authorize(token)
             with session.deadlines.at(deadline):
                 reply = await self._send(session, request)
             reply.rejected = [old.authorization for old in rejected]

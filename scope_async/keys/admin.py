@@ -12,13 +12,14 @@ from uuid import uuid4
 import aiohttp
 from yarl import URL
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock, SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.config import AdminOptions, Config, check_option_names
 from scope_async.environment import ADMIN_TOKEN_VARIABLE, OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError
-from scope_async.http.messages import TOKEN, Request, api_root, request_headers, segment
+from scope_async.http.messages import TOKEN, Request, request_headers
 from scope_async.http.transport import Transport
+from scope_async.http.urls import api_root, segment
 from scope_async.keys.decoding import Item, reading, reading_page
 from scope_async.keys.models import ApiKey, KeyEvent, NewApiKey
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client, log_hooks

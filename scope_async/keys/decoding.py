@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, Self, TypeVar
 
 from scope_async.errors import ServerError
-from scope_async.http.decoding import broken, read_object
+from scope_async.http.decoding import broken, is_success, read_object
 from scope_async.http.messages import Reply
 
 
@@ -30,7 +30,7 @@ def reading(kind: type[Item]) -> Callable[[Reply], Item]:
         try:
             return _item(reply, kind, read_object(reply))
         except ServerError as error:
-            if not reply.is_success:
+            if not is_success(reply):
                 raise
             bodiless = error.replace(error_code=None, http_body=None)
         # A reply that claims success may hold an API secret, so its body is dropped. Raised out here,

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
-from scope_async._core.futures import running_loop
-from scope_async._core.threads import LoopThread
+from scope_async._core.concurrency.futures import running_loop
+from scope_async._core.concurrency.loop_thread import LoopThread
 
 T = TypeVar("T")
 

@@ -12,24 +12,22 @@ from yarl import URL
 from scope_async import telemetry
 from scope_async.config import Config, UnknownVariables
 from scope_async.errors import ApiError, NoProductionVersionError, ScopeError
-from scope_async.http.decoding import broken, read_error, read_object
+from scope_async.http.decoding import broken, is_success, read_error, read_object
 from scope_async.http.failures import FOREIGN, GATEWAY, MISDIRECTED
 from scope_async.http.messages import (
     NOT_FOUND,
     NOT_MODIFIED,
     OK,
     Reply,
-    Request,
-    api_root,
     request_headers,
 )
 from scope_async.http.token_provider import TokenProvider
 from scope_async.http.transport import Transport
+from scope_async.http.urls import api_root
 from scope_async.prompts.conditional import (
-    ConditionalTokens,
     FetchedVersion,
     KnownVersion,
-    validator_of,
+    PromptRequest,
 )
 from scope_async.prompts.decoding import read_prompt_version
 from scope_async.prompts.reference import PromptRef
@@ -86,15 +84,13 @@ class PromptEndpoint:
             ScopeError: what the last attempt failed with.
         """
         request = self._request("prompts.get", ref, request_id)
-        tokens = self._token_provider
-        if known is not None and known.validator is not None:
-            tokens = ConditionalTokens(tokens, request, known.validator)
+        if known is not None:
+            request.validator = known.validator
 
         def read(reply: Reply) -> FetchedVersion:
             if reply.status == NOT_MODIFIED:
-                return _not_modified(reply, known, tokens)
-            etag = reply.headers.get(ETAG)
-            validator = None if etag is None else validator_of(reply, etag, self._token_provider.peek())
+                return _not_modified(reply, known, request)
+            validator = request.validator_of(reply.headers.get(ETAG))
             if known is not None and reply.status == OK and raw_json(known.version) == reply.body:
                 return FetchedVersion(_current(known.version), validator)
             if reply.status == NOT_FOUND:
@@ -108,7 +104,7 @@ class PromptEndpoint:
         return self._transport.call(
             request,
             read if self._emit is None else _emitting(self._emit, read, ref, request.request_id),
-            tokens,
+            self._token_provider,
             max_retries,
             on_attempt_failed,
         )
@@ -145,11 +141,11 @@ class PromptEndpoint:
             self._is_scope = True
         return _no_production(ref.name, error) if ref.is_production else error
 
-    def _request(self, operation: str, ref: PromptRef, request_id: str | None = None) -> Request:
+    def _request(self, operation: str, ref: PromptRef, request_id: str | None = None) -> PromptRequest:
         # By position, since keywords double what an object costs.
         url, template = self._url(ref.path), self._root_path + ref.template
         prompt = None if ref is _PING else ref.name
-        return Request(operation, "GET", url, request_headers(request_id), template, prompt)
+        return PromptRequest(operation, "GET", url, request_headers(request_id), template, prompt)
 
     def _url_of(self, path: str) -> URL:
         return URL(self._root + path, encoded=True)
@@ -177,7 +173,7 @@ def _emitting(
     return read_and_emit
 
 
-def _not_modified(reply: Reply, known: KnownVersion | None, tokens: object) -> FetchedVersion:
+def _not_modified(reply: Reply, known: KnownVersion | None, request: PromptRequest) -> FetchedVersion:
     """Return the copy in hand, which the reply says is current (RFC 9110 section 15.4.5).
 
     Raises:
@@ -189,8 +185,7 @@ def _not_modified(reply: Reply, known: KnownVersion | None, tokens: object) -> F
     if known is None or validator is None or IF_NONE_MATCH not in reply.sent:
         raise broken(reply, "the service answered 304, and no condition was sent", MISDIRECTED)
     if etag is not None and not validator.matches(etag):
-        if isinstance(tokens, ConditionalTokens):
-            tokens.withdraw()
+        request.withdraw_condition()
         raise broken(reply, "the service answered 304 for another version", MISDIRECTED)
     return FetchedVersion(_current(known.version), validator, not_modified=True)
 
@@ -212,7 +207,7 @@ def _check_answer(ref: PromptRef, version: PromptVersion, reply: Reply) -> None:
 
 
 def _read_ping(reply: Reply) -> None:
-    if reply.is_success:
+    if is_success(reply):
         read_object(reply)
         return
     error = read_error(reply)

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from scope_async.errors import ValidationError
-from scope_async.http.messages import segment
+from scope_async.http.urls import segment
 
 Label = Literal["production", "latest"]
 

@@ -9,9 +9,9 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from scope_async import telemetry
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.portal import run_at_home
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.portal import run_at_home
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ValidationError
 from scope_async.http.token_provider import TokenProvider

@@ -271,9 +271,9 @@ class PromptVersion(FrozenVersionFields):
 
 
 def with_flags(version: PromptVersion, *, is_stale: bool = False, is_fallback: bool = False) -> PromptVersion:
-    """Return the version with other flags; what was compiled is shared."""
+    """Return the version with other flags; what was compiled before is shared."""
     copy: Any = VersionFields()
-    copy._renderer = version._made_renderer()  # noqa: SLF001 - this module's own class
+    copy._renderer = version._renderer  # noqa: SLF001 - this module's own class
     for name in FIELDS:
         setattr(copy, name, getattr(version, name))
     copy.is_stale = is_stale

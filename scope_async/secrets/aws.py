@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from scope_async._core.clock import Clock, SystemClock
-from scope_async._core.threads import SharedThread, run_in_thread
+from scope_async._core.concurrency.threads import SharedThread, run_in_thread
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import parse_object, read_credentials
 from scope_async.credentials.replacement import format_object, replace_credentials

@@ -10,9 +10,9 @@ from functools import partial
 
 import anyio
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.portal import run_at_home
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.portal import run_at_home
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.stores.availability import OPERATION_TIMEOUT, Availability, StoreStatus

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.errors import ConfigurationError
 from scope_async.telemetry.hooks import Emit

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.errors import ClientClosedError
 
 

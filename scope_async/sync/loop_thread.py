@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from scope_async._core.concurrency.loop_thread import made_there
 from scope_async._core.inherited import cut_off
-from scope_async._core.threads import made_there
 from scope_async.errors import ClientClosedError
 
 Result = TypeVar("Result")

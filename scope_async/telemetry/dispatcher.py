@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.environment import Environment
 from scope_async.errors import ClientClosedError

@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import attrs
 from multidict import CIMultiDict
 
-from scope_async._core.background import Background
 from scope_async._core.clock import FakeClock
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.errors import ScopeError
 from scope_async.http.messages import Reply, Request
@@ -78,7 +78,7 @@ class FakeTransport:
         self.retries.append(max_retries)
         number, failure, gate = self.number, self.failure, self.gate
         if token_provider is not None and (token := token_provider.peek()) is not None:
-            request.headers["Authorization"] = token.authorization
+            request.authorize(token)
         self.in_flight += 1
         self.most_at_once = max(self.most_at_once, self.in_flight)
         try:

@@ -2,7 +2,8 @@
 
 Of the package's own code, Local Scope left out: the functions entered, the files they are in, and
 the re-entries, which are entries into a file that the path had left for another one. A coroutine
-counts once, however often it is resumed. `--trace` prints the path itself.
+counts once, however often it is resumed. Tasks that were there before, such as the loop that
+refreshes the token, have paths of their own. `--trace` prints the path itself.
 """
 
 from __future__ import annotations
@@ -64,9 +65,13 @@ def recorded() -> Iterator[CallPath]:
     """Record the calls of this thread until the end of the block."""
     calls: list[tuple[str, str]] = []
     frames: dict[int, FrameType] = {}  # kept, so that no frame gets the identity of an earlier one
+    loop = asyncio.get_running_loop()
+    others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
 
     def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and id(frame) not in frames and _is_ours(frame):
+        if event != "call" or id(frame) in frames or asyncio.current_task(loop) in others:
+            return
+        if _is_ours(frame):
             frames[id(frame)] = frame
             path = Path(frame.f_code.co_filename).relative_to(PACKAGE)
             calls.append((str(path), frame.f_code.co_qualname))

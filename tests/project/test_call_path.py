@@ -15,10 +15,10 @@ from tests.project.call_path import measured
     ("scenario", "functions", "files", "re_entries"),
     [
         ("cached read", 3, 3, 0),
-        ("cold miss", 67, 24, 23),
-        ("503 with a copy", 102, 35, 39),
+        ("cold miss", 65, 25, 16),
+        ("503 with a copy", 91, 32, 25),
         ("token read", 1, 1, 0),
-        ("token renewal", 83, 23, 35),
+        ("token renewal", 77, 23, 17),
     ],
 )
 async def test_call_path_is_short(

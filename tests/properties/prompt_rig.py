@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 from multidict import CIMultiDict
 
-from scope_async._core.background import Background
 from scope_async._core.clock import FakeClock
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.errors import ConnectionError, ScopeError, ServerError
 from scope_async.http.failures import is_transient

@@ -13,7 +13,7 @@ import typer
 from scope_async.cli.output import AsJson, fail, note, print_fields, print_json, print_text, run
 from scope_async.client import ScopeClient
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.http.messages import api_root
+from scope_async.http.urls import api_root
 from scope_async.prompts.cache.snapshot_file import locked_folder, replace_file
 from scope_async.prompts.cache.snapshot_format import (
     RecordId,

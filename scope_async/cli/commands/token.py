@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.exchange import HttpExchange
 from scope_async.auth.refresh_policy import plan_refresh
 from scope_async.auth.source import TokenSource

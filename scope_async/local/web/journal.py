@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from attrs import frozen
 
 from scope_async._core.clock import Clock
-from scope_async._core.futures import resolve
+from scope_async._core.concurrency.futures import resolve
 from scope_async.errors import TimeoutError
 from scope_async.local.timestamps import iso
 from scope_async.local.web.request import RequestContext

@@ -9,12 +9,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from scope_async import telemetry
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.single_flight import InFlightCall, SingleFlight
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.single_flight import InFlightCall, SingleFlight
+from scope_async._core.uuids import random_uuid
 from scope_async.errors import ApiError, AuthorizationError, NotFoundError, ScopeError, TimeoutError
 from scope_async.http.failures import is_unavailable
-from scope_async.http.messages import new_request_id
 from scope_async.prompts.cache.backoff import FailureBackoff
 from scope_async.prompts.cache.instrumentation import CacheInstrumentation
 from scope_async.prompts.cache.memory import PromptCache
@@ -86,7 +86,7 @@ class SharedFetcher:
         Raises:
             ScopeError: as `PromptEndpoint.fetch`.
         """
-        request_id, sequence = request_id or new_request_id(), self._sequence.begin()
+        request_id, sequence = request_id or random_uuid(), self._sequence.begin()
         started, started_at = self._clock.monotonic(), self._clock.time()
         try:
             if self._shared is None or ttl <= 0:
@@ -142,7 +142,7 @@ class SharedFetcher:
         """
         overtaken = self._sequence.invalidated_up_to(ref.name)
         # Known before anything is sent, so that a caller's events can name what it waits for.
-        request_id = new_request_id()
+        request_id = random_uuid()
         key = (overtaken, ref.key, "" if shared else request_id)
         fetch = partial(
             self.fetch,

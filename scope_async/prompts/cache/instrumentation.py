@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from uuid import uuid4
 
 from scope_async import telemetry
 from scope_async._core.clock import Clock
 from scope_async._core.episode import ASK_DOCTOR, Episode
+from scope_async._core.uuids import random_uuid
 from scope_async.errors import ScopeError
 from scope_async.http.failures import UNREADABLE, request_id_of
 from scope_async.prompts.cache.backoff import FailureBackoff
@@ -120,7 +120,7 @@ class FetchInstrumentation:
         self.request_id = request_id
         if self._call_id:
             return
-        self._call_id = str(uuid4())
+        self._call_id = random_uuid()
         self._emit(
             telemetry.events.CacheMiss(
                 call_id=self._call_id,

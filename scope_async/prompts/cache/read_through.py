@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.portal import run_at_home
-from scope_async._core.single_flight import InFlightCall
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.portal import run_at_home
+from scope_async._core.concurrency.single_flight import InFlightCall
 from scope_async.config import Config
 from scope_async.errors import ClientClosedError, ScopeError
 from scope_async.http.failures import is_unavailable

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from scope_async._core.background import Background
 from scope_async._core.clock import Clock
-from scope_async._core.single_flight import SingleFlight
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.single_flight import SingleFlight
 from scope_async.config import Config
 from scope_async.errors import ScopeError
-from scope_async.http.messages import api_root
+from scope_async.http.urls import api_root
 from scope_async.prompts.cache.snapshot_format import (
     RecordId,
     Records,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from scope_async._core.clock import Clock, SystemClock
-from scope_async._core.threads import run_in_thread
+from scope_async._core.concurrency.threads import run_in_thread
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import read_credentials
 from scope_async.credentials.replacement import replace_credentials

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from scope_async._core.clock import Clock
-from scope_async._core.threads import run_in_thread
+from scope_async._core.concurrency.threads import run_in_thread
 from scope_async.environment import Environment
 from scope_async.errors import ConfigurationError
 from scope_async.secrets.vault.api import VaultApi, as_object

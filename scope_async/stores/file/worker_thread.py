@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TypeVar
 
-from scope_async._core.threads import settle
+from scope_async._core.concurrency.threads import settle
 
 Result = TypeVar("Result")
 

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from scope_async._core.threads import LoopThread
+from scope_async._core.concurrency.loop_thread import LoopThread
 from scope_async.stores.protocol import Change, Lease, LeaseHeld, StoredEntry
 from scope_async.stores.redis.connection import UrlConnector
 from scope_async.stores.redis.scripts import (

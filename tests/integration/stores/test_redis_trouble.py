@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import redis
 
-from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.stores import Change, Lease, RedisStore
 from scope_async.stores.availability import Availability, StoreStatus
 from scope_async.stores.pending_jobs import PendingJobs

@@ -11,7 +11,7 @@ from time import perf_counter
 import attrs
 
 from scope_async import AccessToken, ApiKeyCredentials, TokenSource
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.exchange import ExchangeResponse
 from scope_async.config import Config
 from scope_async.stores.client_store import ClientStore

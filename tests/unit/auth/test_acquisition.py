@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.acquisition import (
     AcquiredToken,
     TokenAcquirer,
@@ -115,9 +115,9 @@ async def test_acquirer_keeps_the_last_credentials_while_the_provider_fails(acqu
 async def test_acquirer_ends_at_its_timeout_and_says_what_has_no_answer(acquirer) -> None:
     auth = FakeAuth()
     auth.hold()
-    message = r"no token within 0\.01 s: the exchange at FakeAuth has no answer"
+    message = r"no token within 0\.2 s: the exchange at FakeAuth has no answer"
     with pytest.raises(TokenRefreshError, match=message):
-        await acquirer(Provider(CREDENTIALS), auth, [], limit=0.01)()
+        await acquirer(Provider(CREDENTIALS), auth, [], limit=0.2)()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
 from scope_async.auth.exchange import ExchangeResponse
 from scope_async.auth.instrumentation import TokenInstrumentation

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from scope_async import ApiKeyCredentials, InvalidCredentialsError, ServerError, TokenSource
-from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.stores.client_store import ClientStore
 from scope_async.telemetry.events import SharedTokenTaken, StoreAvailable, StoreUnavailable, TokenExchanged

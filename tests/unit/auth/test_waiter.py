@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy
 from scope_async.auth.token import AccessToken, HeldToken, no_token

@@ -16,7 +16,7 @@ from rich.pretty import pretty_repr
 from yarl import URL
 
 from scope_async import ApiKeyCredentials, Config
-from scope_async._core.redaction import drop_frames, printable, scrub
+from scope_async._core.redaction import printable, scrub
 from scope_async.auth.acquisition import AcquiredToken
 from scope_async.auth.exchange import ExchangeResponse
 from scope_async.auth.token import AccessToken
@@ -118,32 +118,6 @@ def test_printable_is_one_line_that_moves_no_cursor(sign) -> None:
 
 def test_scrub_cuts_after_hiding() -> None:
     assert scrub("x" * 495 + SECRET, SECRETS) == "x" * 495 + "[it]"
-
-
-def raised(error: Exception, cause: Exception | None = None) -> Exception:
-    try:
-        raise error from cause  # noqa: TRY301 - a raised error is what is wanted
-    except Exception as caught:  # noqa: BLE001 - whatever was given
-        return caught
-
-
-def test_drop_frames_reaches_causes_and_contexts() -> None:
-    context = raised(ValueError("context"))
-    error = raised(KeyError("error"), cause=raised(OSError("cause")))
-    error.__context__ = context
-    drop_frames(error)
-    assert (error.__traceback__, context.__traceback__) == (None, None)
-    assert error.__cause__ is not None
-    assert error.__cause__.__traceback__ is None
-
-
-def test_drop_frames_keeps_what_the_caller_was_handling() -> None:
-    handled = raised(ValueError("the caller's"))
-    error = raised(KeyError("error"))
-    error.__context__ = handled
-    drop_frames(error, until=handled)
-    assert error.__traceback__ is None
-    assert handled.__traceback__ is not None
 
 
 TOKEN_VALUE = "a-token-that-nobody-may-see"

@@ -18,7 +18,7 @@ from scope_async.errors import (
     RateLimitError,
     ServerError,
 )
-from scope_async.http.decoding import read_error, read_json, read_object, read_retry_after
+from scope_async.http.decoding import is_success, read_error, read_json, read_object, read_retry_after
 from scope_async.http.messages import Reply
 
 SECRET = "secret_01DEF456"
@@ -31,6 +31,11 @@ def reply(status: int = 200, body: object = b"", **headers: str) -> Reply:
         headers=CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}),
         body=raw,
     )
+
+
+@pytest.mark.parametrize(("status", "success"), [(199, False), (200, True), (299, True), (300, False)])
+def test_is_success_for_a_2xx_status(status, success) -> None:
+    assert is_success(reply(status)) is success
 
 
 @pytest.mark.parametrize(

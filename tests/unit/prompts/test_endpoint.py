@@ -114,7 +114,7 @@ class ScriptedTransport:
         """Send until a reply is accepted, each time with a token of its own, as the transport does."""
         while True:
             token = token_provider.peek() or await token_provider.get_within(1.0)
-            request.headers["Authorization"] = token.authorization
+            request.authorize(token)
             self.conditions.append(request.headers.get("If-None-Match"))
             status, headers, body = self.replies.pop(0)
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -188,7 +188,7 @@ async def test_fetch_drops_the_condition_when_the_api_key_changes_between_two_at
     assert transport.conditions == ['"1"', None]
 
 
-async def test_fetch_keeps_no_validator_of_an_answer_whose_token_was_renewed_meanwhile() -> None:
+async def test_fetch_keeps_the_validator_for_the_api_key_that_was_sent_when_another_came_meanwhile() -> None:
     tokens = FakeTokens()
 
     class Renewed(ScriptedTransport):
@@ -200,7 +200,8 @@ async def test_fetch_keeps_no_validator_of_an_answer_whose_token_was_renewed_mea
             return await super().call(request, read_late, *options)
 
     transport = Renewed((200, {"ETag": '"1"'}, document("p", 1)))
-    assert (await endpoint_of(transport, tokens=tokens).fetch(REF)).validator is None
+    fetched = await endpoint_of(transport, tokens=tokens).fetch(REF)
+    assert fetched.validator == Validator('"1"', "key_1")
 
 
 async def test_fetch_refuses_a_304_without_a_condition() -> None:

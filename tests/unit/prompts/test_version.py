@@ -142,6 +142,7 @@ def test_render_has_one_signature_before_and_after_it_is_compiled():
 
 def test_with_flags_shares_what_was_compiled():
     version = made()
+    version.render(name="A")
     stale = with_flags(version, is_stale=True)
     for _ in range(2):
         stale.render(name="A")

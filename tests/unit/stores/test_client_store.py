@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from scope_async import ApiKeyCredentials
-from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.stores.client_store import ClientStore
 from scope_async.stores.shared_entries import Fetched, SharedEntries

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from scope_async._core.background import Background
 from scope_async._core.clock import SystemClock
+from scope_async._core.concurrency.background import Background
 from scope_async.stores.availability import Availability, StoreStatus
 from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.protocol import Change

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from scope_async import ApiKeyCredentials, TokenSource
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.prompts.service import PromptService
 from scope_async.stores.client_store import ClientStore

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 from scope_async.config import Config
 from scope_async.telemetry.dispatcher import Dispatcher, hooks_for_client
 from scope_async.telemetry.events import Event, Hook, TokenWaited

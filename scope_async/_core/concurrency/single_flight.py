@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from scope_async._core.background import Background
+import msgspec
+
 from scope_async._core.bounded_dict import BoundedDict
-from scope_async._core.futures import running_loop
-from scope_async._core.home_loop import CHECK_INTERVAL, HomeLoop
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.futures import running_loop
+from scope_async._core.concurrency.home_loop import CHECK_INTERVAL, HomeLoop
 
 _MAX_INTERRUPTED = 1000
+
+_NO_RESULT: Any = None
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 
-class InFlightCall(Generic[Result]):
+class InFlightCall(msgspec.Struct, Generic[Result], eq=False):
     """A call in flight, shared by every caller that asked for the same key, in whichever event loop.
 
     Exactly one of three things is true once the call has ended: `result` holds what it
@@ -27,33 +31,17 @@ class InFlightCall(Generic[Result]):
     `first_error` is the error of the first of them.
     """
 
-    __slots__ = (
-        "_early_waiters",
-        "_ended",
-        "_waiters",
-        "_watching",
-        "completed",
-        "error",
-        "failures",
-        "first_error",
-        "home",
-        "name",
-        "result",
-    )
-
-    result: Result
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-        self.home: HomeLoop | None = None
-        self._waiters: list[asyncio.Future[None]] = []
-        self._early_waiters: list[asyncio.Future[None]] = []
-        self._watching: set[asyncio.AbstractEventLoop] = set()
-        self._ended = False
-        self.completed = False
-        self.error: Exception | None = None
-        self.failures = 0
-        self.first_error: Exception | None = None
+    name: str = ""
+    home: HomeLoop | None = None
+    result: Result = _NO_RESULT
+    completed: bool = False
+    error: Exception | None = None
+    failures: int = 0
+    first_error: Exception | None = None
+    _ended: bool = False
+    _waiters: list[asyncio.Future[None]] = []
+    _early_waiters: list[asyncio.Future[None]] = []
+    _watching: set[asyncio.AbstractEventLoop] = set()
 
     def wait(self, *, failures: int | None = None) -> asyncio.Future[None]:
         """Return a future that is done when the call has ended; cancelling it leaves the call alone.
@@ -160,8 +148,7 @@ class SingleFlight(Generic[Key, Result]):
             return in_flight
         if in_flight is not None:
             self._forget(key, in_flight)
-        call: InFlightCall[Result] = InFlightCall(name)
-        call.home = home
+        call: InFlightCall[Result] = InFlightCall(name, home)
         # One step, so that of two threads only one begins the call.
         in_flight = self._calls.setdefault(key, call)
         if in_flight is not call:

@@ -8,9 +8,9 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from scope_async._core.background import Background
-from scope_async._core.futures import running_loop
-from scope_async._core.home_loop import CHECK_INTERVAL, HomeLoop
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.futures import running_loop
+from scope_async._core.concurrency.home_loop import CHECK_INTERVAL, HomeLoop
 
 Result = TypeVar("Result")
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from scope_async._core.background import Background
+from scope_async._core.concurrency.background import Background
 
 request_id = contextvars.ContextVar("request_id", default="none")
 
@@ -318,7 +318,7 @@ def test_ensure_starts_anew_in_a_forked_child() -> None:
     # In a process of its own: forking one with threads, as a test worker has, is not safe.
     script = """
         import asyncio, gc, os
-        from scope_async._core.background import Background
+        from scope_async._core.concurrency.background import Background
 
         background, ends, starts = Background(), [], []
 

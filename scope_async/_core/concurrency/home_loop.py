@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from scope_async._core.clock import SystemClock
-from scope_async._core.futures import running_loop
+from scope_async._core.concurrency.futures import running_loop
 
 if TYPE_CHECKING:
     import anyio.abc

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+
+running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # noqa: SLF001 - in its `__all__`
+"""Return the event loop that runs in this thread, or None."""
 
 
 def resolve(future: asyncio.Future[None]) -> None:
@@ -18,11 +22,3 @@ def resolve(future: asyncio.Future[None]) -> None:
         return
     with suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(resolve, future)
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, or None."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scope_async._core.background import Background
-from scope_async._core.portal import run_at_home
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.portal import run_at_home
 from scope_async.errors import ClientClosedError
 
 name = contextvars.ContextVar("name", default="none")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from scope_async._core.semaphore import FifoSemaphore
+from scope_async._core.concurrency.semaphore import FifoSemaphore
 
 
 async def waiting(semaphore: FifoSemaphore, name: str, order: list[str]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from scope_async._core.clock import FakeClock
-from scope_async._core.futures import resolve, running_loop
+from scope_async._core.concurrency.futures import resolve, running_loop
 
 
 async def test_resolve_is_immediate_on_the_future_s_loop() -> None:

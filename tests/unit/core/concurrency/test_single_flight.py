@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scope_async._core.background import Background
-from scope_async._core.single_flight import InFlightCall, SingleFlight
+from scope_async._core.concurrency.background import Background
+from scope_async._core.concurrency.single_flight import InFlightCall, SingleFlight
 
 
 class Service:

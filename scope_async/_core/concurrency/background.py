@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from scope_async._core.home_loop import CHECK_INTERVAL, HomeLoop
+from scope_async._core.concurrency.home_loop import CHECK_INTERVAL, HomeLoop
 from scope_async._core.inherited import fork_safe_lock
 from scope_async.errors import ClientClosedError
 

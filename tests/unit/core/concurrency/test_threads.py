@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from scope_async._core.threads import LoopThread, SharedThread, run_in_thread
+from scope_async._core.concurrency.threads import SharedThread, run_in_thread
 
 
 async def test_run_in_thread_needs_no_shared_pool() -> None:
@@ -72,69 +71,3 @@ async def test_shared_thread_starts_anew_in_a_forked_child(monkeypatch) -> None:
     await asyncio.sleep(0)
     release.set()
     assert await parents != await childs
-
-
-@pytest.fixture
-def thread():
-    thread = LoopThread("test")
-    yield thread
-    thread.close()
-
-
-async def where() -> tuple[asyncio.AbstractEventLoop, str]:
-    return asyncio.get_running_loop(), threading.current_thread().name
-
-
-def test_loop_thread_runs_all_calls_in_one_loop(thread) -> None:
-    loop, name = thread.submit(where).result()
-    assert name == "test"
-    assert asyncio.run(thread.run(where)) == (loop, name)
-
-
-def test_loop_thread_makes_the_coroutine_in_the_thread(thread) -> None:
-    def make():
-        assert threading.current_thread().name == "test"
-        return where()
-
-    assert thread.submit(make).result()[1] == "test"
-
-
-def test_loop_thread_logs_nothing_of_a_cancelled_call_that_then_fails(thread, caplog) -> None:
-    begun, failed = threading.Event(), threading.Event()
-
-    async def fail_when_cancelled() -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            failed.set()
-            raise OSError("the connection broke")
-
-    future = thread.submit(fail_when_cancelled)
-    begun.wait(20)
-    future.cancel()
-    failed.wait(20)
-    for _ in range(2):
-        thread.submit(where).result(20)
-    del future
-    gc.collect()
-    assert not caplog.records
-
-
-def test_loop_thread_cancels_what_runs_when_it_is_closed(thread) -> None:
-    begun, cancelled = threading.Event(), threading.Event()
-
-    async def forever() -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-
-    thread.submit(forever)
-    assert begun.wait(5)
-    thread.close()
-    thread.close()
-    assert cancelled.is_set()
-    assert not thread.is_running
