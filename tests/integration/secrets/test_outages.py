@@ -70,7 +70,7 @@ def environment(local, manager, monkeypatch) -> None:
 
 
 class Load:
-    """Workers that each ask for the prompt ten times a second."""
+    """Workers that each ask for the prompt about three times a second."""
 
     def __init__(self, scope: ScopeClient) -> None:
         self._scope = scope
@@ -84,7 +84,7 @@ class Load:
             except ScopeError as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
             self.calls += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
 
 
 @pytest.mark.usefixtures("environment")
