@@ -159,9 +159,11 @@ def test_forked_child_leaves_a_call_in_flight_to_its_parent(tls) -> None:
 
 def test_parent_and_forked_children_go_on() -> None:
     with threaded_scope(token_ttl=2) as server:
+        began = server.local.clock.monotonic()
         assert run("family.py", "2.5", environment=clean_environment(**server.variables)) == "[0, 0, 0]\n"
-        # The children begin with their parent's token; then each process renews its own.
-        assert server.local.journal.count("exchange") <= 4 * 4
+        # The children begin with their parent's token; then each process renews its own, twice in its life.
+        lives = (server.local.clock.monotonic() - began) / 2
+        assert server.local.journal.count("exchange") <= 4 * (1 + 2 * lives)
 
 
 def test_parent_and_forked_children_share_tokens_and_prompts_through_a_store(tmp_path) -> None:
