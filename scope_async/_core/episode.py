@@ -1,4 +1,4 @@
-"""`Episode`: one trouble in the log, told once, however many calls it affects."""
+"""`Episode`: one problem in the log, reported once, however many calls it affects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERVAL = 60.0
 """Seconds between two lines about the same episode."""
 
 RELAPSE = 600.0
-"""Seconds; an episode that begins so soon after the last one is over after as long without a failure."""
+"""Seconds. An episode that begins within them after the last one ends only after as many without failure."""
 
 
 ASK_DOCTOR = "`scope-async doctor` says what to do"
@@ -25,7 +25,7 @@ class Episode:
 
     All of them are warnings; they are errors from the moment on at which calls fail, which is a line of
     its own. A trouble that comes and goes (every other call fails) is one episode. Nothing runs in the
-    background: lines are written by those who report. Callable from any thread; of two reports at the
+    background: a report writes the line that is due. Callable from any thread; of two reports at the
     same moment one may go uncounted.
 
     Args:
@@ -33,10 +33,10 @@ class Episode:
         clock: its `time` is shown, durations are those of `monotonic`.
         trouble: what is wrong, in words that every line begins with.
         advice: what to do, at the end of every line but the last.
-        quiet: seconds without a failure after which `recovered` is believed.
+        quiet: seconds without a failure that `recovered` takes to end the episode.
 
     Attributes:
-        lasts: True from its first line until its last.
+        ongoing: True from its first line until its last.
         ended_at: when the last one ended, in monotonic seconds.
     """
 
@@ -55,7 +55,7 @@ class Episode:
         self._effects: Counter[str] = Counter()
         self._extra: Mapping[str, Any] | None = None
         self._relapsed = False
-        self.lasts = False
+        self.ongoing = False
 
     def occurred(
         self,
@@ -71,10 +71,10 @@ class Episode:
         is that of the record.
         """
         now = self._clock.monotonic()
-        began = not self.lasts
+        began = not self.ongoing
         worse = failing and self._level == logging.WARNING
         if began:
-            self.lasts, self._relapsed = True, now - self.ended_at < RELAPSE
+            self.ongoing, self._relapsed = True, now - self.ended_at < RELAPSE
             self._began_at, self._began_on = now, self._clock.time()
             self._effects = Counter()
         self._last_at = now
@@ -91,7 +91,7 @@ class Episode:
 
     def recovered(self) -> None:
         """Note a success: write the last line, unless there was a failure too short a time ago."""
-        if not self.lasts:
+        if not self.ongoing:
             return
         now = self._clock.monotonic()
         if now - self._last_at < (RELAPSE if self._relapsed else self._quiet):
@@ -99,7 +99,7 @@ class Episode:
         self._logger.log(
             self._level, "%s: over, %s", self._trouble, self._summary(self._last_at), extra=self._extra
         )
-        self.lasts, self.ended_at, self._level = False, now, logging.WARNING
+        self.ongoing, self.ended_at, self._level = False, now, logging.WARNING
 
     def _summary(self, until: float) -> str:
         since = datetime.fromtimestamp(self._began_on, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

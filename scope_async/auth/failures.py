@@ -1,4 +1,4 @@
-"""How an exchange fails, whether it may pass, and what its callers are raised."""
+"""How an exchange fails, whether it is worth a retry, and the errors that its callers get."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def is_outage(error: ScopeError) -> bool:
     return is_transient(error) or isinstance(error, ExchangeTimeoutError | TimeoutError)
 
 
-def may_pass(error: ScopeError) -> bool:
+def is_retryable(error: ScopeError) -> bool:
     """Return True if the same exchange may succeed a little later: an outage, or a provider that failed."""
     return is_outage(error) or (isinstance(error, TokenRefreshError) and error.http_status not in NOT_HERE)
 

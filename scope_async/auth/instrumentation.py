@@ -44,7 +44,7 @@ class TokenInstrumentation:
         """Report a new token, and once that its buffer was clamped."""
         self._request_id = response.request_id
         for episode in (self._outage, self._refusal, self._rejections):
-            if episode.lasts:
+            if episode.ongoing:
                 episode.recovered()
         _logger.debug(
             "token generation %d for API key %s lives %.0f s", token.generation, token.api_key, token.lifetime
@@ -139,8 +139,8 @@ class TokenInstrumentation:
 
     def call_failed(self, error: Exception) -> None:
         """Report that a call fails, since there is no token for it."""
-        episode = self._refusal if self._refusal.lasts else self._outage
-        if episode.lasts:
+        episode = self._refusal if self._refusal.ongoing else self._outage
+        if episode.ongoing:
             episode.occurred("failed calls", "%s", error, failing=True)
 
     def rejected(self, generation: int) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 
 from scope_async._core.clock import Clock, SuspendDetector
 from scope_async.auth.acquisition import AcquiredToken, TokenAcquirer
-from scope_async.auth.failures import ExchangeTimeoutError, as_failure, is_outage, may_pass, no_token_within
+from scope_async.auth.failures import (
+    ExchangeTimeoutError,
+    as_failure,
+    is_outage,
+    is_retryable,
+    no_token_within,
+)
 from scope_async.auth.instrumentation import TokenInstrumentation
 from scope_async.auth.refresh_policy import RefreshPolicy, attempt_timeout, usable_for
 from scope_async.auth.token import AccessToken, HeldToken
@@ -195,7 +201,7 @@ class TokenRenewer:
             told = no_token_within(self._config.timeout, self._acquire.step, self._answer)
         elif not usable:
             self._answer = failure
-        delay = None if usable or not may_pass(failure) else self._retry_delay(told, attempts, now)
+        delay = None if usable or not is_retryable(failure) else self._retry_delay(told, attempts, now)
         if delay is not None:
             self._instrumentation.failed(failure, self.failures, delay, left=left)
             return told, delay

@@ -26,8 +26,8 @@ _LONGEST_COOLDOWN = 30.0
 
 
 @attrs.frozen
-class _HeldToken:
-    """The token that this process has; `version` is that of its entry, empty when it was not shared."""
+class _KnownToken:
+    """The token that this process has; `version` is that of its entry, empty if it was not shared."""
 
     response: ExchangeResponse
     asked_at: float
@@ -61,7 +61,7 @@ class SharedExchange:
         self._background = store.background
         self._monotonic = monotonic
         self._on_newer = on_newer
-        self._held: _HeldToken | None = None
+        self._held: _KnownToken | None = None
         self._calls: set[object] = set()
         store.subscribe(self._changed)
         # A call that ends with its event loop, or with a fork, does not say so.
@@ -83,7 +83,7 @@ class SharedExchange:
 
     async def _obtain(
         self, entries: SharedEntries, credentials: ApiKeyCredentials, rejected: AccessToken | None
-    ) -> _HeldToken:
+    ) -> _KnownToken:
         slot = entries.slot("token")
         held = self._held if self._held is not None and self._held.slot == slot else None
         known = "" if held is None else held.version
@@ -116,7 +116,7 @@ class SharedExchange:
         response = taken if isinstance(found, SharedEntry) else own
         assert response is not None  # noqa: S101 - one of the two functions has returned it
         assert response.asked_at is not None  # noqa: S101 - both set it
-        return _HeldToken(response, response.asked_at, credentials.api_key, slot, found.version)
+        return _KnownToken(response, response.asked_at, credentials.api_key, slot, found.version)
 
     def _read(self, entry: SharedEntry) -> ExchangeResponse | None:
         """Return the token of an entry if it can still be used."""
@@ -130,7 +130,7 @@ class SharedExchange:
         asked_at = self._monotonic() - (lifetime - entry.expires_in)
         return ExchangeResponse(value, lifetime, asked_at=asked_at, shared=True)
 
-    def _is_as_new(self, taken: ExchangeResponse, held: _HeldToken | None) -> bool:
+    def _is_as_new(self, taken: ExchangeResponse, held: _KnownToken | None) -> bool:
         """Return True unless the token expires noticeably earlier than the one held."""
         if held is None or taken.asked_at is None or held.expires_at <= self._monotonic():
             return True
@@ -146,7 +146,7 @@ class SharedExchange:
         ):
             self._background.spawn(self._take, held)
 
-    async def _take(self, held: _HeldToken) -> None:
+    async def _take(self, held: _KnownToken) -> None:
         """Hand over the entry's token if it is another than the one held, and as good."""
         entries = await self._store.entries()
         entry = None if entries is None else await entries.get(held.slot)
@@ -156,7 +156,7 @@ class SharedExchange:
         if taken is None or taken.asked_at is None or taken.value == held.response.value:
             return
         if self._is_as_new(taken, held):
-            self._held = _HeldToken(taken, taken.asked_at, held.api_key, held.slot, entry.version)
+            self._held = _KnownToken(taken, taken.asked_at, held.api_key, held.slot, entry.version)
             self._on_newer(taken, held.api_key, taken.asked_at)
 
 

@@ -88,7 +88,7 @@ class TokenSource:
             store=store,
             on_newer=self._adopt,
         )
-        # One token, but that readers may have it for a shorter time: see `_lend`.
+        # One token, which readers may have to give up earlier: see `_expire_at_refresh`.
         self._token = no_token(self._monotonic)
         self._held = HeldToken(self._token)
         buffer = self.config.token_refresh_buffer
@@ -121,7 +121,7 @@ class TokenSource:
         self._wait = self._waiter.wait_and_report if emit is not None else self._waiter.wait
         background.add_service(self._run)
         background.add_cleanup(self._transport.release)
-        background.on_stopped(self._lend)
+        background.on_stopped(self._expire_at_refresh)
 
     def peek(self) -> AccessToken | None:
         """Return the valid token, or None; takes no lock, does no I/O, callable from any thread."""
@@ -248,12 +248,12 @@ class TokenSource:
             self._token = self._held.token
         await self._refresh_loop.run()
 
-    def _lend(self) -> None:
-        """Let readers come back when a renewal is due: nothing in the background will do it any more."""
+    def _expire_at_refresh(self) -> None:
+        """Let readers wait once a renewal is due: the background task that renews the token has ended."""
         with self._background.lock:
-            owned = self._held.token
+            token = self._held.token
             self._token = msgspec.structs.replace(
-                owned, usable_until=min(owned.refresh_at, owned.usable_until)
+                token, usable_until=min(token.refresh_at, token.usable_until)
             )
 
     async def _renew(self) -> None:

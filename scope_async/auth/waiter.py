@@ -24,7 +24,7 @@ _MAX_RENEWALS = 3
 _MAX_INTERRUPTED = 20
 """How often a caller joins a renewal whose event loop then ends."""
 
-_LENT_TIMEOUT = 2.0
+_RENEWAL_TIMEOUT = 2.0
 """Seconds that a caller waits for a renewal although its token is still valid."""
 
 OnAttemptFailed = Callable[[ScopeError], None]
@@ -110,7 +110,7 @@ class TokenWaiter:
             while renewals < _MAX_RENEWALS and interrupted < _MAX_INTERRUPTED:
                 self._check_open()
                 if (token := self.peek()) is not None:
-                    return await self._renew_lent(token)
+                    return await self._renew_if_due(token)
                 self._check_worth_waiting(until, seconds)
                 call = self.join()
                 woken = call.wait(failures=call.failures)
@@ -152,15 +152,15 @@ class TokenWaiter:
             self._background.ensure()
             raise self._error_for_caller(error)
 
-    async def _renew_lent(self, token: AccessToken) -> AccessToken:
-        """Return the token, renewed if that is due and no background does it.
+    async def _renew_if_due(self, token: AccessToken) -> AccessToken:
+        """Return the token, renewed if that is due and no background task does it.
 
-        The one caller that finds this so waits: in an event loop as short as a call, what goes on
-        in the background would never end.
+        The caller waits for that, at most two seconds: in an event loop that is as short as a call,
+        a renewal in the background would never end.
         """
         if self._background.running or self._monotonic() < self._policy.next_at:
             return token
-        await asyncio.wait({self.join().wait()}, timeout=_LENT_TIMEOUT)
+        await asyncio.wait({self.join().wait()}, timeout=_RENEWAL_TIMEOUT)
         return self.peek() or token
 
     async def refresh(self) -> AccessToken:

@@ -19,7 +19,7 @@ from scope_async.stores import FileStore, Lease, SharedStore, store_from_url
 if TYPE_CHECKING:
     from scope_async.stores.encryption import EntryCipher
 
-_PATIENCE = 3.0
+_TIMEOUT = 3.0
 _CONTENT = b"scope-async doctor"
 
 
@@ -52,11 +52,11 @@ async def examine_store(url: str, config: Config, credentials: ApiKeyCredentials
         )
     started = time.monotonic()
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT):
             left = await _round_trip(store, EntryCipher(binding))
     except TimeoutError:
         return StoreFinding(
-            f"{store!r} gave no answer within {_PATIENCE:g} s",
+            f"{store!r} gave no answer within {_TIMEOUT:g} s",
             Diagnosis("network", "clients go on alone: look at the load of the server or the disk"),
         )
     except Exception as error:  # noqa: BLE001 - an engine may raise anything
@@ -87,9 +87,9 @@ def _advice_for(store: SharedStore) -> Diagnosis:
 async def _round_trip(store: SharedStore, cipher: EntryCipher) -> float | None:
     """Return the seconds of life that the shared token has left, after a write and a read."""
     name = cipher.name("probe", secrets.token_hex(8))
-    lease = await store.acquire(cipher.namespace, name, owner=secrets.token_hex(16), duration=_PATIENCE)
+    lease = await store.acquire(cipher.namespace, name, owner=secrets.token_hex(16), duration=_TIMEOUT)
     if isinstance(lease, Lease):
-        await store.put(lease, cipher.encrypt("prompt", name, _CONTENT), lifetime=_PATIENCE)
+        await store.put(lease, cipher.encrypt("prompt", name, _CONTENT), lifetime=_TIMEOUT)
     written = await store.get(cipher.namespace, name)
     if written is None or cipher.decrypt("prompt", name, written.content) != _CONTENT:
         raise OSError("what was written cannot be read")

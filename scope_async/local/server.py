@@ -27,7 +27,7 @@ from scope_async.local.web.authentication import Role
 from scope_async.local.web.journal import Journal
 from scope_async.local.web.listener import Listener
 
-_LOG = logging.getLogger("scope_async.local")
+_logger = logging.getLogger("scope_async.local")
 
 
 class LocalServer:
@@ -138,7 +138,7 @@ class LocalServer:
                     load_prompts, self._prompts, strict=self._strict_prompts
                 )
                 level = logging.WARNING if self.loaded_prompts.passed_over else logging.INFO
-                _LOG.log(level, "%s", self.loaded_prompts)
+                _logger.log(level, "%s", self.loaded_prompts)
             self._first_key = await self._store.open(self._given)
             await self._store.prompts.add_files(self.loaded_prompts.drafts)
             app = build_app(

@@ -44,10 +44,10 @@ class Availability:
     """
 
     def __init__(
-        self, *, clock: Clock, draw: Callable[[], float], on_change: Callable[[StoreStatus], None]
+        self, *, clock: Clock, rng: Callable[[], float], on_change: Callable[[StoreStatus], None]
     ) -> None:
         self._clock = clock
-        self._draw = draw
+        self._rng = rng
         self._on_change = on_change
         self._down_since: float | None = None
         self._error = ""
@@ -134,7 +134,7 @@ class Availability:
             while self._down_since is not None:
                 delay = _PROBE_DELAYS[min(attempt, len(_PROBE_DELAYS) - 1)]
                 # A fleet that lost its store together does not come back in step.
-                await self._clock.sleep(delay * (0.5 + self._draw()))
+                await self._clock.sleep(delay * (0.5 + self._rng()))
                 attempt += 1
                 try:
                     await _bounded(probe, OPERATION_TIMEOUT)

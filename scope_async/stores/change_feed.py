@@ -28,13 +28,13 @@ class ChangeFeed:
         *,
         availability: Availability,
         clock: Clock,
-        draw: Callable[[], float],
+        rng: Callable[[], float],
     ) -> None:
         self._store = store
         self._namespace = namespace
         self._availability = availability
         self._clock = clock
-        self._draw = draw
+        self._rng = rng
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._subscribers: list[Callable[[Change], None]] = []
 
@@ -53,7 +53,7 @@ class ChangeFeed:
                 self._availability.failed(error)
             # A fleet that lost its store does not all ask for changes before it is known to be back.
             await self._availability.wait_until_available()
-            await self._clock.sleep(_RETRY_DELAY * (0.5 + self._draw()))
+            await self._clock.sleep(_RETRY_DELAY * (0.5 + self._rng()))
 
     def expect(self, name: str) -> asyncio.Future[None]:
         """Return a future that is done at the next change of this entry.
@@ -75,7 +75,7 @@ class ChangeFeed:
     async def wait(self, waiter: asyncio.Future[None], *, at_most: float) -> None:
         """Return at the change, or after `at_most` seconds; also when it is time to look again."""
         bound = min(at_most, _LOOK_AGAIN)
-        timer = asyncio.ensure_future(self._clock.sleep(bound * (1.0 + 0.1 * self._draw())))
+        timer = asyncio.ensure_future(self._clock.sleep(bound * (1.0 + 0.1 * self._rng())))
         try:
             await asyncio.wait({waiter, timer}, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -46,15 +46,15 @@ class ClientStore:
         background: Background,
         clock: Clock,
         emit: Emit | None,
-        draw: Callable[[], float] = random.random,
+        rng: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._config = config
         self.background = background
         self.clock = clock
         self._emit = emit
-        self._draw = draw
-        self._availability = Availability(clock=clock, draw=draw, on_change=self._availability_changed)
+        self._rng = rng
+        self._availability = Availability(clock=clock, rng=rng, on_change=self._availability_changed)
         self._subscribers: list[Callable[[Change], None]] = []
         self._available_subscribers: list[Callable[[], None]] = []
         self._credentials: ApiKeyCredentials | None = None
@@ -114,7 +114,7 @@ class ClientStore:
             availability=self._availability,
             jobs=self.jobs,
             clock=self.clock,
-            draw=self._draw,
+            rng=self._rng,
             emit=self._emit,
         )
         entries.subscribe(self._changed)

@@ -80,7 +80,7 @@ class SharedEntries:
         availability: whether the store is worth asking.
         jobs: what no caller waits for.
         clock: for tests.
-        draw: random numbers in [0, 1), for jitter.
+        rng: returns a random number in [0, 1), for jitter.
         emit: told of leases; None when there are no hooks.
     """
 
@@ -92,7 +92,7 @@ class SharedEntries:
         availability: Availability,
         jobs: PendingJobs,
         clock: Clock,
-        draw: Callable[[], float],
+        rng: Callable[[], float],
         emit: Emit | None = None,
     ) -> None:
         self._store = store
@@ -102,7 +102,7 @@ class SharedEntries:
         self._clock = clock
         self._emit = emit
         self._feed = ChangeFeed(
-            store, self._cipher.namespace, availability=availability, clock=clock, draw=draw
+            store, self._cipher.namespace, availability=availability, clock=clock, rng=rng
         )
         self._leases: dict[str, Lease] = {}
         self.subscribe = self._feed.subscribe
@@ -129,19 +129,19 @@ class SharedEntries:
         known: str = "",
         accept: Callable[[SharedEntry], bool] = lambda _: True,
         cooldown: Callable[[BaseException], float] = lambda _: 0.0,
-        patience: float = math.inf,
+        max_wait: float = math.inf,
     ) -> SharedEntry | Fetched:
         """Return an entry of another version than `known` that is acceptable, or what `fetch` returns.
 
         Of all processes that ask, one fetches at a time and the others wait for its entry, at most
-        `patience` seconds. After a fetch that failed nobody fetches for the `cooldown` seconds of
+        `max_wait` seconds. After a fetch that failed nobody fetches for the `cooldown` seconds of
         its error. A process whose store is unavailable, or too slow, fetches at once, alone.
 
         Raises:
             Exception: what `fetch` raises.
         """
         owner, waited = secrets.token_hex(16), False
-        patient_until = self._clock.monotonic() + patience
+        wait_until = self._clock.monotonic() + max_wait
         while True:
             waiter = self._feed.expect(slot.name)
             try:
@@ -150,9 +150,9 @@ class SharedEntries:
                 if isinstance(found, Lease):
                     return await self._fetch_under(found, slot, fetch, cooldown)
                 if isinstance(found, LeaseHeld):
-                    if now >= patient_until:
+                    if now >= wait_until:
                         return await fetch()
-                    await self._feed.wait(waiter, at_most=min(found.expires_in, patient_until - now))
+                    await self._feed.wait(waiter, at_most=min(found.expires_in, wait_until - now))
                     waited = True
                 elif isinstance(found, SharedEntry) and accept(found):
                     return found

@@ -17,8 +17,8 @@ from scope_async.sync.loop_thread import LOOP_THREAD, Closable
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-_PATIENCE = 0.5
-"""Seconds without a sign of life, beyond a call's `timeout`, after which the event loop counts as stuck."""
+_STUCK_AFTER = 0.5
+"""Seconds without an answer of the event loop, beyond a call's `timeout`, after which it counts as stuck."""
 
 _END = object()
 
@@ -108,10 +108,10 @@ class ClientCalls:
         LOOP_THREAD.forget(self._client)
 
     def _outcome(self, future: concurrent.futures.Future[Result]) -> Result:
-        patience = self._timeout
-        while not _done(future, patience):
-            patience = _PATIENCE
-            if not LOOP_THREAD.answers(patience) and not future.done():
+        timeout = self._timeout
+        while not _done(future, timeout):
+            timeout = _STUCK_AFTER
+            if not LOOP_THREAD.answers(timeout) and not future.done():
                 raise TimeoutError(
                     f"no answer within {self._timeout:g} s: the thread of the event loop is stuck"
                 )

@@ -179,7 +179,7 @@ class ScopeClient:
             found = self._client.peek(name, label, version)
             if found is not None:
                 return found
-            found = self._recall(name, label, version)
+            found = self._serve_stale(name, label, version)
             if found is not None:
                 return found
         return self._calls.run(
@@ -258,7 +258,7 @@ class ScopeClient:
         """
         return self._client.status()
 
-    def _recall(self, name: str, label: Label | None, version: str | None) -> PromptVersion | None:
+    def _serve_stale(self, name: str, label: Label | None, version: str | None) -> PromptVersion | None:
         """Return a copy that is no longer fresh, if it is served at once; its refresh is left to the loop."""
         found = self._client.peek_stale(name, label, version)
         key = (name, label, version)

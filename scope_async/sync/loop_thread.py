@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from scope_async._core.concurrency.loop_thread import made_there
+from scope_async._core.concurrency.loop_thread import call_in_loop
 from scope_async._core.inherited import cut_off
 from scope_async.errors import ClientClosedError
 
@@ -58,7 +58,7 @@ class EventLoopThread:
         """
         loop = self._loop or self._start()
         self._in_use.add(client)
-        coroutine = made_there(call)
+        coroutine = call_in_loop(call)
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, loop)
         except RuntimeError as error:

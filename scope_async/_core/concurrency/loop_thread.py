@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-_PATIENCE = 1.0
+_CLOSE_TIMEOUT = 1.0
 """Seconds in which connections may close when the thread is closed."""
 
 
@@ -43,14 +43,14 @@ class LoopThread:
 
     def submit(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
         """Run the coroutine that `call` makes in the thread; cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(made_there(call), self._ensure())
+        return asyncio.run_coroutine_threadsafe(call_in_loop(call), self._ensure())
 
     async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Cancel what is running, run a last coroutine, and end the thread."""
         if not self.is_running or self._loop is None:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self.run(partial(_finish, call))
         loop, self._loop = self._loop, None
         loop.call_soon_threadsafe(loop.stop)
@@ -75,7 +75,7 @@ class LoopThread:
         return loop
 
 
-async def made_there(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+async def call_in_loop(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Return what the coroutine that `call` makes returns, or raise what it raises.
 
     One that fails after its cancellation is cancelled: its caller has gone, and asyncio would log

@@ -22,8 +22,8 @@ from scope_async.stores.opening import open_client_store
 from scope_async.telemetry.dispatcher import log_hooks
 
 _INSTANTS = ("iat", "nbf", "exp")
-_PATIENCE = 10.0
-"""Seconds that a person waits for an auth API which is down."""
+_MAX_WAIT = 10.0
+"""Seconds that the command waits for an auth API which is down."""
 
 
 def token(
@@ -70,7 +70,7 @@ async def _exchanged(*, reveal: bool) -> dict[str, Any]:
             background=background,
             store=store,
         ) as tokens:
-            found = await tokens.get_within(min(config.timeout, _PATIENCE))
+            found = await tokens.get_within(min(config.timeout, _MAX_WAIT))
             if store is not None:
                 await store.flush()
             earliest = plan_refresh(found.lifetime, buffer=config.token_refresh_buffer, random=1.0)

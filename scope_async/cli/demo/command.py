@@ -34,7 +34,7 @@ _PROMPT = "greeting"
 _CONTENT = "Hello, {{name}}! Welcome to {{app}}."
 _POLL = 0.1
 _OVERLAP = 600.0
-_PATIENCE = 5 * TOKEN_TTL
+_ROTATION_TIMEOUT = 5 * TOKEN_TTL
 """Seconds that the client may take to use the new key; the next refresh brings it."""
 
 
@@ -125,10 +125,12 @@ class Demo:
         new = await admin.rotate(old.api_key, overlap=_OVERLAP)
         os.environ.update(credential_variables(new.credentials(old.org_id)))
         self._display.step(f"rotated: {new.api_key} is in the environment")
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _ROTATION_TIMEOUT
         while (token := scope.tokens.peek()) is None or token.api_key != new.api_key:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the new key {new.api_key} did not come into use within {_PATIENCE:g} s")
+                raise TimeoutError(
+                    f"the new key {new.api_key} did not come into use within {_ROTATION_TIMEOUT:g} s"
+                )
             await asyncio.sleep(_POLL)
         await admin.revoke(old.api_key, reason="replaced in the demo")
         self._display.step(f"the new key is in use; revoked {old.api_key}")

@@ -181,12 +181,12 @@ class Faults:
         now = self._clock.monotonic()
         matching = [a for a in self._active if not a.is_over(now) and a.fault.matches(operation, path)]
         delay = sum(a.seconds() for a in matching if a.fault.stage == "delay" and a.try_hit())
-        instead = _first_key(a for a in matching if a.fault.stage == "instead")
+        instead = _first_hit(a for a in matching if a.fault.stage == "instead")
         token: tuple[Fault, ...] = ()
         reply = None
         if instead is None:
             token = tuple(a.fault for a in matching if a.fault.stage == "token" and a.try_hit())
-            reply = _first_key(a for a in matching if a.fault.stage == "reply")
+            reply = _first_hit(a for a in matching if a.fault.stage == "reply")
         with self._lock:
             self._active = tuple(a for a in self._active if not a.is_over(now))
         return FaultPlan(delay, instead, token, reply)
@@ -221,5 +221,5 @@ class Faults:
             delayed.cancel()
 
 
-def _first_key(faults: Iterable[ActiveFault]) -> Fault | None:
+def _first_hit(faults: Iterable[ActiveFault]) -> Fault | None:
     return next((active.fault for active in faults if active.try_hit()), None)

@@ -12,7 +12,7 @@ from scope_async.errors import ServerError
 from scope_async.local.store.database import Database, Statement, Transaction
 from scope_async.local.store.key_models import KeyUse
 
-_LOG = logging.getLogger("scope_async.local")
+_logger = logging.getLogger("scope_async.local")
 _WRITE_EVERY = 1.0
 _EQUAL_WITHIN = 1.0
 _AGENT_LIMIT = 200
@@ -160,7 +160,7 @@ class AuditLog:
         try:
             await self.flush()
         except ServerError as error:
-            _LOG.warning("audit lines are not written yet: %s", error)
+            _logger.warning("audit lines are not written yet: %s", error)
             if self._timer is None:
                 self._schedule()
 

@@ -13,7 +13,7 @@ from scope_async.errors import ConfigurationError
 from scope_async.local.web.journal import Journal
 from scope_async.local.web.request import RequestContext, error_reply
 
-_LOG = logging.getLogger("scope_async.local.http")
+_logger = logging.getLogger("scope_async.local.http")
 _BACKLOG = 4096
 _SHUTDOWN_TIMEOUT = 1.0
 _KEEPALIVE_TIMEOUT = 75.0
@@ -137,7 +137,7 @@ class Listener:
                 self._journal,
                 self.waiting,
                 loop=loop,
-                logger=_LOG,
+                logger=_logger,
                 access_log=None,
                 keepalive_timeout=_KEEPALIVE_TIMEOUT,
             )

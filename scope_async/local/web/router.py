@@ -16,7 +16,7 @@ from scope_async.local.web.listener import WaitingConnections
 from scope_async.local.web.request import ApiProblem, Handler, RequestContext, Route, error_reply
 from scope_async.local.web.request_guard import RequestGuard
 
-_LOG = logging.getLogger("scope_async.local")
+_logger = logging.getLogger("scope_async.local")
 
 
 class Router:
@@ -108,8 +108,8 @@ async def _run_handler(context: RequestContext, handler: Handler) -> web.StreamR
         context.code = "body_too_large"
         return error_reply(413, context.code, "the body is larger than this service reads")
     # Every failure is answered in JSON; its cause goes to the log only.
-    except Exception:  # noqa: BLE001 - a handler may raise anything
-        _LOG.exception(
+    except Exception:
+        _logger.exception(
             "%s %s failed (request id %s)", context.request.method, context.operation, context.request_id
         )
         context.code = "internal_error"

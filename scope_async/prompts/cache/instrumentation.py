@@ -41,7 +41,7 @@ class CacheInstrumentation:
         """Report that the service has answered for a prompt."""
         self._outage.recovered()
         self._unreadable.recovered()
-        self.in_trouble = self._outage.lasts or self._unreadable.lasts
+        self.in_trouble = self._outage.ongoing or self._unreadable.ongoing
 
     def unreadable(self, ref: PromptRef, error: ScopeError) -> None:
         """Log a reply that cannot be read, at once, since a copy may stand in and hide it."""
@@ -96,7 +96,7 @@ class CacheInstrumentation:
     ) -> None:
         episode = self._unreadable if error.error_code == UNREADABLE else self._outage
         state = self._failures.get(ref.key)
-        if not episode.lasts and state is not None and state.failed_at < episode.ended_at:
+        if not episode.ongoing and state is not None and state.failed_at < episode.ended_at:
             return  # what the last outage left behind: the service has answered since, for another prompt
         self.in_trouble = True
         episode.occurred(effect, detail, ref, error, failing=failing)

@@ -49,7 +49,7 @@ class RecordId(NamedTuple):
     binding: SnapshotBinding
     name: str
     by: str
-    wanted: str
+    selector: str
 
     @classmethod
     def of(cls, binding: SnapshotBinding, ref: PromptRef) -> RecordId:
@@ -60,8 +60,8 @@ class RecordId(NamedTuple):
     def key(self) -> Key:
         """The key of the memory cache for the same version."""
         if self.by == "version":
-            return key_of(self.name, None, self.wanted)
-        return key_of(self.name, self.wanted, None)
+            return key_of(self.name, None, self.selector)
+        return key_of(self.name, self.selector, None)
 
 
 @attrs.frozen
@@ -197,8 +197,8 @@ def _integer(digits: str) -> int | float:
 
 def _read_item(item: Any, adopt: SnapshotBinding | None, now: float) -> tuple[RecordId, SnapshotRecord]:
     binding = adopt or SnapshotBinding(*(_text(item[field]) for field in SnapshotBinding._fields))
-    by, wanted = item["by"], item["wanted"]
-    ref = PromptRef.of(item["name"], **{{"label": "label", "version": "version"}[by]: wanted})
+    by, selector = item["by"], item["wanted"]
+    ref = PromptRef.of(item["name"], **{{"label": "label", "version": "version"}[by]: selector})
     stored_at = float(item["stored_at"])
     if not math.isfinite(stored_at):
         raise ValueError(f"stored_at is {stored_at}")
@@ -229,7 +229,7 @@ def _line(id: RecordId, record: SnapshotRecord) -> bytes:
         **id.binding._asdict(),
         "name": id.name,
         "by": id.by,
-        "wanted": id.wanted,
+        "wanted": id.selector,
         "stored_at": record.stored_at,
     }
     if record.validator is not None:

@@ -15,7 +15,7 @@ from scope_async._core.concurrency.threads import settle
 
 Result = TypeVar("Result")
 
-_PATIENCE = 0.5
+_CLOSE_TIMEOUT = 0.5
 """Seconds in which the calls that are waiting may end when the thread is closed."""
 
 _Job = Callable[[], None]
@@ -50,7 +50,7 @@ class WorkerThread:
         if self._pid != os.getpid():
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self.run(function)
         self._pid = 0
         self._jobs.put(None)

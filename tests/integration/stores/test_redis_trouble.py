@@ -34,10 +34,10 @@ async def client_of(url: str):
     entries = SharedEntries(
         store,
         BINDING,
-        availability=Availability(clock=clock, draw=random.random, on_change=lambda _: None),
+        availability=Availability(clock=clock, rng=random.random, on_change=lambda _: None),
         jobs=PendingJobs(background),
         clock=clock,
-        draw=random.random,
+        rng=random.random,
     )
     background.add_service(entries.listen)
     background.start()

@@ -89,7 +89,7 @@ class FleetClient:
         self.link = StoreLink(fleet.store, loop, random, number % fleet.hosts)
         background = Background()
         store = ClientStore(
-            self.link, _CONFIG, background=background, clock=self.clock, emit=None, draw=random.random
+            self.link, _CONFIG, background=background, clock=self.clock, emit=None, rng=random.random
         )
         self.tokens = TokenSource(
             CREDENTIALS,

@@ -10,8 +10,8 @@ from scope_async.auth.failures import (
     as_failure,
     error_for_caller,
     is_outage,
+    is_retryable,
     isolate_cancellation,
-    may_pass,
     no_token_within,
 )
 from scope_async.errors import (
@@ -89,8 +89,8 @@ def test_error_for_caller_names_a_mistake_in_the_provider_as_one() -> None:
         NotFoundError("no", http_status=404, error_code=GATEWAY),
     ],
 )
-def test_may_pass_what_another_attempt_can_outlive(error) -> None:
-    assert may_pass(error)
+def test_is_retryable_for_what_another_attempt_can_outlive(error) -> None:
+    assert is_retryable(error)
     assert is_outage(error) == (type(error) is not TokenRefreshError)
 
 
@@ -106,8 +106,8 @@ def test_may_pass_what_another_attempt_can_outlive(error) -> None:
         ServerError("moved", http_status=307),
     ],
 )
-def test_may_pass_nothing_that_stays_as_it_is(error) -> None:
-    assert not may_pass(error)
+def test_is_retryable_for_nothing_that_stays_as_it_is(error) -> None:
+    assert not is_retryable(error)
     assert not is_outage(error)
 
 

@@ -30,17 +30,17 @@ class Process:
         self.result: bytes | Exception = b"content"
         self.gate = asyncio.Event()
         self.gate.set()
-        clock, draw = SystemClock(), lambda: 0.0
+        clock, rng = SystemClock(), lambda: 0.0
         self.events: list[Event] = []
         self.jobs = PendingJobs(self.background)
-        self.availability = Availability(clock=clock, draw=draw, on_change=self.states.append)
+        self.availability = Availability(clock=clock, rng=rng, on_change=self.states.append)
         self.entries = SharedEntries(
             store,
             binding,
             availability=self.availability,
             jobs=self.jobs,
             clock=clock,
-            draw=draw,
+            rng=rng,
             emit=self.events.append,
         )
         self.entries.subscribe(self.changes.append)
@@ -233,13 +233,13 @@ async def test_holder_that_stopped_is_replaced(shared_store) -> None:
         assert (await two.entries.get(two.entries.slot("prompt", "greeting"))).content == b"by two"
 
 
-async def test_obtain_waits_for_another_process_no_longer_than_its_patience(shared_store) -> None:
+async def test_obtain_waits_for_another_process_no_longer_than_max_wait(shared_store) -> None:
     async with processes(2, shared_store) as (one, two):
         one.gate.clear()
         fetching = asyncio.create_task(one.obtain())
         await until(lambda: one.fetches)
         two.result = b"alone"
-        found = await two.obtain(patience=0)
+        found = await two.obtain(max_wait=0)
         assert (found.content, found.version) == (b"alone", "")
         one.gate.set()
         await fetching

@@ -49,7 +49,7 @@ class Process:
         self._loop = loop
         clock, config, background = MachineClock(loop, Random(1)), Config(**ADDRESSES), Background()
         shared = ClientStore(
-            store, config, background=background, clock=clock, emit=None, draw=Random(1).random
+            store, config, background=background, clock=clock, emit=None, rng=Random(1).random
         )
         self.store = shared
         self.tokens = TokenSource(

@@ -94,7 +94,7 @@ class SharedVersions:
                 fetch.ask_service,
                 known=self._known(ref, ttl, slot),
                 accept=fetch.accept,
-                patience=LEASE_DURATION if use_shared else 0.0,
+                max_wait=LEASE_DURATION if use_shared else 0.0,
             )
         except (NotFoundError, AuthorizationError):
             if slot.name in self._seen:

@@ -44,7 +44,7 @@ async def read(path, binding=MINE):
     content = await asyncio.to_thread(path.read_bytes)
     records = parse_records(content, adopt=binding, now=float("inf"), report=pytest.fail)
     return {
-        f"{id.name} {id.by} {id.wanted}": read_entry(id.name, record, "error").version
+        f"{id.name} {id.by} {id.selector}": read_entry(id.name, record, "error").version
         for id, record in records.items()
         if id.binding == binding and record.document is not None
     }
