@@ -273,7 +273,11 @@ class Config(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:
-    """Refuse plain HTTP to another machine, before any secret can travel over it."""
+    """Refuse plain HTTP to another machine, before any secret can travel over it.
+
+    Raises:
+        ConfigurationError: `url` is plain HTTP to another machine, and that is not allowed.
+    """
     parts = urlsplit(url)
     if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname or ""):
         raise ConfigurationError(

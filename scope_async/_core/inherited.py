@@ -1,4 +1,4 @@
-"""What a forked child inherits of its parent: connections that it must not touch, locks that it finds free.
+"""Fork safety: in the child, connections of the parent are cut off, and locks are free.
 
 A child that closes an inherited TLS connection, if only at exit, tells the server so in the parent's
 name; one that unregisters a socket takes it out of the parent's epoll, which both share. So in the

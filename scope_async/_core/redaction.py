@@ -1,4 +1,4 @@
-"""Text from outside, made fit to be shown: without secrets, on one printable line; pure.
+"""Makes text from outside fit to be shown: without secrets, on one printable line; pure.
 
 A reply may echo a secret as JSON, a URL or a page spells it, in base64, or only a part of it.
 """
@@ -27,7 +27,7 @@ _SPELLED = (
     r"|\\(?P<sign>[^A-Za-z0-9\s])"
 )
 
-# What is a secret by its form, whoever's it is: in a URL, a header, a token (RFC 7519), a field.
+# What is a secret by its form alone: in a URL, a header, a token (RFC 7519), a field.
 _SECRET_FORMS = (
     (r"(?<=://)[^/?#\s@\"'<>]+(?:@[^/?#\s@\"'<>]+)*(?=@)", "[credentials]"),
     (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", r"\1 [token]"),

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("scope_async.auth")
 
 _PROVIDER_SHARE = 0.25
-"""Of the time of one exchange, what a provider may take before the known credentials go on."""
+"""Share of an exchange's time that a provider may take before the known credentials are used."""
 
 
 class AcquiredToken(msgspec.Struct, frozen=True):
@@ -52,9 +52,9 @@ class TokenAcquirer:
     """Exchanges the credentials that the provider returns now.
 
     Every exchange asks the provider, so that credentials which changed on disk are in use
-    from the next renewal on, also when the old ones still work. Once there are some, a provider
-    that fails, hangs or is slow stops nothing: the known ones go on. With a `store` the exchange is
-    made by one process for all, and `on_newer` gets the token that another one has renewed.
+    from the next renewal on, also when the old ones still work. If the provider fails, hangs or is
+    slow, the known ones are used, once there are some. With a `store` the exchange is made by one
+    process for all, and `on_newer` gets the token that another one has renewed.
     """
 
     def __init__(

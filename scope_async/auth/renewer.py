@@ -22,7 +22,7 @@ from scope_async.errors import InvalidCredentialsError, ScopeError, TokenRefresh
 
 _NEVER = float("-inf")
 _LONGEST_DELAY = 1 / 4
-"""Of `timeout`, what lies between two exchanges at most: callers outlive an outage of three quarters."""
+"""Share of `timeout` between two exchanges at most: callers outlive an outage of three quarters of it."""
 
 
 class TokenRenewer:
@@ -36,7 +36,7 @@ class TokenRenewer:
     Attributes:
         exchanges, failures: attempts so far, and those that gave no token.
         began_at: when the last renewal began.
-        callers: until when each caller waits who has no token; callers in any thread come and go.
+        callers: until when each caller without a token waits; changed from any thread.
         rejected: the token that the service refused, until there is a new one.
         shared: the last token came from the shared store.
     """
@@ -191,7 +191,7 @@ class TokenRenewer:
         )
 
     def _failed(self, failure: ScopeError, attempts: int) -> tuple[ScopeError, float]:
-        """Return what the callers are told and the seconds until the retry; raise it if there is none."""
+        """Return the error for the callers and the seconds until the retry; without a retry raise it."""
         self._timed_out = isinstance(failure, ExchangeTimeoutError)
         now = self._monotonic()
         left = self._life_left(now)

@@ -43,7 +43,7 @@ class _KnownToken:
 class SharedExchange:
     """An `Exchange` that takes the token from the store, or makes the exchange for all.
 
-    A token that another process has renewed is handed to `on_newer` as soon as the store tells of
+    A token that another process has renewed is passed to `on_newer` as soon as the store reports
     it, with its API key and the instant that its life counts from. While the store is unavailable,
     every process exchanges for itself.
     """
@@ -64,7 +64,7 @@ class SharedExchange:
         self._held: _KnownToken | None = None
         self._calls: set[object] = set()
         store.subscribe(self._changed)
-        # A call that ends with its event loop, or with a fork, does not say so.
+        # A call that ends with its event loop, or is left behind by a fork, is not discarded otherwise.
         store.background.on_stopped(self._calls.clear)
 
     async def __call__(

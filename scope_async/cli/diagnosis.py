@@ -1,4 +1,4 @@
-"""What an error of a check means: whose it is, and what to do about it; no I/O."""
+"""What the error of a check means: who has to act, and what to do; no I/O."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 class OutputError(OSError):
     """Stdout or stderr cannot be written: a full disk, a closed pipe.
 
-    It has no `errno`, because typer ends the process without a word at that of a closed pipe.
+    It has no `errno`, because typer ends the process silently at that of a closed pipe.
     """
 
 
@@ -157,7 +157,7 @@ def escape_unencodable() -> None:
 
 
 class _Console(Console):
-    """A console whose broken pipe is an error like any other; rich would exit without a word."""
+    """A console whose broken pipe is an error like any other; rich would exit silently."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

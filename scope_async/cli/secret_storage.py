@@ -15,7 +15,7 @@ from scope_async.keys.models import NewApiKey
 from scope_async.secrets.urls import credentials_from_url
 
 _LONGEST_READ = 30.0
-"""Seconds; a FIFO that no one writes to would keep the command waiting for ever."""
+"""Seconds; a FIFO without a writer would keep the command waiting for ever."""
 
 
 class SecretStorage:
@@ -88,7 +88,7 @@ async def make_and_store(
     """Make a key and put its credentials into `storage`; where that fails, revoke the key again.
 
     Raises:
-        ScopeError: the key could not be made, or not be stored; says what became of it.
+        ScopeError: the key could not be made or stored; says whether it was revoked.
     """
     with suppress(ConfigurationError):  # what is wrong there, writing says more exactly
         await storage.read()

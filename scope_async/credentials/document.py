@@ -1,7 +1,7 @@
-"""What holds credentials, a JSON object or lines of `KEY=value`, to credentials; pure.
+"""Reads credentials from a JSON object or from lines of `KEY=value`; pure.
 
-What may hold the secret is returned or compared, never raised from: a collector of tracebacks
-with their locals would find it in the frames.
+Errors are returned, to be raised where no local holds the secret: a collector of tracebacks with
+their locals would find it in the frames.
 """
 
 from __future__ import annotations

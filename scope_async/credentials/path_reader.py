@@ -14,8 +14,8 @@ from scope_async.errors import ConfigurationError, MissingApiKeyError
 def read_path(path: str) -> ApiKeyCredentials | ConfigurationError:
     """Return the credentials in a file or a folder, or the error to raise. Blocks.
 
-    Not raised here and caused by nothing: what collects tracebacks with their locals would
-    find the file's text in the frames, and the decoders' errors carry it as well.
+    The error is not raised here, and has no cause: a collector of tracebacks with their locals
+    would find the file's text in the frames, and the decoders' errors carry it as well.
     """
     try:
         if Path(path).is_dir():

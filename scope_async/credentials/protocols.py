@@ -1,4 +1,4 @@
-"""What a provider of credentials is, and what it may do besides returning them."""
+"""What a credential provider may do besides returning credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where credentials come from: what can be asked for them before every exchange."""
+"""Credential providers, which are asked before every exchange."""
 
 from __future__ import annotations
 

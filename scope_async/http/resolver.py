@@ -31,7 +31,7 @@ class _LookUp(msgspec.Struct, frozen=True):
 class ThreadResolver(AbstractResolver):
     """Asks the system, `socket.getaddrinfo`, within `timeout` seconds.
 
-    Who asks for the same name meanwhile shares the answer. A look-up that hangs keeps its thread;
+    Concurrent callers for the same name share the answer. A look-up that hangs keeps its thread;
     after `timeout` another one is tried, up to `MOST_HANGING` at a time.
     """
 

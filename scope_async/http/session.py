@@ -197,7 +197,7 @@ class SessionProvider:
 
 
 def _dispose(bound: BoundSession) -> None:
-    """Close the session of another event loop: there if it runs, without a word if it does not."""
+    """Close the session of another event loop: in that loop if it runs, else without waiting for anything."""
     if bound.is_given:
         return
     closing = bound.session.close()

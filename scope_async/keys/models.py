@@ -17,7 +17,7 @@ _WORD = re.compile(r"[\x21-\x7e]+")
 
 @attrs.frozen(kw_only=True)
 class KeyUser:
-    """Who used a key last: the `User-Agent` and the address of the request, as far as they are known."""
+    """The process that used a key last: its `User-Agent` and its address, as far as they are known."""
 
     user_agent: str | None = None
     address: str | None = None
@@ -36,7 +36,7 @@ class ApiKey:
         environment: `development`, `staging` or `production`.
         status: `active`, `revoked` or `expired`, at the time of the answer.
         last_used_at: when it last authenticated; None when it never did.
-        last_used_by: who that was.
+        last_used_by: the process that did.
         expires_at: None for a key that does not expire.
         replaces: the key that a rotation replaced by this one.
         replaced_by: the newest key that a rotation made of this one.

@@ -1,4 +1,4 @@
-"""`Variables`: what a prompt version takes, and the checks of a caller's values."""
+"""`Variables`: the variables of a prompt version, and the checks of a caller's values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the store is worth asking: bounds every operation in time, and stops asking one that fails."""
+"""Availability of the store: bounds every operation in time, and skips a store that fails."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Availability:
         )
 
     async def call(self, operation: Callable[[], Awaitable[Result]]) -> Result:
-        """Return what the operation returns, for nobody who waits.
+        """Return what the operation returns; for an operation that no caller waits for.
 
         Raises:
             StoreUnavailableError: it failed, took longer than its bound, or was not tried.
@@ -79,8 +79,8 @@ class Availability:
     ) -> Result:
         """Return what the operation returns, within what callers may still wait for the store.
 
-        That is `at_most` so many seconds. A result that `is_free` did not keep its caller from
-        anything.
+        That is never more than `at_most` seconds. A result that `is_free` is not charged to the
+        budget, since its caller had to wait in any case.
 
         Raises:
             StoreUnavailableError: as `call`.
@@ -114,7 +114,7 @@ class Availability:
         self._on_change(self.status())
 
     def leave_loop(self) -> None:
-        """Forget the event loop of those who wait, which has ended."""
+        """Forget the waiters, whose event loop has ended."""
         self._went_down, self._came_back = asyncio.Event(), asyncio.Event()
         self._budget.reset()
         if self._down_since is None:

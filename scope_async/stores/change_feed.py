@@ -1,4 +1,4 @@
-"""Changes in a namespace, for those who wait for one entry and for those who want to hear of all."""
+"""Changes in a namespace: for waiters of one entry, and for subscribers to all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scope_async.stores.availability import Availability
 from scope_async.stores.protocol import Change, SharedStore
 
 _LOOK_AGAIN = 0.25
-"""Seconds that a waiter waits at most: a store that has stopped tells of no change."""
+"""Seconds that a waiter waits at most: a store that has stopped reports no change."""
 
 _RETRY_DELAY = 0.5
 """Seconds between two attempts to listen, spread by half."""

@@ -16,7 +16,7 @@ from scope_async.errors import ScopeError
 
 
 class StoreUnavailableError(ScopeError):
-    """The store gave no answer in time, or a wrong one; go on without it. Never leaves the package."""
+    """The store gave no answer in time, or a wrong one; go on without it. Internal to the package."""
 
 
 @attrs.frozen
@@ -57,7 +57,7 @@ class Lease:
 
 @attrs.frozen
 class LeaseHeld:
-    """Another one has the lease; unless it is renewed or released, it ends in `expires_in` seconds."""
+    """Another owner has the lease; unless it is renewed or released, it ends in `expires_in` seconds."""
 
     expires_in: float
 
@@ -106,7 +106,7 @@ class SharedStore(Protocol):
         ...
 
     async def release(self, lease: Lease, *, cooldown: float = 0.0) -> None:
-        """End the lease without a write; nobody else gets it for `cooldown` seconds."""
+        """End the lease without a write; it is granted to no owner for `cooldown` seconds."""
         ...
 
     async def put(self, lease: Lease, content: bytes, *, lifetime: float, tags: Sequence[str] = ()) -> bool:

@@ -1,4 +1,4 @@
-"""The entries of one set of credentials: encrypted, fetched by one process for all, never in the way."""
+"""The shared entries of one set of credentials: encrypted, and fetched by one process for all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEASE_DURATION = 2.0
 
 @attrs.frozen
 class Slot:
-    """Where an entry lies: its kind, and a name that says nothing."""
+    """Where an entry is stored: its kind, and its opaque name."""
 
     kind: Kind
     name: str
@@ -81,7 +81,7 @@ class SharedEntries:
         jobs: what no caller waits for.
         clock: for tests.
         rng: returns a random number in [0, 1), for jitter.
-        emit: told of leases; None when there are no hooks.
+        emit: emits events about leases; None when there are no hooks.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class SharedEntries:
         return self._cipher.name("tag", name)
 
     async def listen(self) -> None:
-        """Hear of changes and watch over the store's availability. Does not return."""
+        """Follow the changes and probe the store when it is down. Does not return."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._feed.run)
             group.start_soon(self._availability.probe_when_down, self._probe)
@@ -134,7 +134,7 @@ class SharedEntries:
         """Return an entry of another version than `known` that is acceptable, or what `fetch` returns.
 
         Of all processes that ask, one fetches at a time and the others wait for its entry, at most
-        `max_wait` seconds. After a fetch that failed nobody fetches for the `cooldown` seconds of
+        `max_wait` seconds. After a fetch that failed, none begins for the `cooldown` seconds of
         its error. A process whose store is unavailable, or too slow, fetches at once, alone.
 
         Raises:
@@ -219,7 +219,7 @@ class SharedEntries:
     async def _fetch_under(
         self, lease: Lease, slot: Slot, fetch: Fetch, cooldown: Callable[[BaseException], float]
     ) -> Fetched:
-        """Fetch while the lease is renewed; what comes of it is written after it was returned."""
+        """Fetch while the lease is renewed; the result is written after it was returned."""
         if self._emit is not None:
             self._emit(LeaseTaken(kind=slot.kind))
         self._leases[slot.name] = lease
@@ -252,9 +252,9 @@ class SharedEntries:
         await self._attempt(lambda: self._store.release(lease, cooldown=cooldown))
 
     async def _probe(self) -> None:
-        """Do what matters most: a store that can be read and not written is of no use.
+        """Acquire a lease, since a store that can only be read is of no use.
 
-        The lease ends by itself: its release would be told to the whole fleet by each member of it.
+        It is left to expire: each process of a fleet would else publish a release to all the others.
         """
         name = self._cipher.name("probe", secrets.token_hex(8))
         await self._store.acquire(

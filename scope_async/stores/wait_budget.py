@@ -18,7 +18,7 @@ LOOK_BUDGET = 0.2
 """Seconds for a look at what another process fetches: the wait before it may have been in vain."""
 
 TOO_LITTLE = 0.05
-"""Seconds of which a caller waits none, rather than ask a store that has no time to answer."""
+"""Seconds; a caller with less left does not wait, since the store could not answer in time."""
 
 _PERIOD = 30.0
 

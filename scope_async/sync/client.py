@@ -93,8 +93,7 @@ class ScopeClient:
         """Return a client whose credentials and options come from the environment.
 
         The credentials are where `SCOPE_CREDENTIALS` says, without it in the variables themselves,
-        and are read anew at every exchange. An option that is given here wins
-        over its variable.
+        and are read anew at every exchange. An option that is given here wins over its variable.
 
         Raises:
             TypeError: an option that does not exist.

@@ -70,7 +70,7 @@ class EventLoopThread:
         self._in_use.discard(client)
 
     def answers(self, within: float) -> bool:
-        """Return False if the loop does not turn for `within` seconds, or has ended."""
+        """Return False if the loop is blocked for `within` seconds, or has ended."""
         turned = threading.Event()
         loop = self._loop
         if loop is None:

@@ -1,4 +1,4 @@
-"""The events of what processes share."""
+"""The events of the shared store."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class SharedPromptTaken(Event, frozen=True, kw_only=True):
 
 
 class LeaseTaken(Event, frozen=True, kw_only=True):
-    """The client asks for all that share the store; `kind` is `token` or `prompt`."""
+    """The client asks the service on behalf of all that share the store; `kind` is `token` or `prompt`."""
 
     kind: str
 
 
 class LeaseLost(Event, frozen=True, kw_only=True):
-    """What was asked for under a lease was not shared: the lease had ended, or it was invalidated."""
+    """An answer fetched under a lease was not shared: the lease had ended, or the entry was invalidated."""
 
     kind: str
 

@@ -135,7 +135,7 @@ class MotoServer(ManagerProcess):
 
 
 def without_managers(monkeypatch: pytest.MonkeyPatch, home: object) -> None:
-    """Take away what whoever runs the tests has of their own."""
+    """Remove the settings of the user who runs the tests."""
     for name in os.environ:
         if name.startswith(("VAULT_", "BAO_", "AWS_", "PYTHON_KEYRING", "KEYRING_")):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The tasks that live as long as a client does, independent of the tasks that open and close it."""
+"""The background tasks of a client, independent of the tasks that open and close it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _Cleanup = Callable[[], Awaitable[None]]
 class Background:
     """Background tasks with an owner: started and closed from any task, any number of times.
 
-    They run in one event loop, the client's home, whichever loops the callers are in. When that
-    one has ended, or is blocked or the parent of a fork, the next `ensure` or `spawn` moves to the
-    caller's loop; after `aclose` only `start` does. Safe to use from any thread.
+    They run in one event loop, the client's home, whichever loops the callers are in. If that loop
+    has ended, is blocked, or was left behind by a fork, the next `ensure` or `spawn` moves the tasks
+    to the caller's loop; after `aclose` only `start` does. Safe to use from any thread.
 
     Attributes:
-        lock: of what the threads of a client share.
+        lock: guards what the threads of a client share.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Background:
         self._cleanups.append(function)
 
     def on_stopped(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the tasks have ended or are given up, whatever the reason."""
+        """Call `callback` when the tasks have ended or were abandoned, whatever the reason."""
         self._stop_callbacks.append(callback)
 
     def start(self) -> None:

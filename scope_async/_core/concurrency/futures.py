@@ -13,7 +13,7 @@ running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_runn
 def resolve(future: asyncio.Future[None]) -> None:
     """Resolve `future` unless it is done: at once on its own event loop, soon from anywhere else.
 
-    A loop that has ended has no one who waits.
+    Does nothing if that loop is closed, since all of its waiters have ended.
     """
     loop = future.get_loop()
     if loop is running_loop():

@@ -27,7 +27,7 @@ _Job = tuple[Callable[..., Coroutine[Any, Any, Any]], tuple[Any, ...]]
 _Cleanup = Callable[[], Awaitable[None]]
 
 _CLEANUP_TIMEOUT = 1.0
-"""Seconds for closing what belongs to an event loop that is about to end."""
+"""Seconds for the clean-up in an event loop that is about to end."""
 
 _UNRESPONSIVE = 2.0
 """Seconds without an answer after which an event loop counts as blocked."""
@@ -39,8 +39,8 @@ CHECK_INTERVAL = 0.1
 class HomeLoop:
     """The event loop that a client lives in: one asyncio task there that holds one anyio task group.
 
-    The group is entered and left in this task, so it does not matter which task starts or
-    stops it, and an exception of the user's own code is never wrapped in a group. Everything but
+    The group is entered and left in this task, so any task may start or stop it, and an
+    exception of the user's own code is never wrapped in a group. Everything but
     the constructor may be called from any thread.
     """
 
@@ -160,7 +160,7 @@ class HomeLoop:
     def check(self) -> bool:
         """Return `usable`, after a look at whether the loop still answers; for waiters of other loops.
 
-        One that is blocked by synchronous code for two seconds is given up: the client moves.
+        A loop that synchronous code blocks for two seconds is abandoned: the client moves to another.
         """
         if not self.usable:
             return False

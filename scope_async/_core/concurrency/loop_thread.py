@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 _CLOSE_TIMEOUT = 1.0
-"""Seconds in which connections may close when the thread is closed."""
+"""Seconds for the connections to close when the thread is closed."""
 
 
 class LoopThread:
-    """Runs coroutines where connections live, whatever loop asks for them.
+    """Runs coroutines in one event loop, whatever loop asks for them.
 
-    Connections belong to the event loop that made them; here they outlive the callers' loops.
-    Started at the first need, again after a fork; a daemon, so that what is left open does not keep
-    the process from ending. Cancelling a caller cancels its coroutine.
+    Connections belong to the event loop that opened them; here they outlive the callers' loops.
+    Started at the first use, again after a fork; a daemon thread, so that the process can end while
+    connections are open. Cancelling a caller cancels its coroutine.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,15 +38,15 @@ class LoopThread:
         return self._loop is not None and self._pid == os.getpid()
 
     async def run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """Return what the coroutine that `call` makes returns in the thread, or raise what it raises."""
+        """Return the result of `call()`, awaited in the thread, or raise its exception."""
         return await asyncio.wrap_future(self.submit(call))
 
     def submit(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
-        """Run the coroutine that `call` makes in the thread; cancelling the future cancels it."""
+        """Start `call()` in the thread; cancelling the future cancels it."""
         return asyncio.run_coroutine_threadsafe(call_in_loop(call), self._ensure())
 
     async def close_with(self, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Cancel what is running, run a last coroutine, and end the thread."""
+        """Cancel the running coroutines, await `call()` last, and end the thread."""
         if not self.is_running or self._loop is None:
             return
         with suppress(TimeoutError):
@@ -56,7 +56,7 @@ class LoopThread:
         loop.call_soon_threadsafe(loop.stop)
 
     def close(self) -> None:
-        """Cancel what is running, and return when the thread has ended. Idempotent."""
+        """Cancel the running coroutines, and return when the thread has ended. Idempotent."""
         if not self.is_running or self._loop is None or self._thread is None:
             return
         loop, self._loop = self._loop, None
@@ -76,10 +76,10 @@ class LoopThread:
 
 
 async def call_in_loop(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Return what the coroutine that `call` makes returns, or raise what it raises.
+    """Return the result of `call()`, awaited in this loop, or raise its exception.
 
-    One that fails after its cancellation is cancelled: its caller has gone, and asyncio would log
-    an exception that is never retrieved.
+    A call that fails after it was cancelled counts as cancelled: its caller waits no longer, and
+    asyncio would log an exception that is never retrieved.
     """
     try:
         return await call()

@@ -78,7 +78,7 @@ class _RemoteCall(Generic[Result]):
         task = self._task
         if task is None or not task.done() or task.cancelled():
             return None
-        # What failed because its loop was ending is no failure.
+        # An error is no outcome if the loop was ending: the call is made again.
         return task if task.exception() is None or self._home.usable else None
 
     def _call_at_home(self, callback: Callable[[], None]) -> bool:
@@ -90,7 +90,7 @@ class _RemoteCall(Generic[Result]):
         return True
 
     def _start(self) -> None:
-        # What begins in a loop that cancels its tasks already would never end.
+        # A task that begins in a loop which is cancelling its tasks would never end.
         if self._cancelled or not self._home.usable:
             self._deliver_in_caller()
             return
@@ -104,7 +104,7 @@ class _RemoteCall(Generic[Result]):
 
     def _answer(self, task: asyncio.Task[Result]) -> None:
         if not task.cancelled():
-            task.exception()  # looked at, also when its caller has gone
+            task.exception()  # retrieved, so that asyncio logs nothing if the caller was cancelled
         self._deliver_in_caller()
 
     def _deliver_in_caller(self) -> None:

@@ -63,7 +63,7 @@ class InFlightCall(msgspec.Struct, Generic[Result], eq=False):
         return waiter
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End the call if its event loop has gone without a word; look again soon if not."""
+        """End the call if its event loop has ended, which wakes no waiter by itself; else look again soon."""
         if self._ended or self.home is None:
             return
         if self.home.check():
@@ -127,11 +127,11 @@ class SingleFlight(Generic[Key, Result]):
         return key in self._calls
 
     def was_interrupted(self, key: Key) -> bool:
-        """Return True if the last call for `key` ended with its event loop; callable without one."""
+        """Return True if the last call for `key` ended with its event loop; callable from any thread."""
         return key in self._interrupted
 
     def find_call(self, key: Key) -> InFlightCall[Result] | None:
-        """Return the call in flight for `key`; None when its tasks are gone."""
+        """Return the call in flight for `key`; None if there is none, or its event loop has ended."""
         return self._calls.get(key) if self._background.running else None
 
     def join(

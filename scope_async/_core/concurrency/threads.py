@@ -21,14 +21,14 @@ Result = TypeVar("Result")
 async def run_in_thread(function: Callable[[], Result]) -> Result:
     """Return what `function` returns, run in a new daemon thread.
 
-    Cancelling the caller leaves the thread to itself. The frames of what it raises are let go:
-    the locals of a secret manager's client hold secrets.
+    Cancelling the caller leaves the thread running. An exception loses its frames: the locals of
+    a secret manager's client hold secrets.
     """
     return await asyncio.wrap_future(start_thread(function))
 
 
 class SharedThread(Generic[Result]):
-    """Runs one blocking function, at most once at a time: who calls meanwhile shares the result.
+    """Runs one blocking function, at most once at a time; concurrent callers share the result.
 
     So a function that hangs holds one thread, however often it is called. A forked child
     starts anew.
@@ -56,10 +56,10 @@ def start_thread(function: Callable[[], Result]) -> Future[Result]:
 
 
 def settle(future: Future[Result], function: Callable[[], Result]) -> None:
-    """Give the future what `function` returns or raises; whatever it is belongs to who waits for it."""
+    """Set the result or the exception of `function()` on `future`, a `BaseException` included."""
     try:
         result = function()
-    except BaseException as error:  # noqa: BLE001 - see above
+    except BaseException as error:  # noqa: BLE001 - raised by the waiter
         drop_frames(error)
         future.set_exception(error)
     else:

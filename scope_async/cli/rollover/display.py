@@ -19,7 +19,7 @@ from scope_async.cli.output import note, print_text, printable
 from scope_async.cli.rollover.progress import Progress
 
 QUIET_FOR = 300.0
-"""Seconds after which a wait in which nothing changes is reported again, so that CI sees life."""
+"""Seconds after which a wait in which nothing changes is reported again, so that CI sees output."""
 _STYLES = {"failed": "red", "risk": "yellow", "unreachable": "yellow", "done": "green"}
 
 

@@ -21,14 +21,14 @@ KeyStatus = Literal["active", "revoked", "expired"]
 
 @frozen
 class KeyUse:
-    """The last use of a key, an exchange or a request: when (seconds since the epoch), and who it was."""
+    """The last use of a key, an exchange or a request, in seconds since the epoch; and the process."""
 
     at: float
     user_agent: str | None = None
     address: str | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return who it was, as `last_used_by` of contract 1.5."""
+        """Return the process that used it, as `last_used_by` of contract 1.5."""
         return {"user_agent": self.user_agent, "address": self.address}
 
 

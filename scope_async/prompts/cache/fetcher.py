@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _INTERRUPTED_TIMEOUT = 2.0
 
 CallKey = tuple[int, Key, str]
-"""What was invalidated last, what is asked for, and the request's id if nobody else may join."""
+"""What was invalidated last, what is asked for, and the request's id if no other caller may join."""
 
 
 class SharedFetcher:
@@ -135,7 +135,7 @@ class SharedFetcher:
         """Return the shared fetch, begun unless it is in flight; its `name` is the request's id.
 
         One that is not `shared` is begun in any case, and no other caller joins it. After `limit`
-        seconds it wakes those who wait until the first failure, and goes on.
+        seconds it wakes the callers that wait until the first failure, and goes on.
 
         Raises:
             ClientClosedError: the client was closed.
@@ -161,7 +161,7 @@ class SharedFetcher:
         return call
 
     async def _end_waits(self, call: InFlightCall[PromptVersion], limit: float) -> None:
-        """Wake those who wait until the first failure, as if an attempt had failed."""
+        """Wake the callers that wait until the first failure, as if an attempt had failed."""
         try:
             await self._clock.sleep(limit)
             call.report_attempt_failure(TimeoutError(f"no answer within stale_timeout = {limit:g} s"))

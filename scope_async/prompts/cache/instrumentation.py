@@ -24,7 +24,7 @@ class CacheInstrumentation:
     """Reports what a reader got without an answer of the service.
 
     An outage is one `Episode` of the log, whichever prompts it affects; replies that cannot be read
-    are another one, said also in the middle of an outage.
+    are another one, logged also in the middle of an outage.
 
     Attributes:
         in_trouble: True from the first such report on until `answered` is called.

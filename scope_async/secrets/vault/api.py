@@ -91,7 +91,7 @@ def as_object(value: object) -> Mapping[str, Any]:
 
 
 class VaultApi:
-    """Sends requests to Vault until the `async with` block ends; retries what passes, follows no redirect."""
+    """Sends requests to Vault until the `async with` block ends; retries, and follows no redirect."""
 
     def __init__(self, address: VaultAddress, context: ssl.SSLContext | None, clock: Clock) -> None:
         self._address = address
@@ -161,7 +161,7 @@ def read_reply(reply: Reply) -> VaultReply:
     """Return what Vault answered.
 
     Raises:
-        ServerError, RateLimitError: a failure that may pass, or a reply that is not Vault's.
+        ServerError, RateLimitError: a transient failure, or a reply that is not Vault's.
     """
     try:
         body = json.loads(reply.body) if reply.body.strip() else {}

@@ -1,4 +1,4 @@
-"""How a program shows Vault who it is, and what Vault gives it for that."""
+"""Authentication at Vault: its methods, and the lease of the token that a login returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  #
 class TokenFile:
     """A file that holds a token, read again at every load: a sink of Vault Agent, or `~/.vault-token`.
 
-    Who writes it renews it.
+    The program that writes it renews the token.
     """
 
     path: str | os.PathLike[str]

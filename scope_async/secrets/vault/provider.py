@@ -215,7 +215,7 @@ class VaultCredentials:
 
 
 async def _nothing(_: VaultApi, __: str) -> None:
-    """Having had a token is enough."""
+    """Do nothing: the token was renewed, if that was due, before this step."""
 
 
 def _variable(name: str) -> str | None:

@@ -48,7 +48,7 @@ class VaultToken:
         if auth is None:
             token = Environment().text(TOKEN_VARIABLES[0]) or Environment().text(TOKEN_VARIABLES[1])
         if token is None:
-            # Whose file it is renews it.
+            # The program that writes the file renews its token.
             return await run_in_thread(lambda: _read_file(auth if isinstance(auth, TokenFile) else None))
         lease = self._lease
         if lease is None or lease.token != token:
@@ -70,7 +70,7 @@ class VaultToken:
         return isinstance(self._auth, AppRole | KubernetesAuth) and lease.since < before
 
     def _last_of(self, lease: TokenLease) -> TokenLease:
-        """Return a lease that is used to its end, since neither it nor another one can be had again."""
+        """Return a lease that is used until it expires, since it can be neither renewed nor replaced."""
         left = max(0.0, lease.expires_at - self._clock.monotonic())
         _logger.warning("Vault's token cannot be renewed any more and ends in %.0f s; replace it", left)
         return attrs.evolve(lease, renewable=False)

@@ -23,7 +23,7 @@ class FileStore:
     store. All I/O happens in a thread of the store's own. Nothing is opened before the first use.
 
     Args:
-        path: the folder, made with mode 0700 when it is missing; nobody else may write to it.
+        path: the folder, made with mode 0700 when it is missing; other users must not be able to write to it.
         max_entries: most prompt versions kept for one set of credentials.
         max_bytes: most bytes of them.
     """

@@ -108,7 +108,7 @@ end
 
 _KEPT_CHANGES = 256
 _FORGOTTEN_AFTER = 7 * 86_400_000
-"""Milliseconds after which a namespace that nobody writes to is removed."""
+"""Milliseconds without a write after which a namespace is removed."""
 
 
 def _script(body: str) -> Script:

@@ -135,7 +135,7 @@ class RedisStore:
         epoch, last, lines = await self._execute(CHANGES, Keys(namespace).shared(), number)
         new = _Position(epoch.decode(), int(last))
         missed = new.number - number - len(lines)
-        # Whoever found no epoch found an empty store, and has missed nothing since.
+        # A position without an epoch is that of an empty store, of which nothing was missed.
         continued = position is not None and position.epoch in ("", new.epoch)
         if not continued or missed:
             return [Change("resync")], new

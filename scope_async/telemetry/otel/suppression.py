@@ -1,4 +1,4 @@
-"""Instrumentation that is suppressed: by the application for us, and by us for the HTTP library below."""
+"""Suppressed instrumentation: by the application for this client, and by this client for its HTTP library."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ class Attached:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A coroutine that is given up is closed wherever the last reference to it ends, in another context.
+        # A coroutine that is never finished is closed by the garbage collector, in another context.
         if self._token is not None and kind is not GeneratorExit:
             context.detach(self._token)

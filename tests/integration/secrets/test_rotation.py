@@ -1,4 +1,4 @@
-"""A key is rotated in its manager while a client works with it: nobody's call fails."""
+"""A key is rotated in its manager while a client works with it: no call fails."""
 
 from __future__ import annotations
 

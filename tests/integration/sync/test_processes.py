@@ -122,7 +122,7 @@ def tls(tmp_path) -> Iterator[tuple[TlsServer, dict[str, str]]]:
 def test_forked_child_leaves_no_trace_on_an_inherited_connection(tls, way) -> None:
     server, environment = tls
     assert run("forked.py", way, environment=environment) == "text\ntext\n"
-    # Both requests of the parent, over one connection that nobody ended between them.
+    # Both requests of the parent, over one connection that was not closed between them.
     (seen,) = server.connections
     assert seen[:2] == ["request", "request"]
     assert len(seen) <= 3

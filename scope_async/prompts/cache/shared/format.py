@@ -1,4 +1,4 @@
-"""A shared prompt version as bytes: a line of JSON about it, and what the service said; no I/O."""
+"""A shared prompt version as bytes: a line of JSON about it, and the service's answer; no I/O."""
 
 from __future__ import annotations
 

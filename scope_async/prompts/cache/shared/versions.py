@@ -152,7 +152,7 @@ class SharedVersions:
         return "" if copy is None or fresh else self._seen.get(slot.name, "")
 
     async def _wake_waiters(self, failed: Callable[[ScopeError], None]) -> None:
-        """Let those who wait see the copy that has turned up, as if an attempt had failed."""
+        """Wake the waiters, as if an attempt had failed, so that they find the stale copy."""
         limit = self._config.stale_timeout
         await self._clock.sleep(limit)
         failed(TimeoutError(f"no answer within stale_timeout = {limit:g} s"))
