@@ -139,9 +139,9 @@ def _print_columns(
         _print(Text(line.rstrip(), style), sys.stdout)
 
 
-def utc(at: datetime | None, otherwise: str = "never") -> str:
-    """Return an instant to the minute with its zone, such as `2026-11-03 14:05 UTC`."""
-    return otherwise if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def utc(at: datetime | None) -> str:
+    """Return an instant to the minute with its zone, such as `2026-11-03 14:05 UTC`; `never` for None."""
+    return "never" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def stdout() -> Console:

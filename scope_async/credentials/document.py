@@ -62,16 +62,3 @@ def read_credentials(document: Mapping[str, Any]) -> ApiKeyCredentials | Configu
         return ApiKeyCredentials(**values)
     except ConfigurationError as error:
         return type(error)(str(error))
-
-
-def parse_credentials(text: str) -> dict[str, str]:
-    """Return environment-style variables from the text of a credentials file.
-
-    Raises:
-        ConfigurationError: not a JSON object and not lines of `KEY=value`.
-    """
-    document = parse_document(text)
-    if isinstance(document, ConfigurationError):
-        raise type(document)(str(document))
-    canonical = {field: names[0] for field, names in CREDENTIAL_VARIABLES.items()}
-    return {canonical.get(name, name): value for name, value in document.items() if isinstance(value, str)}

@@ -82,20 +82,6 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
         raise broken(reply, message, UNREADABLE) from None
 
 
-def read_document(
-    document: Mapping[str, Any], *, name: str, raw: bytes, unknown_variables: UnknownVariables
-) -> PromptVersion:
-    """Return the prompt version that a JSON object describes; `raw` is that object's JSON.
-
-    Raises:
-        ValidationError: a field is missing or of the wrong type.
-    """
-    converted = _convert(document)
-    if missing := _missing(converted):
-        raise ValidationError(missing)
-    return _version(converted, name, raw, unknown_variables)
-
-
 def _convert(document: Mapping[str, Any]) -> _Document:
     """Return the document of a JSON object as `json` reads it: with lone surrogates, NaN, and any
     ISO 8601 that Python knows; an instant without an offset is in UTC.

@@ -6,6 +6,7 @@ Failures are returned, not raised: the frames below hold secrets, which collecto
 from __future__ import annotations
 
 import os
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -18,7 +19,7 @@ from scope_async.errors import (
     ServerError,
     TimeoutError,
 )
-from scope_async.secrets.failures import import_extra, printable
+from scope_async.secrets.failures import import_extra, scrub_reply
 
 CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
@@ -147,10 +148,10 @@ def read_failure(error: Exception, operation: str) -> AwsFailure:
         return AwsFailure(_unanswered(error, kind), kind)
     code = str(reply["Error"].get("Code") or kind)
     status = reply.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    said = f"{operation} was answered with {code}: {printable(str(reply['Error'].get('Message') or ''))}"
+    said = f"{operation} was answered with {code}: {scrub_reply(str(reply['Error'].get('Message') or ''))}"
     if code in _THROTTLED:
         return AwsFailure(RateLimitError(said, http_status=status, error_code=code), code)
-    if isinstance(status, int) and status >= 500:  # noqa: PLR2004 - RFC 9110 section 15.6
+    if isinstance(status, int) and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return AwsFailure(ServerError(said, http_status=status, error_code=code), code)
     advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
     return AwsFailure(ConfigurationError(f"{said}{advice}"), code)

@@ -7,29 +7,21 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from scope_async._core.redaction import scrub
 from scope_async.errors import ApiError, ConfigurationError, ScopeError
 
 _LONGEST = 300
 
 
-def printable(text: str, *, hide: Iterable[str] = ()) -> str:
-    """Return `text` as one printable line of at most 300 characters, without what is to be hidden."""
-    for secret in hide:
-        if secret:
-            text = text.replace(secret, "[secret]")
-    return "".join(sign if sign.isprintable() else " " for sign in text[:_LONGEST]).strip()
+def scrub_reply(text: str, *, secrets: Iterable[str] = ()) -> str:
+    """Return a manager's own words as one printable line of at most 300 characters, without `secrets`."""
+    return scrub(text, dict.fromkeys(secrets, "[secret]"), limit=_LONGEST).strip()
 
 
 def named(error: ScopeError, manager: str) -> ScopeError:
-    """Return the same kind of error, which says whose it is, with no other error behind it."""
-    if isinstance(error, ApiError):
-        return type(error)(
-            f"{manager}: {error.message}",
-            http_status=error.http_status,
-            error_code=error.error_code,
-            retry_after=error.retry_after,
-        )
-    return type(error)(f"{manager}: {error}")
+    """Return the same kind of error, which names `manager`, without a cause."""
+    message = f"{manager}: {error.message}"
+    return error.replace(message=message) if isinstance(error, ApiError) else type(error)(message)
 
 
 def require_extra(module: str, extra: str) -> None:

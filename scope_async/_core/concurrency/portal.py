@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
 from scope_async._core.concurrency.background import Background
-from scope_async._core.concurrency.futures import running_loop
+from scope_async._core.concurrency.futures import resolve, running_loop
 from scope_async._core.concurrency.home_loop import CHECK_INTERVAL, HomeLoop
 
 Result = TypeVar("Result")
@@ -57,8 +56,7 @@ class _RemoteCall(Generic[Result]):
         self._home = home
         self._function = function
         self._context = copy_context()
-        self._caller = asyncio.get_running_loop()
-        self._answered: asyncio.Future[None] = self._caller.create_future()
+        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[Result] | None = None
         self._cancelled = False
 
@@ -92,7 +90,7 @@ class _RemoteCall(Generic[Result]):
     def _start(self) -> None:
         # A task that begins in a loop which is cancelling its tasks would never end.
         if self._cancelled or not self._home.usable:
-            self._deliver_in_caller()
+            resolve(self._answered)
             return
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._function(), context=self._context)
@@ -105,12 +103,4 @@ class _RemoteCall(Generic[Result]):
     def _answer(self, task: asyncio.Task[Result]) -> None:
         if not task.cancelled():
             task.exception()  # retrieved, so that asyncio logs nothing if the caller was cancelled
-        self._deliver_in_caller()
-
-    def _deliver_in_caller(self) -> None:
-        with suppress(RuntimeError):  # closed: there is nobody left to hear it
-            self._caller.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        if not self._answered.done():
-            self._answered.set_result(None)
+        resolve(self._answered)

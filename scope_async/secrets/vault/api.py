@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -23,9 +24,8 @@ from scope_async.http.decoding import read_retry_after
 from scope_async.http.messages import USER_AGENT, Reply, Request, request_headers
 from scope_async.http.proxies import Proxies
 from scope_async.http.transport import Transport
-from scope_async.secrets.failures import printable
+from scope_async.secrets.failures import scrub_reply
 
-_TOO_MANY = 429
 _HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 
 
@@ -76,13 +76,13 @@ class VaultReply:
     def data(self) -> Mapping[str, Any]:
         return as_object(self.body.get("data"))
 
-    def said(self, *, hide: Iterable[str] = ()) -> str:
-        """Return Vault's own words, without what is to be hidden, and the status."""
+    def said(self, *, secrets: Iterable[str] = ()) -> str:
+        """Return Vault's own words, without `secrets`, and the status."""
         errors = self.body.get("errors")
         words = (
             "; ".join(error for error in errors if isinstance(error, str)) if isinstance(errors, list) else ""
         )
-        return f"{printable(words, hide=hide)} (HTTP {self.status})".strip()
+        return f"{scrub_reply(words, secrets=secrets)} (HTTP {self.status})".strip()
 
 
 def as_object(value: object) -> Mapping[str, Any]:
@@ -168,12 +168,12 @@ def read_reply(reply: Reply) -> VaultReply:
     except (ValueError, RecursionError):
         body = None
     found = VaultReply(reply.status, as_object(body))
-    if reply.status == _TOO_MANY:
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         retry_after = read_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
         raise RateLimitError(
-            f"too many requests: {found.said()}", http_status=_TOO_MANY, retry_after=retry_after
+            f"too many requests: {found.said()}", http_status=reply.status, retry_after=retry_after
         )
-    if reply.status >= 500:  # noqa: PLR2004 - RFC 9110 section 15.6
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ServerError(f"it cannot answer: {found.said()}", http_status=reply.status)
     if found.ok and not isinstance(body, dict):
         raise ServerError("it answered with something that is not JSON; is this address Vault's?")

@@ -6,14 +6,13 @@ https://developer.hashicorp.com/vault/api-docs/secret/kv
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import attrs
 
 from scope_async.errors import ConfigurationError, ConflictError
 from scope_async.secrets.vault.api import VaultApi, VaultReply, as_object
-
-_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
 
 
 class VaultForbiddenError(ConfigurationError):
@@ -49,7 +48,7 @@ async def find_kv_path(api: VaultApi, path: str, *, token: str) -> KvPath:
         ScopeError: Vault did not answer.
     """
     reply = await api.call("GET", f"sys/internal/ui/mounts/{path}", token=token)
-    if reply.status == _NOT_FOUND:  # a Vault that is older than this question
+    if reply.status == HTTPStatus.NOT_FOUND:  # a Vault that is older than this question
         root, _, rest = path.partition("/")
         return KvPath(f"{root}/", rest, 1)
     _require(reply, f"look up the mount of {path}", "let its policy grant access to that path", token)
@@ -72,7 +71,7 @@ async def read_kv(api: VaultApi, path: KvPath, *, token: str) -> KvSecret:
         ScopeError: Vault did not answer.
     """
     reply = await api.call("GET", path.data, token=token)
-    if reply.status != _NOT_FOUND:
+    if reply.status != HTTPStatus.NOT_FOUND:
         _require(reply, f"read {path.data}", "give it a policy with `read` there", token)
     if path.version == 1:
         return KvSecret(reply.data, None)
@@ -96,7 +95,11 @@ async def write_kv(
         raise ConflictError(f"{path.data} was changed by another writer meanwhile; nothing was written")
     body = values if path.version == 1 else {"options": {"cas": over.version}, "data": values}
     reply = await api.call("POST", path.data, token=token, body=body)
-    if reply.status == _BAD_REQUEST and "check-and-set" in reply.said() and over.version is not None:
+    if (
+        reply.status == HTTPStatus.BAD_REQUEST
+        and "check-and-set" in reply.said()
+        and over.version is not None
+    ):
         # The answer to a first attempt may have been lost, and this is the second one.
         if await read_kv(api, path, token=token) == KvSecret(values, over.version + 1):
             return
@@ -108,7 +111,7 @@ def _require(reply: VaultReply, what: str, advice: str, token: str) -> None:
     """Raise unless Vault did it."""
     if reply.ok:
         return
-    said = reply.said(hide=[token])
-    if reply.status == _FORBIDDEN:
+    said = reply.said(secrets=[token])
+    if reply.status == HTTPStatus.FORBIDDEN:
         raise VaultForbiddenError(f"the token may not {what}: {said}; {advice}, or renew it if it has ended")
     raise ConfigurationError(f"it does not {what}: {said}")

@@ -103,7 +103,7 @@ class VaultToken:
         token = granted.get("client_token")
         if reply.ok and isinstance(token, str) and token:
             return TokenLease.of(token, granted, since=since)
-        kind, said = type(auth).__name__, reply.said(hide=[body.pop("secret_id", ""), body.pop("jwt", "")])
+        kind, said = type(auth).__name__, reply.said(secrets=[body.pop("secret_id", ""), body.pop("jwt", "")])
         raise ConfigurationError(f"the {kind} login at {path} was refused: {said}")
 
     async def _look_up(self, api: VaultApi, token: str) -> TokenLease:

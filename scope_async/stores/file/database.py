@@ -68,7 +68,13 @@ class FileDatabase:
 
     def renew(self, lease: Lease, *, duration: float) -> bool:
         with self._file.transaction(write=True) as database:
-            return self._holds(database, lease) and _set_lease_end(database, lease, self._clock() + duration)
+            if not self._holds(database, lease):
+                return False
+            database.execute(
+                "UPDATE lease SET expires_at = ? WHERE namespace = ? AND name = ?",
+                (self._clock() + duration, lease.namespace, lease.name),
+            )
+            return True
 
     def release(self, lease: Lease, *, cooldown: float) -> None:
         with self._file.transaction(write=True) as database:
@@ -200,14 +206,6 @@ def _note(database: sqlite3.Connection, namespace: str, change: Change) -> int:
     )
     database.execute("DELETE FROM change WHERE counter <= ?", (counter - _KEPT_CHANGES,))
     return counter
-
-
-def _set_lease_end(database: sqlite3.Connection, lease: Lease, expires_at: float) -> bool:
-    database.execute(
-        "UPDATE lease SET expires_at = ? WHERE namespace = ? AND name = ?",
-        (expires_at, lease.namespace, lease.name),
-    )
-    return True
 
 
 def _end_lease(database: sqlite3.Connection, lease: Lease) -> None:

@@ -11,12 +11,36 @@ from scope_async.credentials.document import parse_document, read_credentials
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")
+VARIABLES = {"SCOPE_ORG_ID": "org_1", "SCOPE_API_KEY": "key_1", "SCOPE_API_SECRET": "secret_1"}
+LINES = "\n".join(f"{name}={value}" for name, value in VARIABLES.items())
 PLAIN = {"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1"}
 
 
 def read(text: str) -> ApiKeyCredentials | ConfigurationError:
     document = parse_document(text)
     return document if isinstance(document, ConfigurationError) else read_credentials(document)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINES,
+        "\ufeff" + LINES,
+        LINES.replace("\n", "\r\n"),
+        "# comment\n\n" + LINES.replace("SCOPE_ORG_ID=", "export SCOPE_ORG_ID = "),
+        LINES.replace("key_1", '"key_1"').replace("org_1", "'org_1'"),
+        "org_id=org_1\napi_key=key_1\napi_secret=secret_1",
+        json.dumps(VARIABLES),
+        json.dumps({"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1", "note": "x"}),
+    ],
+)
+def test_document_is_read_in_every_form(text) -> None:
+    assert read(text) == CREDENTIALS
+
+
+def test_value_may_hold_an_equals_sign() -> None:
+    text = LINES.replace("secret_1", "a=b#c'd")
+    assert read(text) == ApiKeyCredentials("org_1", "key_1", "a=b#c'd")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials import file_writer as module
-from scope_async.credentials.document import parse_credentials
+from scope_async.credentials.document import parse_document
 from scope_async.credentials.file_writer import write_file
 from scope_async.errors import ConfigurationError, ConflictError
 
@@ -47,7 +47,9 @@ def test_replaces_the_values_and_nothing_else(path, before, after) -> None:
 def test_secret_of_a_line_comes_back_as_it_is(path, secret) -> None:
     path.write_text("SCOPE_API_SECRET=old # note\n")
     write_file(str(path), ApiKeyCredentials("org_1", "key_1", secret))
-    assert parse_credentials(path.read_text())["SCOPE_API_SECRET"] == secret
+    document = parse_document(path.read_text())
+    assert not isinstance(document, ConfigurationError)
+    assert document["SCOPE_API_SECRET"] == secret
 
 
 def test_makes_a_file_that_is_its_owners_alone(path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import operator
 import os
 import subprocess
@@ -28,7 +27,6 @@ from scope_async.credentials import (
     as_provider,
     keep_alive,
 )
-from scope_async.credentials.document import parse_credentials
 from scope_async.errors import ConfigurationError, MissingApiKeyError
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")
@@ -100,28 +98,6 @@ async def test_env_credentials_are_read_anew_each_time(monkeypatch) -> None:
         for name, value in (VARIABLES | {"SCOPE_API_SECRET": secret}).items():
             monkeypatch.setenv(name, value)
         assert (await provider()).api_secret == secret
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        LINES,
-        "\ufeff" + LINES,
-        LINES.replace("\n", "\r\n"),
-        "# comment\n\n" + LINES.replace("SCOPE_ORG_ID=", "export SCOPE_ORG_ID = "),
-        LINES.replace("key_1", '"key_1"').replace("org_1", "'org_1'"),
-        "org_id=org_1\napi_key=key_1\napi_secret=secret_1",
-        json.dumps(VARIABLES),
-        json.dumps({"org_id": "org_1", "api_key": "key_1", "api_secret": "secret_1", "note": "x"}),
-    ],
-)
-def test_file_is_read_in_every_form(text) -> None:
-    assert ApiKeyCredentials.from_env(parse_credentials(text)) == CREDENTIALS
-
-
-def test_file_value_may_hold_an_equals_sign() -> None:
-    text = LINES.replace("secret_1", "a=b#c'd")
-    assert ApiKeyCredentials.from_env(parse_credentials(text)).api_secret == "a=b#c'd"
 
 
 async def test_file_credentials_are_read_anew_each_time(tmp_path) -> None:

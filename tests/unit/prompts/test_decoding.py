@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scope_async.errors import NotFoundError, ScopeError, ServerError, ValidationError
+from scope_async.errors import NotFoundError, ScopeError, ServerError
 from scope_async.http.failures import UNREADABLE, is_transient, is_unavailable
 from scope_async.http.messages import Reply
-from scope_async.prompts.decoding import read_document, read_prompt_version
+from scope_async.prompts.decoding import read_prompt_version
 
 DOCUMENT = {
     "version_id": "ver_1",
@@ -129,16 +129,6 @@ def test_a_body_that_is_no_prompt_version_is_a_server_error(body):
 def test_an_error_reply_raises_its_error():
     with pytest.raises(NotFoundError, match="gone"):
         read({"code": "prompt_not_found", "message": "gone"}, http_status=404)
-
-
-def test_read_document_raises_a_validation_error_without_a_reply():
-    with pytest.raises(ValidationError, match="content"):
-        read_document({**DOCUMENT, "content": None}, name="asked", raw=b"{}", unknown_variables="error")
-
-
-def test_read_document_keeps_the_bytes_as_raw():
-    version = read_document(DOCUMENT, name="asked", raw=b'{"colour": "red"}', unknown_variables="error")
-    assert version.raw == {"colour": "red"}
 
 
 @pytest.mark.parametrize(

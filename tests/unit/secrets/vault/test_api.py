@@ -32,7 +32,7 @@ def test_reply_without_a_body_is_an_empty_object() -> None:
     ],
 )
 def test_refusal_is_told_in_vaults_own_words(body, said) -> None:
-    assert read_reply(reply(403, body)).said(hide=["hunter2", ""]) == said
+    assert read_reply(reply(403, body)).said(secrets=["hunter2", ""]) == said
 
 
 def test_refusal_of_a_thousand_words_is_cut() -> None:
