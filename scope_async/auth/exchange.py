@@ -17,15 +17,13 @@ from scope_async.auth.token import AccessToken, read_claims
 from scope_async.config import Config
 from scope_async.credentials import ApiKeyCredentials
 from scope_async.errors import ApiError, InvalidCredentialsError, ServerError
-from scope_async.http.decoding import broken, read_object
+from scope_async.http.decoding import broken, page_text, read_object
 from scope_async.http.failures import GATEWAY
 from scope_async.http.messages import TOKEN, Reply, Request, request_headers
 from scope_async.http.transport import Transport
 
 DEFAULT_LIFETIME = 300.0
 NOT_HERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-_MAX_TEXT = 200
-_MARKUP = r"(?si)<(script|style|head)\b.*?</\1>|<[^>]*>|\s+"
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -215,7 +213,10 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
         message = f"there is no token exchange at auth_api_url: {message}"
     elif status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         # Of a gateway or a firewall, or of a service that is out of order: nothing about the credentials.
-        text = "" if error.error_code == GATEWAY else _text_of(error.http_body or "")
+        body = error.http_body or ""
+        # The message of a gateway has the text of its page already, and JSON a message of its own.
+        said = error.error_code == GATEWAY or body.lstrip().startswith("{")
+        text = "" if said else scrub(page_text(body))
         message = f"the auth API did not accept the exchange: {message}{text and f': {text}'}"
 
     claims_success = (
@@ -223,12 +224,3 @@ def _explained(error: ApiError, credentials: ApiKeyCredentials) -> ApiError:
     )
     http_body = None if claims_success else error.http_body
     return error.replace(kind, message=message, http_body=http_body)
-
-
-def _text_of(body: str) -> str:
-    """Return the beginning of a page's text, in one line that is safe in a log; JSON has its own message."""
-    if body.lstrip().startswith("{"):
-        return ""
-    from html import unescape  # noqa: PLC0415 - costs time to import
-
-    return scrub(" ".join(unescape(re.sub(_MARKUP, " ", body)).split()), limit=_MAX_TEXT)

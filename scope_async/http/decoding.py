@@ -29,9 +29,11 @@ AnyError = TypeVar("AnyError", bound=ApiError)
 _BODY = 16_000
 """Bytes of a body that an error looks at."""
 
+_PAGE_TEXT = 200
+
 # Text, which `re` compiles when an error is first read.
 _GIVEN = r'(?i)"[\w-]{0,40}(?:secret|token|password)[\w-]{0,40}"\s*:\s*"((?:[^"\\]|\\.)+)"'
-_MARKUP = r"(?si)<(script|style)\b.*?</\1\s*>|<[^>]*>"
+_MARKUP = r"(?si)<(script|style|head)\b.*?</\1\s*>|<[^>]*>"
 
 _ERRORS: Mapping[int, type[ApiError]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
@@ -40,6 +42,7 @@ _ERRORS: Mapping[int, type[ApiError]] = {
     HTTPStatus.CONFLICT: ConflictError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
 }
+_ERROR_FIELDS = frozenset({"code", "message", "error"})
 
 
 def is_success(reply: Reply) -> bool:
@@ -86,9 +89,6 @@ def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     return _shown(ServerError, reply, message, code)
 
 
-_ERROR_FIELDS = frozenset({"code", "message", "error"})
-
-
 def read_error(reply: Reply) -> ApiError:
     """Return the error that a reply without success reports, in any spelling.
 
@@ -120,9 +120,16 @@ def read_error(reply: Reply) -> ApiError:
 
 
 def _gateway_message(reply: Reply) -> str:
-    said = " ".join(re.sub(_MARKUP, " ", reply.body[:4000].decode("utf-8", "replace")).split())[:200]
+    said = page_text(reply.body[:4000].decode("utf-8", "replace"))
     what = f"a gateway, proxy or other server, and not the service, answered with status {reply.status}"
     return f"{what}: {said}" if said else what
+
+
+def page_text(page: str) -> str:
+    """Return the beginning of a page's text, without its markup, as one line of at most 200 characters."""
+    from html import unescape  # noqa: PLC0415 - costs time to import
+
+    return " ".join(unescape(re.sub(_MARKUP, " ", page)).split())[:_PAGE_TEXT]
 
 
 def read_retry_after(value: str | None, date: str | None = None) -> float | None:

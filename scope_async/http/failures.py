@@ -1,4 +1,4 @@
-"""What aiohttp and the network raise, as the package's errors, and which failures a retry may outlive."""
+"""Maps what aiohttp and the network raise to the package's errors, and classifies errors for retries."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ FOREIGN = "foreign_reply"
 
 TOO_LARGE = "reply_too_large"
 """Code of an error of our own: the next reply would be as large, so it is not asked for."""
+
+MISDIRECTED = "misdirected_reply"
+"""Code of an error of our own: the reply answers another request, so its connection is not trusted."""
+
+UNREADABLE = "unreadable_reply"
+"""Code of an error of our own: a field cannot be read, and the next reply would have the same."""
 
 
 def map_exception(error: Exception, config: Config, *, reused: bool = False) -> ScopeError:
@@ -94,13 +100,6 @@ def _is_cut(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     return scrub(str(error)).strip() or type(error).__name__
-
-
-MISDIRECTED = "misdirected_reply"
-"""Code of an error of our own: the reply answers another request, so its connection is not trusted."""
-
-UNREADABLE = "unreadable_reply"
-"""Code of an error of our own: a field cannot be read, and the next reply would have the same."""
 
 
 _Failure = Literal["definitive", "unavailable", "transient"]
