@@ -92,8 +92,7 @@ class PageAccess:
         return serve
 
     def _check_host(self, request: PageRequest) -> None:
-        header = request.http.headers.get("Host", "")
-        if not self._guard.is_own_host(header, arrived_at=request.arrived_at):
+        if not self._guard.is_own_host(request.http):
             # RFC 9110, 15.5.20.
             raise ApiProblem(421, "misdirected_request", "This page is not served under that host name.")
 

@@ -8,10 +8,10 @@ from typing import Any, Self
 from attrs import frozen
 
 from scope_async.local.pages.relative_time import Instant, instant
+from scope_async.local.pages.table import page_number
 
 PAGE = 50
 """Events on one page."""
-_PAGE_DIGITS = 6
 
 
 @frozen
@@ -39,9 +39,8 @@ class History:
     @classmethod
     def of(cls, events: Sequence[Mapping[str, Any]], page: str, now: float) -> Self:
         """Return the page that `page`, the text of a query, asks for; the first for anything else."""
-        usable = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
         pages = max(1, -(-len(events) // PAGE))
-        number = min(max(1, int(page)), pages) if usable else 1
+        number = min(page_number(page), pages)
         begin = (number - 1) * PAGE
         newest = list(reversed(events))[begin : begin + PAGE]
         return cls([_event(event, now) for event in newest], number, pages, len(events))

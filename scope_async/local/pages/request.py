@@ -43,13 +43,6 @@ class PageRequest:
         return f"{self.root}{path[1:]}"
 
     @property
-    def arrived_at(self) -> str:
-        """Local address of the connection."""
-        transport = self.http.transport
-        name = None if transport is None else transport.get_extra_info("sockname")
-        return str(name[0]) if isinstance(name, tuple) else ""
-
-    @property
     def is_cross_site(self) -> bool:
         """True if a page of another site has sent the browser here (Fetch Metadata)."""
         return self.http.headers.get("Sec-Fetch-Site") == "cross-site"

@@ -98,13 +98,12 @@ class View:
         """Return the view in a query; invalid values count as absent."""
         status, environment = query.get("status", ""), query.get("environment", "")
         sort, page = query.get("sort", ""), query.get("page", "")
-        usable = page.isascii() and page.isdigit() and len(page) <= _PAGE_DIGITS
         return cls(
             status if status in TABS else TABS[0],
             environment if environment in ENVIRONMENTS else "",
             unicodedata.normalize("NFC", query.get("q", "")).strip()[:_SEARCH_LIMIT],
             sort if sort.removeprefix("-") in _ORDERS else _NEWEST_FIRST,
-            max(1, int(page)) if usable else 1,
+            page_number(page),
         )
 
     @property
@@ -174,6 +173,12 @@ class Table:
     def shows(self, api_key: str) -> bool:
         """Return True if the key is on this page of the table."""
         return any(row.record.api_key == api_key for row in self.rows)
+
+
+def page_number(text: str) -> int:
+    """Return the number of a page in a query; 1 for anything else."""
+    usable = text.isascii() and text.isdigit() and len(text) <= _PAGE_DIGITS
+    return max(1, int(text)) if usable else 1
 
 
 def _matches(row: Row, view: View) -> bool:

@@ -62,11 +62,11 @@ class IdempotencyStore:
         if (made := self._made.get(key_digest)) is None:
             return None
         if made[0] != request.content_digest:
-            raise _conflict("idempotency_key_reused", "this Idempotency-Key was used for another request")
+            raise conflict("idempotency_key_reused", "this Idempotency-Key was used for another request")
         answer = self._answers.get(key_digest)
         if answer is None or self._clock.monotonic() > answer.until:
             self._answers.pop(key_digest, None)
-            raise _conflict(
+            raise conflict(
                 "idempotency_key_expired",
                 f"this request has already made {made[1]}; its secret cannot be shown again",
             )
@@ -90,5 +90,6 @@ class IdempotencyStore:
             self._answers.pop(next(iter(self._answers)))
 
 
-def _conflict(code: str, message: str) -> ConflictError:
+def conflict(code: str, message: str) -> ConflictError:
+    """Return the error for a request that contradicts what the store has."""
     return ConflictError(message, http_status=409, error_code=code)

@@ -9,11 +9,11 @@ import attrs
 from attrs import field, frozen
 
 from scope_async._core.clock import Clock
-from scope_async.errors import ConflictError, NotFoundError
+from scope_async.errors import NotFoundError
 from scope_async.local.identifiers import digest, new_identifier, new_secret
 from scope_async.local.store.audit_log import AuditLog, event_row, printable_agent
 from scope_async.local.store.database import Database, Statement, Transaction
-from scope_async.local.store.idempotency import IdempotencyStore, IdempotentRequest
+from scope_async.local.store.idempotency import IdempotencyStore, IdempotentRequest, conflict
 from scope_async.local.store.key_models import KeyRecord, KeyUse, NewKey
 
 _COLUMNS = (
@@ -141,11 +141,11 @@ class KeyStore:
                 return Transaction((), lambda: replayed)
             old, now = self.get_key(api_key), self._clock.time()
             if (status := old.status_at(now)) != "active":
-                raise _conflict(
+                raise conflict(
                     "api_key_not_active", f"the API key is {status}: only an active key can be rotated"
                 )
             if old.replaced_by is not None and not again:
-                raise _conflict(
+                raise conflict(
                     "api_key_replaced",
                     f"the API key was replaced by {old.replaced_by}: again=true replaces it once more",
                 )
@@ -265,10 +265,6 @@ class KeyStore:
     def _put(self, record: KeyRecord) -> KeyRecord:
         self._keys[record.api_key] = record
         return record
-
-
-def _conflict(code: str, message: str) -> ConflictError:
-    return ConflictError(message, http_status=409, error_code=code)
 
 
 def key_row(record: KeyRecord) -> Statement:

@@ -35,7 +35,7 @@ class RequestGuard:
         headers = request.headers
         header = headers.get("Host")
         # Every browser sends the header; HTTP/1.0 has none.
-        if header is not None and not self.is_own_host(header, arrived_at=_address_of(request)):
+        if header is not None and not self.is_own_host(request):
             # RFC 9110, 15.5.20.
             raise ApiProblem(
                 421,
@@ -49,15 +49,15 @@ class RequestGuard:
             # What an HTML form can send without asking first (CORS) is none of these.
             raise ApiProblem(415, "unsupported_media_type", f"a body comes as {_JSON}")
 
-    def is_own_host(self, header: str, *, arrived_at: str) -> bool:
-        """Return True if this `Host` header names this server.
+    def is_own_host(self, request: web.Request) -> bool:
+        """Return True if the `Host` header of the request names this server.
 
         A defence against DNS rebinding: a foreign page can make its own name resolve to this machine,
         while the browser still sends that name. Accepted are loopback names and addresses, the
-        configured hosts and the address the connection `arrived_at`. The port is ignored: tunnels
+        configured hosts and the address that the connection arrived at. The port is ignored: tunnels
         change it, and rebinding works with any port.
         """
-        return _names(header, self._own_hosts, arrived_at)
+        return _names(request.headers.get("Host", ""), self._own_hosts, _address_of(request))
 
     def _is_own_origin(self, origin: str | None, host: str) -> bool:
         if origin is None:
@@ -79,6 +79,7 @@ def _names(header: str, own_hosts: frozenset[str], arrived_at: str) -> bool:
 
 
 def _address_of(request: web.Request) -> str:
+    """Return the local address of the connection; empty if it is closed."""
     transport = request.transport
     name = None if transport is None else transport.get_extra_info("sockname")
     return str(name[0]) if isinstance(name, tuple) else ""

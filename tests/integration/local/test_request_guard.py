@@ -8,7 +8,6 @@ import pytest
 
 from scope_async.local import LocalScope
 from scope_async.local.api.login_throttle import PER_ADDRESS
-from scope_async.local.web.request_guard import RequestGuard
 from tests.integration.local.raw_client import LOGIN, RawClient
 
 GUARDED = [
@@ -73,13 +72,6 @@ async def test_body_may_name_its_charset(raw_client: RawClient):
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     answer = await raw_client.admin("POST", "/local/clock", data=b'{"advance": 1}', headers=headers)
     assert answer.status == 200
-
-
-def test_guard_knows_its_configured_hosts():
-    guard = RequestGuard("scope", "")
-    assert guard.is_own_host("scope:8400", arrived_at="172.17.0.2")
-    assert guard.is_own_host("172.17.0.2:8400", arrived_at="172.17.0.2")
-    assert not guard.is_own_host("other:8400", arrived_at="172.17.0.2")
 
 
 async def test_server_answers_under_the_host_it_was_given(session):
