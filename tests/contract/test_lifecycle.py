@@ -67,7 +67,7 @@ async def test_roll_back_is_unarchive_and_promote(scope: Scope, editor: Editor) 
     assert (await editor.add("three"))["version"] == 3
 
 
-async def test_only_a_draft_changes(scope: Scope, editor: Editor) -> None:
+async def test_draft_alone_can_be_edited(scope: Scope, editor: Editor) -> None:
     one, two = await editor.add("one", publish=True), await editor.add("two")
     assert (await editor.change(one, "archive"))[0] == 409
     path = f"/{editor.prompt}/versions/{{}}"

@@ -97,7 +97,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("unasked", "when"), CASES)
-async def test_what_no_request_asked_for_is_never_an_answer(unasked, when) -> None:
+async def test_unrequested_bytes_are_never_an_answer(unasked, when) -> None:
     before, after = unasked
     idle = asyncio.Event()
 

@@ -230,7 +230,7 @@ async def test_password_of_a_proxy_is_in_no_error(monkeypatch, scheme, how) -> N
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://scope.invalid"])
-async def test_no_exception_of_aiohttp_is_within_reach(address) -> None:
+async def test_errors_keep_no_exception_of_aiohttp(address) -> None:
     config = Config(base_url=address, auth_api_url=address, timeout=5, allow_insecure=True)
     transport = Transport(config, clock=SystemClock(), max_connections=1)
     request = Request(operation="test", method="GET", url=URL(address), headers=request_headers())

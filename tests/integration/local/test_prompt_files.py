@@ -213,7 +213,7 @@ async def test_files_of_one_name_are_all_passed_over(tmp_path: Path):
         assert "several files: a.json, a.md" in str(local.loaded_prompts)
 
 
-async def test_no_link_is_followed_out_of_the_folder_and_only_files_are_opened(tmp_path: Path):
+async def test_folder_is_read_without_its_links_out_of_it_and_special_files(tmp_path: Path):
     folder = tmp_path / "prompts"
     (folder / "..data").mkdir(parents=True)
     (folder / "..data" / "inside.md").write_text("x")

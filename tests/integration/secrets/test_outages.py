@@ -88,7 +88,7 @@ class Load:
 
 
 @pytest.mark.usefixtures("environment")
-async def test_no_call_fails_while_keys_are_rotated_and_the_manager_is_frozen(local, manager) -> None:
+async def test_calls_succeed_while_keys_are_rotated_and_the_manager_is_frozen(local, manager) -> None:
     scope = ScopeClient.from_env(max_connections=WORKERS, timeout=20)
     old = local.credentials
     await manager.store(old)

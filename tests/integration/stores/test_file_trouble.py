@@ -125,7 +125,7 @@ async def test_file_that_was_removed_is_made_again(file_store) -> None:
 
 @pytest.mark.parametrize("suffix", ["", "-journal"])
 @pytest.mark.parametrize("trick", ["fifo", "symlink", "directory"])
-async def test_only_regular_files_are_opened(file_store, tmp_path, trick, suffix) -> None:
+async def test_file_store_opens_only_regular_files(file_store, tmp_path, trick, suffix) -> None:
     await write(file_store, NAMESPACE, "aa")
     path = database_file(file_store)
     path = path.with_name(path.name + suffix)

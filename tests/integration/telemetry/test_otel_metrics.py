@@ -187,7 +187,7 @@ def test_hook_without_providers_does_nothing() -> None:
     OpenTelemetryHook()(ClientClosed())
 
 
-async def test_what_comes_from_the_store_is_counted_and_is_no_exchange(local: LocalScope, tmp_path) -> None:
+async def test_shared_entries_are_counted_apart_from_exchanges(local: LocalScope, tmp_path) -> None:
     store_url = (tmp_path / "store").as_uri()
     async with tracing(local, store_url=store_url) as first:
         await first.scope.get_prompt_version("greeting")

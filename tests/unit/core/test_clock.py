@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from unittest.mock import Mock
 
 import pytest
@@ -122,3 +123,11 @@ def test_step_wall_leaves_the_monotonic_clock_alone() -> None:
     clock.step_wall(-3600.0)
     assert clock.monotonic() == monotonic
     assert clock.time() == wall - 3600.0
+
+
+async def test_fake_clock_is_moved_from_another_thread() -> None:
+    clock = FakeClock(ticking=False)
+    sleeping = asyncio.create_task(clock.sleep(60))
+    await asyncio.sleep(0)
+    threading.Thread(target=clock.advance, args=(60,)).start()
+    await asyncio.wait_for(sleeping, 10)

@@ -79,7 +79,7 @@ def test_reads_the_next_generation_when_this_one_is_removed(tmp_path, monkeypatc
     assert read_folder(str(tmp_path)) == of(2)
 
 
-def test_never_mixes_two_generations(tmp_path) -> None:
+def test_folder_never_mixes_two_generations(tmp_path) -> None:
     mounted(tmp_path)
     stop = threading.Event()
 

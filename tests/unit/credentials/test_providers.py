@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
@@ -28,22 +27,11 @@ from scope_async.credentials import (
     keep_alive,
 )
 from scope_async.errors import ConfigurationError, MissingApiKeyError
+from tests.fakes.tracebacks import everything_shown
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "secret_1")
 VARIABLES = {"SCOPE_ORG_ID": "org_1", "SCOPE_API_KEY": "key_1", "SCOPE_API_SECRET": "secret_1"}
 LINES = "\n".join(f"{name}={value}" for name, value in VARIABLES.items())
-
-
-def everything_shown(error: BaseException) -> str:
-    """Return what a collector of tracebacks finds: locals, and contexts that `from None` hides.
-
-    The outermost frame is left out: it is the test's own, which knows the secret.
-    """
-    frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    found = traceback.TracebackException(type(error), error, frames, capture_locals=True)
-    shown = "".join(found.format())
-    hidden = [everything_shown(other) for other in (error.__cause__, error.__context__) if other is not None]
-    return "\n".join((shown, *hidden))
 
 
 def test_repr_hides_the_secret() -> None:

@@ -25,7 +25,7 @@ async def wait_until(kept: Deadlines, when: float) -> str:
     return "ended"
 
 
-async def test_a_deadline_ends_what_it_is_around_and_leaves_the_task_usable() -> None:
+async def test_deadline_ends_its_block_and_leaves_the_task_usable() -> None:
     kept, now = deadlines()
     task = asyncio.current_task()
     assert task is not None
@@ -36,7 +36,7 @@ async def test_a_deadline_ends_what_it_is_around_and_leaves_the_task_usable() ->
     await asyncio.sleep(0)
 
 
-async def test_a_deadline_that_has_passed_ends_it_at_the_next_await() -> None:
+async def test_deadline_that_has_passed_ends_its_block_at_the_next_await() -> None:
     kept, now = deadlines()
     assert await wait_until(kept, now - 1.0) == "expired"
 
@@ -55,14 +55,14 @@ async def test_each_deadline_ends_its_own_call_alone(order: tuple[float, ...]) -
         await calls[NEVER]
 
 
-async def test_a_deadline_leaves_what_has_ended_before_it() -> None:
+async def test_deadline_leaves_a_block_that_ended_before_it() -> None:
     kept, now = deadlines()
     with kept.at(now + 0.01):
         pass
     assert await wait_until(kept, now + 0.02) == "expired"
 
 
-async def test_a_cancellation_at_the_same_time_passes_through() -> None:
+async def test_deadline_lets_a_cancellation_at_the_same_time_through() -> None:
     kept, now = deadlines()
     call = asyncio.create_task(wait_until(kept, now + NEVER))
     await asyncio.sleep(0)
@@ -75,7 +75,7 @@ async def test_a_cancellation_at_the_same_time_passes_through() -> None:
         await call
 
 
-async def test_an_error_of_its_own_is_raised_although_the_deadline_came_first() -> None:
+async def test_deadline_lets_an_error_of_its_block_through() -> None:
     kept, now = deadlines()
     with pytest.raises(KeyError), kept.at(now + 0.01):
         try:

@@ -63,7 +63,7 @@ def test_read_prompt_version_reads_the_other_spelling():
     assert (version.id, version.version_number) == ("ver_2", 4)
 
 
-def test_an_optional_field_that_is_absent_or_null_has_a_default():
+def test_optional_field_that_is_absent_or_null_has_a_default():
     optional = [key for key in DOCUMENT if key not in ("version_id", "version", "content", "status")]
     absent = read(without=optional)
     null = read(**dict.fromkeys(optional))
@@ -73,7 +73,7 @@ def test_an_optional_field_that_is_absent_or_null_has_a_default():
 
 
 @pytest.mark.parametrize("field", ["version_id", "version", "content", "status"])
-def test_a_missing_field_is_a_broken_reply_that_is_asked_for_again(field):
+def test_missing_field_is_a_broken_reply_that_is_asked_for_again(field):
     with pytest.raises(ServerError, match=field) as caught:
         read(without=(field,))
     assert (caught.value.http_status, caught.value.request_id) == (200, "req-1")
@@ -82,7 +82,7 @@ def test_a_missing_field_is_a_broken_reply_that_is_asked_for_again(field):
 
 @pytest.mark.parametrize("status", ["draft", "live", "", "RETIRED"])
 @pytest.mark.parametrize("prompt_type", ["text", "image", "", None])
-def test_an_unknown_status_or_type_is_kept(status, prompt_type):
+def test_unknown_status_or_type_is_kept(status, prompt_type):
     version = read(status=status, prompt_type=prompt_type)
     assert (version.status, version.type) == (status, prompt_type or "text")
     assert version.render(name="A") == "Hello, A!"
@@ -111,7 +111,7 @@ def test_an_unknown_status_or_type_is_kept(status, prompt_type):
         ("promoted_by", 5),
     ],
 )
-def test_a_field_of_the_wrong_type_is_said_at_once_and_named(field, value):
+def test_field_of_the_wrong_type_is_raised_at_once_and_named(field, value):
     with pytest.raises(ServerError, match=field) as caught:
         read(**{field: value})
     if (field, value) != ("content", None):
@@ -121,12 +121,12 @@ def test_a_field_of_the_wrong_type_is_said_at_once_and_named(field, value):
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"error": "x"}', b"\xff", b"[" * 100_000])
-def test_a_body_that_is_no_prompt_version_is_a_server_error(body):
+def test_body_that_is_no_prompt_version_is_a_server_error(body):
     with pytest.raises(ServerError):
         read(body)
 
 
-def test_an_error_reply_raises_its_error():
+def test_error_reply_raises_its_error():
     with pytest.raises(NotFoundError, match="gone"):
         read({"code": "prompt_not_found", "message": "gone"}, http_status=404)
 
@@ -145,7 +145,7 @@ def test_an_error_reply_raises_its_error():
         },
     ],
 )
-def test_what_json_reads_and_msgspec_does_not_is_read_all_the_same(changes):
+def test_document_that_json_reads_and_msgspec_does_not_is_read(changes):
     version = read(**changes)
     assert version.content == changes.get("content", DOCUMENT["content"])
     assert version.created_at is not None
@@ -154,7 +154,7 @@ def test_what_json_reads_and_msgspec_does_not_is_read_all_the_same(changes):
     assert version.raw["name"] == "greeting"
 
 
-def test_a_typed_document_and_an_odd_one_give_the_same_version():
+def test_typed_document_and_an_odd_one_give_the_same_version():
     typed = read()
     odd = read(odd="\ud800")
     assert typed == odd
@@ -162,7 +162,7 @@ def test_a_typed_document_and_an_odd_one_give_the_same_version():
     assert type(typed) is type(odd)
 
 
-def test_a_byte_order_mark_is_tolerated():
+def test_byte_order_mark_is_tolerated():
     assert read(b"\xef\xbb\xbf" + json.dumps(DOCUMENT).encode()) == read()
 
 
@@ -172,7 +172,7 @@ def deep(depth, inner="1"):
 
 @pytest.mark.parametrize("depth", [3, 60, 65, 225, 450, 2_000, 100_000])
 @pytest.mark.parametrize("field", ["metadata", "unknown", "content", "tags"])
-def test_a_document_of_any_depth_gives_a_version_or_a_scope_error(depth, field):
+def test_document_of_any_depth_gives_a_version_or_a_scope_error(depth, field):
     value = f'[{{"role": "user", "content": [{deep(depth)}]}}]' if field == "content" else deep(depth)
     body = json.dumps({**DOCUMENT, "prompt_type": "chat", field: "@"}).replace('"@"', value).encode()
     try:
@@ -187,7 +187,7 @@ def test_a_document_of_any_depth_gives_a_version_or_a_scope_error(depth, field):
 
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "-" + "9" * 5000, "1e999", "1e-999"])
 @pytest.mark.parametrize("field", ["metadata", "unknown", "version"])
-def test_a_number_of_any_size_gives_a_version_or_a_scope_error(number, field):
+def test_number_of_any_size_gives_a_version_or_a_scope_error(number, field):
     value = f'{{"n": {number}}}' if field != "version" else number
     body = json.dumps({**DOCUMENT, field: "@"}).replace('"@"', value).encode()
     try:
@@ -199,7 +199,7 @@ def test_a_number_of_any_size_gives_a_version_or_a_scope_error(number, field):
 
 
 @pytest.mark.parametrize("body", [b'{"x": "\xff"}', b'{"x": "\\uZZZZ"}', b'{"x": "\\q"}', b'{"x": 01}'])
-def test_an_unknown_field_that_is_no_json_is_a_broken_reply(body):
+def test_unknown_field_that_is_no_json_is_a_broken_reply(body):
     with pytest.raises(ServerError) as caught:
         read(json.dumps(DOCUMENT).encode()[:-1] + b", " + body[1:])
     assert is_transient(caught.value)

@@ -362,7 +362,7 @@ def test_rendering_a_hundred_thousand_places_does_not_compile_them():
 
 
 @pytest.mark.parametrize("declared", [False, True])
-def test_no_call_of_python_is_made_for_each_of_many_places(declared):
+def test_render_makes_no_python_call_for_each_place(declared):
     values = {f"v{number}": "x" for number in range(10_000)}
     content = "".join(f"{{{{{name}}}}}" for name in values)
     calls = 0

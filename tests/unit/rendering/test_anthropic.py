@@ -98,6 +98,6 @@ def test_parts_of_an_unknown_type_go_on_as_they_are() -> None:
         "text",
     ],
 )
-def test_what_anthropic_has_no_place_for_is_a_render_error(message: Any) -> None:
+def test_render_error_for_what_anthropic_has_no_place_for(message: Any) -> None:
     with pytest.raises(RenderError):
         anthropic_prompt([message])

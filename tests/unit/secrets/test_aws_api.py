@@ -26,7 +26,7 @@ def answered(code: str, status: int) -> Exception:
         ("InternalServiceError", 500, ServerError, "InternalServiceError"),
     ],
 )
-def test_what_aws_answers_is_an_error_that_says_what_to_do(code, status, kind, said) -> None:
+def test_error_of_aws_says_what_to_do(code, status, kind, said) -> None:
     failure = read_failure(answered(code, status), "get_secret_value")
     assert type(failure.error) is kind
     assert said in str(failure.error)
@@ -43,7 +43,7 @@ def test_what_aws_answers_is_an_error_that_says_what_to_do(code, status, kind, s
         ("Unheard", ConfigurationError, "botocore failed with Unheard"),
     ],
 )
-def test_what_botocore_raises_is_an_error_without_its_words(name, kind, said) -> None:
+def test_error_of_botocore_is_raised_without_its_words(name, kind, said) -> None:
     failure = read_failure(type(name, (Exception,), {})("hunter2"), "get_secret_value")
     assert type(failure.error) is kind
     assert said in str(failure.error)

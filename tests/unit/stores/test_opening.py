@@ -40,7 +40,7 @@ def test_client_uses_the_store_that_it_is_given(kind, tmp_path, monkeypatch) -> 
         ({"store_url": "https://user:password@host"}, "begins with file://, redis://"),
     ],
 )
-def test_what_is_no_store_is_named(options, message) -> None:
+def test_open_client_store_names_what_is_no_store(options, message) -> None:
     with pytest.raises(ConfigurationError, match=message) as raised:
         ScopeClient(CREDENTIALS, **ADDRESSES, **options)
     assert "password" not in str(raised.value)

@@ -256,7 +256,7 @@ async def test_obtain_of_a_slow_store_takes_no_more_than_its_budget(shared_store
         assert one.availability.status().last_error == "no answer within 0.1 s"
 
 
-async def test_no_one_fetches_during_the_cooldown_of_an_error(shared_store) -> None:
+async def test_obtain_fetches_nothing_during_the_cooldown_of_an_error(shared_store) -> None:
     async with processes(2, shared_store) as (one, two):
         one.result = OSError("the service is down")
         with pytest.raises(OSError, match="down"):

@@ -94,7 +94,7 @@ async def read_in_all_ways(loop: VirtualLoop, store: MemoryStore) -> list[float]
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.12, 0.2, 0.4, 30.0])
-def test_no_call_waits_for_a_slow_store_longer_than_half_a_second(delay: float) -> None:
+def test_call_waits_at_most_half_a_second_for_a_slow_store(delay: float) -> None:
     loop = VirtualLoop()
     store = MemoryStore(loop.time)
     store.delay = delay
@@ -123,7 +123,7 @@ async def read_what_another_one_fetches(loop: VirtualLoop, store: MemoryStore) -
     return waited
 
 
-def test_no_call_waits_longer_for_another_process_once_the_store_is_frozen() -> None:
+def test_call_stops_waiting_for_another_process_once_the_store_is_frozen() -> None:
     loop = VirtualLoop()
     waited = loop.run_until_complete(read_what_another_one_fetches(loop, MemoryStore(loop.time)))
     loop.close()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from scope_async._core.clock import FakeClock
 from scope_async._core.concurrency.futures import resolve, running_loop
 
 
@@ -27,13 +26,5 @@ def test_resolve_ignores_a_closed_loop() -> None:
     assert not future.done()
 
 
-def test_no_loop_runs_here() -> None:
+def test_running_loop_is_none_outside_of_one() -> None:
     assert running_loop() is None
-
-
-async def test_fake_clock_is_moved_from_another_thread() -> None:
-    clock = FakeClock(ticking=False)
-    sleeping = asyncio.create_task(clock.sleep(60))
-    await asyncio.sleep(0)
-    threading.Thread(target=clock.advance, args=(60,)).start()
-    await asyncio.wait_for(sleeping, 10)

@@ -377,7 +377,7 @@ async def test_organization_that_changes_gets_entries_of_its_own(path):
         assert (await served.get("p")).is_stale
 
 
-async def test_nothing_is_served_or_stored_while_the_organization_is_unknown(path):
+async def test_snapshot_serves_and_stores_nothing_while_the_organization_is_unknown(path):
     await filled(path)
     before = path.read_bytes()
     async with prompt_service(snapshot_path=path) as served:
@@ -488,7 +488,7 @@ async def test_reader_with_an_entry_waits_at_most_stale_timeout(path, options):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
-async def test_what_is_no_regular_file_is_left_alone_with_one_log_line(path, make, caplog):
+async def test_snapshot_leaves_a_file_alone_that_is_not_regular_with_one_log_line(path, make, caplog):
     path.parent.mkdir()
     make(path)
     before = path.lstat().st_ino

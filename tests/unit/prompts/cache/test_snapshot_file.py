@@ -75,7 +75,7 @@ KINDS: dict[str, Callable[[Path], object]] = {"FIFO": make_fifo, "socket": make_
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_regular_file_is_left_alone(
+def test_file_that_is_not_regular_is_left_alone(
     path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.parent.mkdir()

@@ -53,7 +53,7 @@ async def test_copy_stands_in_while_the_service_is_known_to_be_down():
         assert len(served.seen(StaleServed)) == 2
 
 
-async def test_nothing_is_served_of_what_is_not_in_memory_or_without_a_cache():
+async def test_peek_stale_serves_nothing_from_outside_of_the_memory_or_without_a_cache():
     async with prompt_service() as served:
         assert served.api.peek_stale("p") is None
         with pytest.raises(ValidationError):
