@@ -98,7 +98,7 @@ def test_pipe_that_gives_nothing_ends_the_command_before_a_key_is_made(shell, pa
     assert len(shell.json("keys", "list")) == known
 
 
-def test_key_is_not_revoked_while_nobody_knows_whether_it_was_written(shell, path, monkeypatch):
+def test_key_is_not_revoked_while_it_is_unknown_whether_it_was_written(shell, path, monkeypatch):
     async def store(*_: object) -> None:
         monkeypatch.setattr(FileCredentials, "__call__", fail)
         raise ConnectionError("no answer")

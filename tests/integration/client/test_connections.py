@@ -169,7 +169,7 @@ async def test_connection_on_which_nothing_else_arrives_is_reused() -> None:
         assert len(caller.server.connections) == 1
 
 
-async def test_token_reply_that_nobody_asked_for_is_no_token() -> None:
+async def test_unrequested_token_reply_is_no_token() -> None:
     def token(value: str) -> bytes:
         return response({"access_token": value, "expires_in": 60})
 

@@ -149,7 +149,7 @@ async def test_forbidden_path_costs_one_login_a_load(leases, clock) -> None:
     assert leases.issued == 1
 
 
-async def test_keep_alive_renews_while_nobody_asks(leases, clock) -> None:
+async def test_keep_alive_renews_while_no_call_asks(leases, clock) -> None:
     provider = approle(leases, clock)
     keeping = asyncio.create_task(provider.keep_alive())
     await provider()

@@ -183,7 +183,7 @@ async def test_renewer_tries_a_cut_connection_again_at_once_and_keeps_retry_afte
     assert renewal.clock.slept == delays
 
 
-async def test_renewer_without_retries_makes_one_attempt_whoever_waits(background) -> None:
+async def test_renewer_without_retries_makes_one_attempt_for_any_caller(background) -> None:
     renewal = Renewal(background, max_retries=0)
     renewal.auth.error = DOWN
     with renewal.caller(1030.0), pytest.raises(ServerError):

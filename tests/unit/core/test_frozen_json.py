@@ -73,7 +73,7 @@ def test_frozen_dict_refuses_every_change(change: Any) -> None:
     assert thaw(frozen) == VALUE
 
 
-def test_frozen_dict_is_json_for_whoever_writes_it() -> None:
+def test_frozen_dict_is_written_as_json_by_every_library() -> None:
     frozen = freeze_mapping(VALUE)
     assert json.loads(json.dumps(frozen)) == VALUE
     assert msgspec.json.decode(msgspec.json.encode(frozen)) == VALUE

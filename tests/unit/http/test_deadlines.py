@@ -42,7 +42,7 @@ async def test_deadline_that_has_passed_ends_its_block_at_the_next_await() -> No
 
 
 @pytest.mark.parametrize("order", [(0.01, 0.03, NEVER), (NEVER, 0.03, 0.01)], ids=["rising", "falling"])
-async def test_each_deadline_ends_its_own_call_alone(order: tuple[float, ...]) -> None:
+async def test_deadline_ends_its_own_call_alone(order: tuple[float, ...]) -> None:
     kept, now = deadlines()
     calls = {seconds: asyncio.create_task(wait_until(kept, now + seconds)) for seconds in order}
 

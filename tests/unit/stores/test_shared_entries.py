@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from random import Random
 
 import pytest
 
-from scope_async._core.clock import SystemClock
+from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.concurrency.background import Background
 from scope_async.stores.availability import Availability, StoreStatus
 from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.protocol import Change
-from scope_async.stores.shared_entries import Fetched, SharedEntries, SharedEntry
+from scope_async.stores.shared_entries import LEASE_DURATION, Fetched, SharedEntries, SharedEntry
 from scope_async.telemetry.events import Event, LeaseLost, LeaseTaken
 from tests.fakes.memory_store import MemoryStore
+from tests.simulation.clock import MachineClock
+from tests.simulation.event_loop import VirtualLoop
 from tests.unit.stores.test_encryption import BINDING
 
 
 class Process:
     """One of several that share a store."""
 
-    def __init__(self, store: MemoryStore, binding=BINDING) -> None:
+    def __init__(self, store: MemoryStore, binding=BINDING, clock: Clock | None = None) -> None:
         self.background = Background()
         self.changes: list[Change] = []
         self.states: list[StoreStatus] = []
@@ -30,7 +33,7 @@ class Process:
         self.result: bytes | Exception = b"content"
         self.gate = asyncio.Event()
         self.gate.set()
-        clock, rng = SystemClock(), lambda: 0.0
+        clock, rng = clock or SystemClock(), lambda: 0.0
         self.events: list[Event] = []
         self.jobs = PendingJobs(self.background)
         self.availability = Availability(clock=clock, rng=rng, on_change=self.states.append)
@@ -58,8 +61,8 @@ class Process:
 
 
 @asynccontextmanager
-async def processes(count: int, store: MemoryStore):
-    made = [Process(store) for _ in range(count)]
+async def processes(count: int, store: MemoryStore, clock: Clock | None = None):
+    made = [Process(store, clock=clock) for _ in range(count)]
     for each in made:
         each.background.start()
     await until(lambda: all(each.changes for each in made) or store.failure is not None)
@@ -192,7 +195,7 @@ async def test_store_that_fails_is_absent_and_logged_once(shared_store, caplog, 
     assert [state.available for state in one.states] == [False, True]
 
 
-async def test_store_that_hangs_holds_nobody_up_twice(shared_store) -> None:
+async def test_store_that_hangs_is_waited_for_once(shared_store) -> None:
     async with processes(1, shared_store) as (one,):
         shared_store.delay = 30.0
         assert isinstance(await one.obtain(), Fetched)
@@ -202,16 +205,24 @@ async def test_store_that_hangs_holds_nobody_up_twice(shared_store) -> None:
         assert shared_store.calls[calls:].count("acquire") <= 1  # a probe
 
 
-async def test_lease_is_renewed_while_its_holder_fetches(shared_store) -> None:
-    async with processes(2, shared_store) as (one, two):
-        one.gate.clear()
-        fetching = asyncio.create_task(one.obtain())
-        await until(lambda: one.fetches)
-        waiting = asyncio.create_task(two.obtain())
-        await until(lambda: shared_store.calls.count("renew") >= 6)
-        one.gate.set()
-        assert (await fetching).version == (await waiting).version
-        assert two.fetches == 0
+def test_lease_is_renewed_while_its_holder_fetches() -> None:
+    loop = VirtualLoop()
+    store, clock = MemoryStore(loop.time), MachineClock(loop, Random(1))
+
+    async def fetch_slowly() -> None:
+        async with processes(2, store, clock) as (one, two):
+            one.gate.clear()
+            fetching = asyncio.create_task(one.obtain())
+            await until(lambda: one.fetches)
+            waiting = asyncio.create_task(two.obtain())
+            await until(lambda: store.calls.count("renew") >= 6)
+            one.gate.set()
+            assert (await fetching).version == (await waiting).version
+            assert two.fetches == 0
+
+    loop.run_until_complete(fetch_slowly())
+    assert loop.time() > LEASE_DURATION
+    loop.close()
 
 
 async def test_holder_that_stopped_is_replaced(shared_store) -> None:

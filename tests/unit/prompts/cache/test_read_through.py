@@ -640,7 +640,7 @@ async def test_etag_makes_a_revalidation_cheap_and_the_copy_fresh_again():
 
 
 @pytest.mark.parametrize("options", [{"cache": False}, {"cache_ttl": 1e-9}])
-async def test_etag_is_sent_whoever_asks_for_the_answer_to_be_stored(options):
+async def test_etag_is_sent_by_every_call_that_stores_its_answer(options):
     async with prompt_service(stale_while_revalidate=0) as served:
         served.transport.etags = True
         first = await served.get("p")
