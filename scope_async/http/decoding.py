@@ -86,7 +86,7 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
 
 def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:
     """Return the error for a reply that is not what the contract says."""
-    return _shown(ServerError, reply, message, code)
+    return _redacted_error(ServerError, reply, message, code)
 
 
 def read_error(reply: Reply) -> ApiError:
@@ -114,7 +114,7 @@ def read_error(reply: Reply) -> ApiError:
     kind = _ERRORS.get(status)
     if kind is None:
         kind = ApiError if 400 <= status < 500 else ServerError  # noqa: PLR2004 - RFC 9110 section 15.5
-    error = _shown(kind, reply, message, code)
+    error = _redacted_error(kind, reply, message, code)
     error.retry_after = read_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
     return error
 
@@ -172,7 +172,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _shown(kind: type[AnyError], reply: Reply, message: str, code: str | None) -> AnyError:
+def _redacted_error(kind: type[AnyError], reply: Reply, message: str, code: str | None) -> AnyError:
     """Return an error whose texts are printable lines without the secrets that its reply may repeat.
 
     Every text of an error comes through here, decoded: an escaped echo is no other text.

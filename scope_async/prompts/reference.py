@@ -24,6 +24,11 @@ def key_of(name: str, label: str | None, version: str | None) -> Key:
     return name if label is None or label == "production" else (name, "label", label)
 
 
+def name_of(key: Key) -> str:
+    """Return the name or id of the prompt that a key is for."""
+    return key if isinstance(key, str) else key[0]
+
+
 class PromptRef(msgspec.Struct, frozen=True):
     """A reference to one prompt version.
 

@@ -34,7 +34,7 @@ class Render(Protocol):
     def __call__(self, mapping: Mapping[str, Any] | None, keywords: dict[str, Any], /) -> str: ...
 
 
-def compiled(template: Template, variables: Variables) -> Render | None:
+def compile_template(template: Template, variables: Variables) -> Render | None:
     """Return a function with a single `join` for keywords; None if there can be none.
 
     Arguments other than one string per variable take the general way: `join` itself raises for

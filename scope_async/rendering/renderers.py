@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scope_async.errors import RenderError
-from scope_async.rendering.compiler import Render, compiled
+from scope_async.rendering.compiler import Render, compile_template
 from scope_async.rendering.messages import Messages, Placeholder, message_list, message_template
 from scope_async.rendering.template import Template, declared_names
 from scope_async.rendering.values import format_value
@@ -52,7 +52,7 @@ class TextRenderer:
         text = render_template(self._template, self._variables, mapping, keywords)
         self._renders += 1
         if self._renders == _COMPILED_AFTER:
-            self.compiled = compiled(self._template, self._variables)
+            self.compiled = compile_template(self._template, self._variables)
         return text
 
     def messages(self, variables: Mapping[str, Any] | None = None, /, **kw: Any) -> Messages:

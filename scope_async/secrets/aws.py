@@ -22,7 +22,7 @@ from scope_async.secrets.aws_api import (
     SecretsManagerApi,
     SecretVersion,
 )
-from scope_async.secrets.failures import named, require_extra
+from scope_async.secrets.failures import require_extra, with_manager
 from scope_async.secrets.memory import Answer, AnswerMemory
 
 Result = TypeVar("Result")
@@ -84,7 +84,7 @@ class AwsSecretsManagerCredentials:
             return fresh
         answer = await self._within(self._read())
         if isinstance(answer, ScopeError):
-            raise named(answer, self._name)
+            raise with_manager(answer, self._name)
         self._memory.put(answer)
         return answer.credentials
 
@@ -107,7 +107,7 @@ class AwsSecretsManagerCredentials:
         """
         failure = await self._within(run_in_thread(lambda: self._write(credentials)))
         if failure is not None:
-            raise named(failure, self._name)
+            raise with_manager(failure, self._name)
         self._memory.forget()
 
     @property

@@ -18,7 +18,7 @@ def scrub_reply(text: str, *, secrets: Iterable[str] = ()) -> str:
     return scrub(text, dict.fromkeys(secrets, "[secret]"), limit=_LONGEST).strip()
 
 
-def named(error: ScopeError, manager: str) -> ScopeError:
+def with_manager(error: ScopeError, manager: str) -> ScopeError:
     """Return the same kind of error, which names `manager`, without a cause."""
     message = f"{manager}: {error.message}"
     return error.replace(message=message) if isinstance(error, ApiError) else type(error)(message)

@@ -19,7 +19,7 @@ from scope_async.errors import (
     ScopeError,
     TimeoutError,
 )
-from scope_async.secrets.failures import import_extra, named, require_extra
+from scope_async.secrets.failures import import_extra, require_extra, with_manager
 from scope_async.secrets.memory import Answer, AnswerMemory
 
 ENTRY = "credentials"
@@ -70,7 +70,7 @@ class KeyringCredentials:
         asked_at = self._clock.monotonic()
         found: ApiKeyCredentials | ScopeError = await self._within(self._read)
         if isinstance(found, ScopeError):
-            raise named(found, self._name)
+            raise with_manager(found, self._name)
         self._memory.put(Answer(found, None, asked_at))
         return found
 
@@ -90,7 +90,7 @@ class KeyringCredentials:
         """
         failure = await self._within(lambda: run_in_thread(lambda: self._write(credentials)))
         if failure is not None:
-            raise named(failure, self._name)
+            raise with_manager(failure, self._name)
         self._memory.forget()
 
     @property

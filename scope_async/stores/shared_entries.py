@@ -170,7 +170,7 @@ class SharedEntries:
             found = await self._availability.call(lambda: self._store.get(self._cipher.namespace, slot.name))
         except StoreUnavailableError:
             return None
-        return None if found is None else self._opened(slot, found, asked_at)
+        return None if found is None else self._decrypted(slot, found, asked_at)
 
     async def delete(self, slot: Slot, version: str) -> None:
         """Give up this version of the entry, everywhere; a newer one is left alone."""
@@ -208,10 +208,10 @@ class SharedEntries:
             is_free=lambda found: waited and isinstance(found, LeaseHeld),
         )
         if isinstance(found, StoredEntry):
-            return self._opened(slot, found, asked_at) or _Unreadable(found.version)
+            return self._decrypted(slot, found, asked_at) or _Unreadable(found.version)
         return found
 
-    def _opened(self, slot: Slot, found: StoredEntry, asked_at: float) -> SharedEntry | None:
+    def _decrypted(self, slot: Slot, found: StoredEntry, asked_at: float) -> SharedEntry | None:
         content = self._cipher.decrypt(slot.kind, slot.name, found.content)
         left = found.expires_in - (self._clock.monotonic() - asked_at)
         return None if content is None or left <= 0 else SharedEntry(content, found.version, left)
@@ -223,19 +223,19 @@ class SharedEntries:
         if self._emit is not None:
             self._emit(LeaseTaken(kind=slot.kind))
         self._leases[slot.name] = lease
-        keeping = asyncio.get_running_loop().create_task(self._keep(lease))
+        renewing = asyncio.get_running_loop().create_task(self._keep_lease(lease))
         try:
             fetched = await fetch()
         except BaseException as error:
             self._jobs.add(self._release, lease, cooldown(error))
             raise
         finally:
-            keeping.cancel()
+            renewing.cancel()
             self._leases.pop(slot.name, None)
         self._jobs.add(self._write, lease, slot, fetched)
         return attrs.evolve(fetched, version=lease.version)
 
-    async def _keep(self, lease: Lease) -> None:
+    async def _keep_lease(self, lease: Lease) -> None:
         while self._leases.get(lease.name) is lease:
             await self._clock.sleep(LEASE_DURATION / 4)
             await self._attempt(lambda: self._store.renew(lease, duration=LEASE_DURATION))

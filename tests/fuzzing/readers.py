@@ -28,7 +28,7 @@ from scope_async.local.front_matter import split_front_matter
 from scope_async.local.state_document import read_state
 from scope_async.prompts.cache import snapshot_format as snapshot
 from scope_async.prompts.decoding import read_prompt_version
-from scope_async.rendering.compiler import compiled
+from scope_async.rendering.compiler import compile_template
 from scope_async.rendering.template import Template, declared_names
 from scope_async.rendering.variables import Variables
 from scope_async.secrets.vault.api import read_reply
@@ -104,7 +104,7 @@ def api_keys(data: bytes) -> None:
 def vault_reply(data: bytes) -> None:
     found = only(ApiError, lambda: read_reply(reply_in(data)))
     if found is not None:
-        said = found.said(hide=(SECRET,))
+        said = found.said(secrets=(SECRET,))
         assert SECRET not in said
         assert said.isprintable()
 
@@ -114,7 +114,7 @@ def template(data: bytes) -> None:
     made = Template(text, declared_names(names.split(",")))
     assert made.fill({name: f"{{{{{name}}}}}" for name in made.names}).count("{{") >= len(made.names)
     texts = {name: f"<{index}>" for index, name in enumerate(made.names)}
-    if (function := compiled(made, Variables(made.names))) is not None:
+    if (function := compile_template(made, Variables(made.names))) is not None:
         assert function(None, dict(texts)) == made.fill(texts)
 
 

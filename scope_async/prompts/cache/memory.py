@@ -10,7 +10,7 @@ import msgspec
 
 from scope_async._core.inherited import fork_safe_lock
 from scope_async.prompts.conditional import FetchedVersion, Validator
-from scope_async.prompts.reference import Key
+from scope_async.prompts.reference import Key, name_of
 from scope_async.prompts.version import PromptVersion, raw_json, with_flags
 
 _SWEEP_INTERVAL = 60.0
@@ -59,6 +59,7 @@ class PromptCache:
 
     Attributes:
         lock: each change holds it; hold it yourself for `put`, and to make one step of several.
+        retention: seconds after its `ttl` for which a version is kept.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class PromptCache:
     ) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self._retention = retention
+        self.retention = retention
         self._monotonic = monotonic
         self._entries: OrderedDict[Key, CacheEntry] = OrderedDict()
         self._bytes = 0
@@ -108,7 +109,7 @@ class PromptCache:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if self._monotonic() >= entry.stored_at + entry.ttl + self._retention:
+        if self._monotonic() >= entry.stored_at + entry.ttl + self.retention:
             self.delete(key, before=entry.sequence + 1)
             return None
         try:  # noqa: SIM105 - as above
@@ -169,8 +170,7 @@ class PromptCache:
     def delete_prompt(self, name: str) -> None:
         """Remove all versions of the prompt with this name or id."""
         for key, entry in self.entries().items():
-            asked = key if isinstance(key, str) else key[0]
-            if name in (asked, entry.version.name, entry.version.prompt_id):
+            if name in (name_of(key), entry.version.name, entry.version.prompt_id):
                 self.delete(key, before=entry.sequence + 1)
 
     def clear(self) -> None:
@@ -188,9 +188,7 @@ class PromptCache:
         """Drop what is past its retention; it looks at every entry, so once a minute is enough."""
         self._swept_at = now
         past = [
-            key
-            for key, entry in self._entries.items()
-            if now >= entry.stored_at + entry.ttl + self._retention
+            key for key, entry in self._entries.items() if now >= entry.stored_at + entry.ttl + self.retention
         ]
         for key in past:
             self._remove(key)

@@ -18,7 +18,7 @@ from scope_async.credentials.replacement import replace_credentials
 from scope_async.environment import OPTION_VARIABLES, Environment
 from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
 from scope_async.http.messages import TOKEN
-from scope_async.secrets.failures import named
+from scope_async.secrets.failures import with_manager
 from scope_async.secrets.memory import Answer, AnswerMemory
 from scope_async.secrets.vault.api import VaultAddress, VaultApi
 from scope_async.secrets.vault.auth import VaultAuth
@@ -116,7 +116,7 @@ class VaultCredentials:
         version = None if secret.version is None else str(secret.version)
         found = self._memory.known(version) or self._decode(secret)
         if isinstance(found, ConfigurationError):
-            raise named(found, self._name)
+            raise with_manager(found, self._name)
         self._memory.put(Answer(found, version, asked_at))
         return found
 
@@ -198,7 +198,7 @@ class VaultCredentials:
             failure = TimeoutError(f"no answer within {self._address.timeout:g} s")
         except ScopeError as error:
             failure = error
-        raise named(failure, self._name)
+        raise with_manager(failure, self._name)
 
     async def _with_token(self, step: _Step[Result]) -> Result:
         started = self._clock.monotonic()

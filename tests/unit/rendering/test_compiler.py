@@ -3,14 +3,14 @@ from collections.abc import Callable
 import pytest
 
 from scope_async.errors import MissingVariableError, ValidationError
-from scope_async.rendering.compiler import compiled
+from scope_async.rendering.compiler import compile_template
 from scope_async.rendering.template import Template
 from scope_async.rendering.variables import Variables
 
 
 def function_of(text: str, *, strict: bool = True) -> Callable[..., str]:
     template = Template(text)
-    render = compiled(template, Variables(template.names, strict=strict))
+    render = compile_template(template, Variables(template.names, strict=strict))
     assert render is not None
     return lambda mapping=None, /, **keywords: render(mapping, keywords)
 
@@ -21,7 +21,7 @@ def function_of(text: str, *, strict: bool = True) -> Callable[..., str]:
 )
 def test_compiled_is_none_where_no_function_is_possible(text):
     template = Template(text)
-    assert compiled(template, Variables(template.names)) is None
+    assert compile_template(template, Variables(template.names)) is None
 
 
 def test_compiled_takes_keywords_or_a_mapping():
@@ -32,7 +32,7 @@ def test_compiled_takes_keywords_or_a_mapping():
 @pytest.mark.parametrize("name", ["class", "_x", "_1", "1", "prénom", "a-b", "x'] + exit() + ['"])
 def test_compiled_takes_any_name(name):
     template = Template(f"<{{{{{name}}}}}>", [name])
-    render = compiled(template, Variables(template.names))
+    render = compile_template(template, Variables(template.names))
     assert render is not None
     assert render(None, {name: "v"}) == render({name: "v"}, {}) == "<v>"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from scope_async.errors import ConfigurationError, RateLimitError, TimeoutError
-from scope_async.secrets.failures import named, scrub_reply
+from scope_async.secrets.failures import scrub_reply, with_manager
 
 TOKEN = "hvs.a-token/with+signs"
 
@@ -21,14 +21,14 @@ def test_scrub_reply_is_one_printable_line_of_300_characters() -> None:
     assert len(text) <= 300
 
 
-def test_named_keeps_the_class_and_the_facts_of_an_error() -> None:
-    error = named(RateLimitError("slow down", http_status=429, retry_after=7.0), "Vault")
+def test_with_manager_keeps_the_class_and_the_facts_of_an_error() -> None:
+    error = with_manager(RateLimitError("slow down", http_status=429, retry_after=7.0), "Vault")
     assert type(error) is RateLimitError
     assert (error.message, error.http_status, error.retry_after) == ("Vault: slow down", 429, 7.0)
 
 
 @pytest.mark.parametrize("kind", [ConfigurationError, TimeoutError])
-def test_named_keeps_the_class_of_an_error_without_facts(kind) -> None:
-    error = named(kind("no answer"), "Vault")
+def test_with_manager_keeps_the_class_of_an_error_without_facts(kind) -> None:
+    error = with_manager(kind("no answer"), "Vault")
     assert type(error) is kind
     assert str(error) == "Vault: no answer"

@@ -14,7 +14,7 @@ from scope_async.errors import AuthorizationError, NotFoundError, ScopeError, Ti
 from scope_async.prompts.cache.memory import PromptCache
 from scope_async.prompts.cache.shared.format import SharedCopy, format_copy, read_copy
 from scope_async.prompts.conditional import FetchedVersion, KnownVersion
-from scope_async.prompts.reference import PromptRef
+from scope_async.prompts.reference import PromptRef, name_of
 from scope_async.stores.client_store import ClientStore
 from scope_async.stores.protocol import Change
 from scope_async.stores.shared_entries import LEASE_DURATION, Fetched, SharedEntries, SharedEntry, Slot
@@ -56,7 +56,6 @@ class SharedVersions:
         self._clock = store.clock
         self._emit = emit
         self._on_invalidated: Callable[[str | None], None] = lambda _: None
-        self._retention = max(config.stale_while_revalidate, config.stale_if_error)
         self._seen: BoundedDict[str, str] = BoundedDict(config.cache_max_entries)
         self._invalidated_at: BoundedDict[str | None, float] = BoundedDict(config.cache_max_entries)
         self._unsent: BoundedDict[str | None, None] = BoundedDict(_MAX_UNSENT)
@@ -141,7 +140,7 @@ class SharedVersions:
     def shared(self, entries: SharedEntries, ref: PromptRef, ttl: float, answer: FetchedVersion) -> Fetched:
         """Return what to write into the store."""
         names = {ref.name, answer.version.name, answer.version.prompt_id}
-        lifetime = ttl + self._retention
+        lifetime = ttl + self._memory.retention
         tags = tuple(sorted(entries.tag(name) for name in names))
         return Fetched(format_copy(answer, lifetime), lifetime=lifetime, tags=tags)
 
@@ -182,8 +181,7 @@ class SharedVersions:
             self._on_invalidated(None)
             return
         for key, entry in self._memory.entries().items():
-            asked = key if isinstance(key, str) else key[0]
-            for name in {asked, entry.version.name, entry.version.prompt_id}:
+            for name in {name_of(key), entry.version.name, entry.version.prompt_id}:
                 if entries.tag(name) == tag:
                     self._on_invalidated(name)
 
