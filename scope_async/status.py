@@ -42,7 +42,7 @@ def client_status(
 ) -> ClientStatus:
     """Return the status of a client whose parts look like this.
 
-    `foreign_reply` is what a server answered that is not Scope, if Scope itself has not answered yet.
+    `foreign_reply` is the answer of a server other than Scope; None once Scope has answered.
     """
     problems = [*_token_problems(tokens), *_cache_problems(cache), *_store_problems(store)]
     if foreign_reply is not None:

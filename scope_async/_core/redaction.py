@@ -24,7 +24,7 @@ _SPELLED = (
     r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
     r"|(?P<utf16>(?:\\u[0-9A-Fa-f]{4})+)"
     r"|\\x(?P<hex>[0-9A-Fa-f]{2})"
-    r"|\\(?P<sign>[^A-Za-z0-9\s])"
+    r"|\\(?P<character>[^A-Za-z0-9\s])"
 )
 
 # What is a secret by its form alone: in a URL, a header, a token (RFC 7519), a field.
@@ -66,7 +66,7 @@ def printable(text: str, *, limit: int = 500) -> str:
 
     Control characters, line ends and those that turn the direction of writing become blanks.
     """
-    return "".join(sign if sign.isprintable() else " " for sign in text[:limit])
+    return "".join(character if character.isprintable() else " " for character in text[:limit])
 
 
 def scrub(text: str, secrets: Mapping[str, str] | None = None, *, limit: int = 500) -> str:
@@ -143,7 +143,7 @@ def _decode(found: re.Match[str]) -> str:
         return bytes.fromhex(found["percent"].replace("%", "")).decode("utf-8", "replace")
     if found["utf16"]:
         return bytes.fromhex(found["utf16"].replace("\\u", "")).decode("utf-16-be", "replace")
-    return chr(int(found["hex"], 16)) if found["hex"] else found["sign"]
+    return chr(int(found["hex"], 16)) if found["hex"] else found["character"]
 
 
 def _in_base64(secret: str) -> set[str]:
@@ -152,7 +152,7 @@ def _in_base64(secret: str) -> set[str]:
     found = set()
     for before in range(3):
         encoded = b64encode(b"\0" * before + data).decode()
-        # The first and the last sign may depend on what stands beside the secret.
+        # The first and the last character may depend on what stands beside the secret.
         inner = encoded[(before * 8 + 5) // 6 : (before + len(data)) * 8 // 6]
         if len(inner) >= _RUN:
             found |= {inner, inner.replace("+", "-").replace("/", "_")}

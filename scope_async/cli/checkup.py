@@ -205,7 +205,7 @@ class Checkup:
     async def _path(self, config: Config, transport: Transport) -> bool:
         """Return True unless a request without a token shows that there are no prompts at this path.
 
-        With a token a path that does not exist and a prompt that does not exist look the same.
+        With a token, a wrong path looks like a missing prompt.
         """
         url = f"{api_root(config.base_url, config.api_version)}/prompts/scope-async-doctor/production"
         request = Request(operation="doctor", method="GET", url=URL(url), headers=request_headers())

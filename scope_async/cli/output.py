@@ -69,11 +69,14 @@ def printable(text: str, *, keep: str = "") -> str:
 
     These are the escapes of JSON, so a JSON document keeps its meaning.
     """
-    return "".join(f"\\u{ord(sign):04x}" if _acts(sign) and sign not in keep else sign for sign in text)
+    return "".join(
+        f"\\u{ord(character):04x}" if _acts(character) and character not in keep else character
+        for character in text
+    )
 
 
-def _acts(sign: str) -> bool:
-    return unicodedata.category(sign) in _INVISIBLE or sign in _BIDI
+def _acts(character: str) -> bool:
+    return unicodedata.category(character) in _INVISIBLE or character in _BIDI
 
 
 def fail(message: str, *, code: int = EXIT_USAGE) -> NoReturn:

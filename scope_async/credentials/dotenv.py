@@ -55,7 +55,7 @@ def _value(text: str, position: int, *, blanks: bool) -> tuple[str | None, int]:
     if found is None:
         return None, position
     escape = _SINGLE_ESCAPE if quote == "'" else _DOUBLE_ESCAPE
-    return escape.sub(lambda sign: _ESCAPES.get(sign[1], sign[1]), found[1]), found.end()
+    return escape.sub(lambda character: _ESCAPES.get(character[1], character[1]), found[1]), found.end()
 
 
 def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:

@@ -212,7 +212,7 @@ def _replace_lines(text: str, credentials: ApiKeyCredentials) -> str:
 
 def _quoted(value: str) -> str:
     """Return a value as `.env` files have it: in quotes where a blank, `#` or a quote is in it."""
-    if not any(sign in value for sign in " #'\"\\$`"):
+    if not any(character in value for character in " #'\"\\$`"):
         return value
     quote = '"' if "'" in value else "'"
     return f"{quote}{value}{quote}"

@@ -46,7 +46,7 @@ def as_provider(credentials: ApiKeyCredentials | CredentialProvider) -> Credenti
     """Return what is asked before every exchange.
 
     Raises:
-        TypeError: not credentials and nothing that can be called for some, or a plain function.
+        TypeError: neither credentials nor an async callable.
     """
     if isinstance(credentials, ApiKeyCredentials):
         return StaticCredentials(credentials)
@@ -164,8 +164,8 @@ class FileCredentials(msgspec.Struct, frozen=True, dict=True):
     escapes as python-dotenv reads them), with the keys `org_id`, `api_key`, `api_secret` or the
     environment's names for them. A folder has a file of such a name per value, as Kubernetes mounts
     it; all are read of one generation. Replace a file atomically (write beside it, then rename): a
-    half-written one is an error. Read in a daemon thread of its own: a file system that hangs holds
-    that one thread, not the exchange, which has its own time limit, and not the end of the process.
+    half-written one is an error. Read in a daemon thread of its own, which is all that a file system
+    that hangs holds up: the exchange has its own time limit, and the process can end.
 
     Raises (when called):
         MissingApiKeyError: a key is missing; all such are named.

@@ -1,4 +1,4 @@
-"""Connections that are never used after something arrived on them that no request asked for.
+"""Connections that are closed once bytes arrived on them that no request asked for.
 
 aiohttp reads what arrives on an idle connection, keeps it, and takes it for the reply to the next
 request (https://github.com/aio-libs/aiohttp/issues/13656).
@@ -60,9 +60,9 @@ class ConnectionGuard(asyncio.Protocol):
         self._transport.abort()
 
     def is_clean(self) -> bool:
-        """Return True if nothing has arrived that the last request did not ask for.
+        """Return True if only the reply to the last request has arrived.
 
-        Neither what aiohttp has kept, nor what the event loop has not read yet.
+        Bytes that aiohttp has kept count, and those that the event loop has still to read.
         """
         return not (self._readable(0) or self._protocol.should_close)
 

@@ -65,7 +65,7 @@ async def replay_while_unauthorized(
     replacement: Callable[[Sequence[AnyToken]], Awaitable[AnyToken | None]],
     send: Callable[[AnyToken, Sequence[AnyToken]], Awaitable[Response]],
 ) -> Response:
-    """Return the first response that is no 401, or the last one when there is no token left to try.
+    """Return the first response other than a 401, or the last one when all tokens were rejected.
 
     `response` was sent with `token`. `send` gets the next token and the rejected ones, oldest first.
     """

@@ -32,6 +32,6 @@ def check_public_url(url: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
-    if not usable or not url.isprintable() or any(sign in url for sign in "@?# "):
+    if not usable or not url.isprintable() or any(character in url for character in "@?# "):
         raise ConfigurationError(f"public_url: such as http://scope:8400, got {url!r}")
     return url.rstrip("/")

@@ -63,7 +63,7 @@ class PromptEndpoint:
 
     @property
     def foreign_reply(self) -> str | None:
-        """What a server that is not Scope has answered; None without that, and once Scope has answered."""
+        """The answer of a server other than Scope, if there was one; None once Scope has answered."""
         return None if self._is_scope else self._foreign_reply
 
     def fetch(
@@ -198,7 +198,7 @@ def _check_answer(ref: PromptRef, version: PromptVersion, reply: Reply) -> None:
     """Refuse an answer to another question (contract 1.3), by the fields that it has.
 
     Raises:
-        ServerError: neither its name nor its prompt id, or not its version id, is what was asked for.
+        ServerError: it is for another prompt or another version.
     """
     if ref.name not in (version.name, version.prompt_id):
         raise broken(reply, f"the service answered for prompt {version.name[:100]!r}", MISDIRECTED)

@@ -241,7 +241,7 @@ class PromptService:
 
     @property
     def foreign_reply(self) -> str | None:
-        """What a server that is not Scope has answered; None without that, and once Scope has answered."""
+        """The answer of a server other than Scope, if there was one; None once Scope has answered."""
         return self._endpoint.foreign_reply
 
     async def ping(self) -> None:

@@ -110,7 +110,7 @@ class SecretsManagerApi:
         return reply if isinstance(reply, AwsFailure) else str(reply["VersionId"])
 
     def move_stage(self, stage: str, *, out_of: str, into: str | None = None) -> AwsFailure | None:
-        """Take a stage from the version that has it, and give it to another one."""
+        """Take a stage from the version that has it, and give it to another; return the failure, if any."""
         target = {} if into is None else {"MoveToVersionId": into}
         reply = self._call(
             "update_secret_version_stage", VersionStage=stage, RemoveFromVersionId=out_of, **target

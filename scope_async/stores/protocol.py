@@ -1,8 +1,8 @@
 """`SharedStore`: what an engine offers to the token source and the prompt cache.
 
 An engine keeps opaque bytes under opaque names: what it is given is encrypted already. Names,
-tags and namespaces are made of `[0-9a-f]`. Lifetimes are seconds and never instants, because the
-clocks of two hosts are never compared.
+tags and namespaces are made of `[0-9a-f]`. Lifetimes are in seconds, never instants: the clocks
+of two hosts may differ.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class SharedStore(Protocol):
         ...
 
     async def delete(self, namespace: str, name: str, *, version: str) -> bool:
-        """Delete the entry if it still has this version (compare and delete)."""
+        """Delete the entry if it still has this version; return True if it had (compare and delete)."""
         ...
 
     async def invalidate(self, namespace: str, tag: str | None = None) -> None:

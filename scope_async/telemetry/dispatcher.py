@@ -82,7 +82,7 @@ class Dispatcher:
 
     @property
     def has_hooks(self) -> bool:
-        """False when there are no hooks, so that events need not be made."""
+        """True if there are hooks, without which events need not be made."""
         return bool(self._hooks)
 
     def __call__(self, event: Event, /) -> None:

@@ -141,7 +141,7 @@ def _word(value: object) -> str:
         return f"{value:.1f}"
     text = str(value)
     # Whatever is in a name or an address, an event stays one line of one word per field.
-    plain = text.isprintable() and not any(sign in text for sign in ' "=\\')
+    plain = text.isprintable() and not any(character in text for character in ' "=\\')
     return text if plain and text else repr(text)
 
 

@@ -158,7 +158,7 @@ class HomeLoop:
         )
 
     def check(self) -> bool:
-        """Return `usable`, after a look at whether the loop still answers; for waiters of other loops.
+        """Return True if the loop is usable and still answers; for waiters in other loops.
 
         A loop that synchronous code blocks for two seconds is abandoned: the client moves to another.
         """

@@ -78,8 +78,8 @@ class LoopThread:
 async def call_in_loop(call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Return the result of `call()`, awaited in this loop, or raise its exception.
 
-    A call that fails after it was cancelled counts as cancelled: its caller waits no longer, and
-    asyncio would log an exception that is never retrieved.
+    A call that fails after it was cancelled counts as cancelled: its caller has stopped waiting, and
+    asyncio would log the exception as never retrieved.
     """
     try:
         return await call()

@@ -140,8 +140,8 @@ class PageAccess:
     async def _bounce(self, request: PageRequest, path: str) -> web.Response:
         # A browser withholds a SameSite=Strict cookie when the link was on another site, also
         # from the redirect that has just set it. A page of our own may ask again.
-        sign = "&" if "?" in path else "?"
-        target = request.link(f"{path}{sign}{_REDIRECTED}=link")
+        separator = "&" if "?" in path else "?"
+        target = request.link(f"{path}{separator}{_REDIRECTED}=link")
         return await self.show(request, "same_site_redirect.html", target=target)
 
     async def sign_in_form(

@@ -38,8 +38,8 @@ class SharedFetcher:
     """Fetches a version for one caller, or once for all callers that wait for it.
 
     An answer goes into the memory and the snapshot, a failure into the backoff, once per fetch.
-    An answer that was asked for earlier never replaces a later one, and one that was asked for
-    before an invalidation is not stored.
+    An answer never replaces that of a later fetch, and is dropped if its prompt was invalidated
+    after the fetch had begun.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class SharedFetcher:
     ) -> InFlightCall[PromptVersion]:
         """Return the shared fetch, begun unless it is in flight; its `name` is the request's id.
 
-        One that is not `shared` is begun in any case, and no other caller joins it. After `limit`
+        Without `shared` one is begun in any case, for this caller alone. After `limit`
         seconds it wakes the callers that wait until the first failure, and goes on.
 
         Raises:

@@ -42,7 +42,7 @@ class _FileState:
 class SnapshotStore:
     """The records of one file. `now` returns seconds since the Unix epoch.
 
-    Nothing is raised for what is, or is not, in the file system. One thread writes at a time.
+    Problems with the file are logged, never raised. One thread writes at a time.
     """
 
     def __init__(self, path: Path, *, max_entries: int, max_bytes: int, now: Callable[[], float]) -> None:

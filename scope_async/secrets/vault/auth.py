@@ -66,7 +66,7 @@ def read_word(path: str | os.PathLike[str], what: str) -> str:
     """Return the one word that a file holds. Blocks.
 
     Raises:
-        ConfigurationError: it cannot be read or holds no such thing.
+        ConfigurationError: it cannot be read, or holds anything else.
     """
     word, reason = "", ""
     try:

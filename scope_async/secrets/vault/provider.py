@@ -52,8 +52,8 @@ class VaultCredentials:
     retried and go through the proxies of the environment as the client's own do; redirects are not
     followed, since they would carry the token along. Vault's token is renewed at two thirds of its
     life when it is used, and by `keep_alive` in the background; one that can no longer be renewed
-    is acquired anew where `auth` can. Nothing is left open between two calls, so that it is usable
-    from several event loops and after a fork, and needs no closing.
+    is acquired anew where `auth` can. Every load opens and closes what it needs, so that the
+    provider is usable from several event loops and after a fork, and needs no closing.
 
     Args:
         path: mount and path of the secret, such as `secret/scope/billing`.

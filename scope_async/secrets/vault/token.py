@@ -76,7 +76,7 @@ class VaultToken:
         return attrs.evolve(lease, renewable=False)
 
     def renews_in(self) -> float | None:
-        """Return the seconds until `get` will renew the token; None when it need not be or cannot be."""
+        """Return the seconds until `get` will renew the token; None for one without an end or a renewal."""
         lease = self._lease
         if lease is None or not lease.renewable or lease.expires_at == float("inf"):
             return None
