@@ -118,58 +118,48 @@ class Transport:
         while True:
             # The frames of `read` have the reply among their locals, with a token or a secret in it.
             drop_frames(failure, until=sys.exception())
+            delay = None
             if not resent and failure.error_code == CONNECTION_CUT and _may_be_resent(request):
                 resent = True
-                self._resend(request, failure, on_attempt_failed)
             elif attempt == retries or not is_transient(failure):
                 raise failure
             else:
                 attempt += 1
-                if failure.error_code == MISDIRECTED:
-                    self._sessions.current().close_idle()
-                await self._delay_retry(request, failure, attempt, deadline, on_attempt_failed)
+                base, cap = self._config.retry_base_delay, self._config.retry_max_delay
+                delay = retry_delay(failure, attempt, base=base, cap=cap, random=self._rng())
+            await self._prepare_retry(request, failure, delay, deadline, on_attempt_failed)
             remaining = max(0.001, deadline - self._clock.monotonic())
             try:
                 return read(await self._attempt(request, remaining, token_provider, on_attempt_failed))
             except ScopeError as error:
                 failure = error
 
-    def _resend(
+    async def _prepare_retry(
         self,
         request: Request,
         failure: ScopeError,
-        on_attempt_failed: Callable[[ScopeError], None] | None,
-    ) -> None:
-        """Let the request go out again at once, on a new connection (RFC 9112 section 9.3.1)."""
-        if self._sessions.closed:
-            raise failure
-        self._sessions.current().close_idle()
-        if self._instrumentation is not None:
-            self._instrumentation.retried(request, failure, 0.0)
-        if on_attempt_failed is not None:
-            on_attempt_failed(failure)
-        request.attempts += 1
-
-    async def _delay_retry(
-        self,
-        request: Request,
-        failure: ScopeError,
-        attempt: int,
+        delay: float | None,
         deadline: float,
         on_attempt_failed: Callable[[ScopeError], None] | None,
     ) -> None:
-        """Wait before the next attempt; raise `failure` at once when the deadline comes first."""
-        config = self._config
-        delay = retry_delay(
-            failure, attempt, base=config.retry_base_delay, cap=config.retry_max_delay, random=self._rng()
-        )
-        if self._sessions.closed or self._clock.monotonic() + delay >= deadline:
+        """Report that another attempt follows, and wait `delay` seconds before it.
+
+        Without `delay` the request goes out again at once, on a new connection (RFC 9112 section 9.3.1).
+        Raises `failure` if the client was closed, or if the deadline comes first.
+        """
+        if self._sessions.closed:
+            raise failure
+        if delay is None or failure.error_code == MISDIRECTED:
+            self._sessions.current().close_idle()
+        if delay is not None and self._clock.monotonic() + delay >= deadline:
             raise failure
         if self._instrumentation is not None:
-            self._instrumentation.retried(request, failure, delay)
+            self._instrumentation.retried(request, failure, delay or 0.0)
         if on_attempt_failed is not None:
             on_attempt_failed(failure)
         request.attempts += 1
+        if delay is None:
+            return
         with anyio.CancelScope() as wait:
             self._retry_waits.add(wait)
             try:

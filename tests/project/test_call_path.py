@@ -16,7 +16,7 @@ from tests.project.call_path import measured
     [
         ("cached read", 3, 3, 0),
         ("cold miss", 65, 25, 16),
-        ("503 with a copy", 91, 32, 25),
+        ("503 with a copy", 91, 32, 24),
         ("token read", 1, 1, 0),
         ("token renewal", 77, 23, 17),
     ],
