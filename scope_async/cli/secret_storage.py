@@ -14,7 +14,7 @@ from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.models import NewApiKey
 from scope_async.secrets.urls import credentials_from_url
 
-_LONGEST_READ = 30.0
+_READ_TIMEOUT = 30.0
 """Seconds; a FIFO without a writer would keep the command waiting for ever."""
 
 
@@ -44,7 +44,7 @@ class SecretStorage:
         """
         try:
             # A new provider each time: one that has been asked remembers its answer for a while.
-            async with asyncio.timeout(_LONGEST_READ):
+            async with asyncio.timeout(_READ_TIMEOUT):
                 return await self._open_url(self.url)()
         except MissingApiKeyError:
             return None
@@ -52,7 +52,7 @@ class SecretStorage:
             if isinstance(error, ScopeError):
                 raise
         raise TimeoutError(
-            f"{self.url} gave nothing within {_LONGEST_READ:g} s: is it a pipe, or does it hang?"
+            f"{self.url} gave nothing within {_READ_TIMEOUT:g} s: is it a pipe, or does it hang?"
         )
 
     async def write(self, credentials: ApiKeyCredentials) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("scope_async.prompts")
 
-_FLUSH_LIMIT = 5.0
+_FLUSH_TIMEOUT = 5.0
 
 
 class PromptService:
@@ -264,9 +264,9 @@ class PromptService:
             return
         # The write itself goes on after the limit, so that no older one can overtake it.
         writing = asyncio.ensure_future(self._snapshot.flush())
-        await asyncio.wait({writing}, timeout=_FLUSH_LIMIT)
+        await asyncio.wait({writing}, timeout=_FLUSH_TIMEOUT)
         if not writing.done():
-            _logger.warning("the prompt snapshot is not written after %.0f s; going on", _FLUSH_LIMIT)
+            _logger.warning("the prompt snapshot is not written after %.0f s; going on", _FLUSH_TIMEOUT)
 
     def _check_open(self) -> None:
         # Starting the client again starts its background tasks.

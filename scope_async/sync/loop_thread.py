@@ -18,7 +18,7 @@ from scope_async.errors import ClientClosedError
 
 Result = TypeVar("Result")
 
-_CLOSING_TIMEOUT = 5.0
+_CLOSE_TIMEOUT = 5.0
 """Seconds in which the clients may close at exit; a snapshot may be on a file system that hangs."""
 
 _CANCELLATION_TIMEOUT = 1.0
@@ -104,7 +104,7 @@ class EventLoopThread:
         with suppress(RuntimeError):  # closed already
             if self.answers(1.0):
                 closing = asyncio.run_coroutine_threadsafe(_close_all(clients), loop)
-                concurrent.futures.wait((closing,), _CLOSING_TIMEOUT + 2 * _CANCELLATION_TIMEOUT)
+                concurrent.futures.wait((closing,), _CLOSE_TIMEOUT + 2 * _CANCELLATION_TIMEOUT)
             # A task that ignores its cancellation is destroyed with the process.
             loop.call_soon_threadsafe(loop.set_exception_handler, _ignore)
             loop.call_soon_threadsafe(loop.stop)
@@ -129,7 +129,7 @@ class EventLoopThread:
 async def _close_all(clients: list[Closable]) -> None:
     if clients:
         closings = [asyncio.ensure_future(client.aclose()) for client in clients]
-        await asyncio.wait(closings, timeout=_CLOSING_TIMEOUT)
+        await asyncio.wait(closings, timeout=_CLOSE_TIMEOUT)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

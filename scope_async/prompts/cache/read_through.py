@@ -86,6 +86,7 @@ class ReadThroughCache:
         self._fetcher = fetcher
         self.stale_reads = StaleReads(
             config,
+            limits=self._limits,
             memory=memory,
             failures=failures,
             fetcher=fetcher,

@@ -36,7 +36,7 @@ _logger = logging.getLogger("scope_async.prompts")
 WRITE_INTERVAL = 5.0
 """Seconds from one write to the next, unless the client closes."""
 
-_LOAD_LIMIT = 1.0
+_LOAD_TIMEOUT = 1.0
 """Seconds that a reader waits for the file: on a file system that hangs, as if there were none."""
 
 
@@ -85,7 +85,7 @@ class PromptSnapshot:
             return None
         if self._loaded != binding:
             call = self._loads.join(binding, self._load)
-            await asyncio.wait({call.wait()}, timeout=_LOAD_LIMIT)
+            await asyncio.wait({call.wait()}, timeout=_LOAD_TIMEOUT)
         id = RecordId.of(binding, ref)
         if id not in self._entries:
             self._entries[id] = self._read(id)

@@ -20,6 +20,7 @@ class StaleReads:
         self,
         config: Config,
         *,
+        limits: StaleLimits,
         memory: PromptCache,
         failures: FailureBackoff,
         fetcher: SharedFetcher,
@@ -27,7 +28,7 @@ class StaleReads:
         instrumentation: CacheInstrumentation,
     ) -> None:
         self._config = config
-        self._limits = StaleLimits(config.stale_while_revalidate, config.stale_if_error)
+        self._limits = limits
         self._memory = memory
         self._failures = failures
         self._fetcher = fetcher

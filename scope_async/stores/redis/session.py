@@ -19,7 +19,7 @@ _MAX_CONCURRENCY = 16
 _POLL_INTERVAL = 0.25
 """Seconds between two looks for changes where there is no channel to subscribe to."""
 
-_CONFIRMED_WITHIN = 0.5
+_CONFIRM_TIMEOUT = 0.5
 """Seconds for the server's reply to a subscription."""
 
 _CHECK_INTERVAL = 5.0
@@ -124,7 +124,7 @@ class Subscription:
             await self._pubsub.ssubscribe(channel)
         else:
             await self._pubsub.subscribe(channel)
-        if await self._next_message(_CONFIRMED_WITHIN) is None:
+        if await self._next_message(_CONFIRM_TIMEOUT) is None:
             raise OSError("the subscription was not confirmed")
 
     async def next_line(self) -> str | None:

@@ -29,7 +29,7 @@ from scope_async.stores.redis.scripts import (
 )
 from scope_async.stores.redis.session import RedisSession, Subscription
 
-_CLOSED_WITHIN = 0.5
+_CLOSE_TIMEOUT = 0.5
 """Seconds for the end of a subscription; with its thread closed meanwhile it would not end."""
 
 
@@ -122,7 +122,7 @@ class RedisStore:
         finally:
             if self._thread.is_running:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_CLOSED_WITHIN):
+                    async with asyncio.timeout(_CLOSE_TIMEOUT):
                         await self._thread.run(subscription.aclose)
 
     async def aclose(self) -> None:

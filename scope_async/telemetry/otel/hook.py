@@ -131,7 +131,7 @@ class ClientTelemetry:
         return self._spans.around_attempt(request_id)
 
     def _started(self, event: RequestStarted) -> None:
-        if not self._spans.is_suppressed(event):
+        if not self._spans.pop_suppressed(event):
             self._spans.started(event)
             self._metrics.started(event)
 

@@ -123,8 +123,8 @@ class Spans:
             _mark_failed(span, event.error)
         span.end()
 
-    def is_suppressed(self, event: RequestStarted) -> bool:
-        """Return True if the call that begins gets no span; to be asked once, before `started`."""
+    def pop_suppressed(self, event: RequestStarted) -> bool:
+        """Return True if the call that begins gets no span, and forget that; call it before `started`."""
         suppressed = event.request_id in self._suppressed or is_http_suppressed()
         self._suppressed.pop(event.request_id, None)
         if suppressed:

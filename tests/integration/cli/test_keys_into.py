@@ -89,7 +89,7 @@ def test_key_that_can_neither_be_stored_nor_revoked_is_named(shell, path, monkey
 
 
 def test_pipe_that_gives_nothing_ends_the_command_before_a_key_is_made(shell, path, monkeypatch):
-    monkeypatch.setattr(secret_storage, "_LONGEST_READ", 0.2)
+    monkeypatch.setattr(secret_storage, "_READ_TIMEOUT", 0.2)
     os.mkfifo(path)
     known = len(shell.json("keys", "list"))
     result = shell("keys", "create", "late", "--into", path.as_uri())

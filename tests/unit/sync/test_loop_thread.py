@@ -115,7 +115,7 @@ def test_close_cancels_the_calls_that_are_left() -> None:
 
 
 def test_close_leaves_a_client_that_never_closes_without_a_word(monkeypatch, caplog) -> None:
-    monkeypatch.setattr("scope_async.sync.loop_thread._CLOSING_TIMEOUT", 0.01)
+    monkeypatch.setattr("scope_async.sync.loop_thread._CLOSE_TIMEOUT", 0.01)
     made = EventLoopThread()
     made.submit(Client(hang=True), current).result(20)
     made.close()

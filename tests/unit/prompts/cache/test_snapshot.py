@@ -134,7 +134,7 @@ async def test_caller_is_cancelled_while_the_file_system_hangs(path, hanging_fil
 async def test_file_system_that_hangs_delays_no_answer_for_long_and_holds_up_one_thread(
     path, hanging_file_system, monkeypatch
 ):
-    monkeypatch.setattr(snapshot_module, "_LOAD_LIMIT", 0.01)
+    monkeypatch.setattr(snapshot_module, "_LOAD_TIMEOUT", 0.01)
     async with prompt_service(snapshot_path=path) as served:
         assert await asyncio.gather(*(served.number(f"p{index}") for index in range(5))) == [1] * 5
         served.transport.failure = DOWN
@@ -329,7 +329,7 @@ async def test_close_waits_at_most_its_limit_for_the_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = threading.Event()
-    monkeypatch.setattr(api, "_FLUSH_LIMIT", 0.05)
+    monkeypatch.setattr(api, "_FLUSH_TIMEOUT", 0.05)
     monkeypatch.setattr(SnapshotStore, "write", lambda *_: gate.wait(20))
     scope = ScopeClient(CREDENTIALS, snapshot_path=tmp_path / "kept.json", **ADDRESSES)
     snapshot = scope._prompts._snapshot
