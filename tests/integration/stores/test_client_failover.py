@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from scope_async import ScopeClient
 from scope_async.local import LocalScope
 from tests.fakes.redis_server import RedisServer, cluster, require_redis_server, sentinels
+from tests.fakes.waiting import until
 
 
 @asynccontextmanager
@@ -21,12 +22,6 @@ async def two_clients(local: LocalScope, url: str):
         for scope in (one, two):
             await scope.tokens.get()
         yield one, two
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def available(scope: ScopeClient) -> bool:

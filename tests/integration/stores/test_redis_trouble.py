@@ -21,6 +21,7 @@ from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.redis.scripts import Keys
 from scope_async.stores.shared_entries import Fetched, SharedEntries
 from tests.fakes.redis_server import RedisServer, running
+from tests.fakes.waiting import until
 from tests.integration.stores.test_protocol import acquire, write
 from tests.unit.stores.test_encryption import BINDING
 
@@ -68,12 +69,6 @@ async def content_of(store: RedisStore, name: str) -> bytes:
 async def read_changes(store: RedisStore, seen: list[Change]) -> None:
     async for change in store.changes(NAMESPACE):
         seen.append(change)  # noqa: PERF401 - they are looked at meanwhile
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def until_shared(entries: SharedEntries, name: str = "greeting") -> None:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from scope_async.telemetry.events import (
 from scope_async.telemetry.logging_hook import LoggingHook
 from scope_async.telemetry.otel import OpenTelemetryHook
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.waiting import until
 
 PAGE = (Path(__file__).parents[3] / "docs" / "telemetry.md").read_text(encoding="utf-8")
 KINDS = [
@@ -116,12 +116,6 @@ async def everything_shared(local: LocalScope, *hooks: Any) -> None:
         store.failure = None
         local.clock.advance(10)
         await until(lambda: "StoreAvailable" in seen)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_events_all_happen_and_show_no_secret(

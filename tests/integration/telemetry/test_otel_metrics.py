@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,6 +15,7 @@ from scope_async.telemetry.events import ClientClosed, CredentialsRefused, Renew
 from scope_async.telemetry.otel import OpenTelemetryHook
 from scope_async.telemetry.otel.instruments import Instruments
 from scope_async.telemetry.otel.metrics import ClientMetrics
+from tests.fakes.waiting import until
 from tests.integration.telemetry.in_memory_otel import Traced, points_of, tracing
 
 
@@ -168,12 +167,6 @@ async def test_outage_copies_and_retries_are_measured(local: LocalScope) -> None
 def outage(traced: Traced) -> float:
     points = traced.points()["scope.outage.duration"]
     return next(point.value for point in points if point.attributes["scope.api"] == "prompts")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_gauge_observes_the_token_of_a_real_client(local: LocalScope) -> None:

@@ -17,6 +17,7 @@ from scope_async.stores.client_store import ClientStore
 from scope_async.telemetry.events import SharedTokenTaken, StoreAvailable, StoreUnavailable, TokenExchanged
 from tests.fakes.exchange import ADDRESSES, FakeAuth
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.waiting import until
 from tests.simulation.clock import MachineClock
 from tests.simulation.event_loop import VirtualLoop
 
@@ -55,12 +56,6 @@ async def fleet(count: int, store, auth, credentials=CREDENTIALS, **options):
         yield made
     finally:
         await asyncio.gather(*(each.tokens.aclose() for each in made))
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from scope_async.stores.protocol import Change
 from scope_async.stores.shared_entries import LEASE_DURATION, Fetched, SharedEntries, SharedEntry
 from scope_async.telemetry.events import Event, LeaseLost, LeaseTaken
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.waiting import until
 from tests.simulation.clock import MachineClock
 from tests.simulation.event_loop import VirtualLoop
 from tests.unit.stores.test_encryption import BINDING
@@ -71,12 +72,6 @@ async def processes(count: int, store: MemoryStore, clock: Clock | None = None):
     finally:
         for each in made:
             await each.background.aclose()
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

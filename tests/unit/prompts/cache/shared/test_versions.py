@@ -12,6 +12,7 @@ from scope_async._core.clock import FakeClock
 from scope_async.telemetry.events import CacheHit, LeaseTaken, SharedPromptTaken, StaleServed
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.transport import PromptServiceFixture, prompt_service
+from tests.fakes.waiting import until
 
 CREDENTIALS = ApiKeyCredentials("org_1", "key_1", "a secret of many characters")
 DOWN = ConnectionError("no route")
@@ -56,12 +57,6 @@ async def fleet(count: int = 2, **options):
         for _ in range(count):
             await made.start()
         yield made
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 async def test_version_is_fetched_once_for_all_processes() -> None:
@@ -151,8 +146,9 @@ async def test_invalidation_reaches_every_process(everything) -> None:
             made.processes[0].api.invalidate("p")
         # Not what lies in the store yet, either.
         assert await made.processes[0].number("p") == 2
-        for each in made.processes[1:]:
-            await until(lambda each=each: each.api.peek("p") is None)
+        others = made.processes[1:]
+        await until(lambda: all(each.api.peek("p") is None for each in others))
+        for each in others:
             assert await each.number("p") == 2
             assert (each.api.peek("q") is None) is everything
 
