@@ -21,7 +21,7 @@ _SUSPENDED = 1.0
 
 
 class Clock(Protocol):
-    """What the SDK knows of time.
+    """A clock with two ways to tell the time, and a sleep.
 
     Durations and deadlines are only ever computed from `monotonic`; `time` is for
     dates that people read and for noticing that the machine was suspended.

@@ -50,7 +50,7 @@ def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 
 
 def freeze(value: Any, depth: int = 0) -> Any:
-    """Return an immutable copy of a JSON value: `FrozenDict` and tuples; `depth` is how deep it lies.
+    """Return an immutable copy of a JSON value: `FrozenDict` and tuples; `depth` is where it is nested.
 
     Raises:
         ValidationError: nested deeper than `MAX_DEPTH`, or without an end.

@@ -158,17 +158,17 @@ class TokenAcquirer:
         part = None if last is None else limit * _PROVIDER_SHARE
         await asyncio.wait({call.wait()}, timeout=part)
         if not call.ended:
-            return self._go_on_with_known(last, f"did not answer within {part:.3g} s")
+            return self._use_known(last, f"did not answer within {part:.3g} s")
         if call.error is not None:
             if last is None or isinstance(call.error, InvalidProviderError):
                 raise call.error
-            return self._go_on_with_known(last, f"failed with {type(call.error).__name__}")
+            return self._use_known(last, f"failed with {type(call.error).__name__}")
         if not call.completed:
             raise asyncio.CancelledError
         self._provider_trouble.recovered()
         return call.result
 
-    def _go_on_with_known(self, last: ApiKeyCredentials | None, failure: str) -> ApiKeyCredentials:
+    def _use_known(self, last: ApiKeyCredentials | None, failure: str) -> ApiKeyCredentials:
         assert last is not None  # noqa: S101 - the first load waits for as long as it takes
         self._provider_trouble.occurred(
             "failed loads", "it %s; going on with API key %s", failure, last.api_key

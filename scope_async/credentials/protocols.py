@@ -50,7 +50,7 @@ class LeasedCredentials(Protocol):
 
 
 async def keep_alive(provider: LeasedCredentials) -> None:
-    """Renew a provider's own access until cancelled; when it fails, say so and go on without it."""
+    """Renew a provider's own access until cancelled; a failure is logged, and ends it."""
     try:
         await provider.keep_alive()
     except Exception as error:  # noqa: BLE001 - a provider may raise anything

@@ -44,7 +44,7 @@ class KnownVersion(Protocol):
 class FetchedVersion(msgspec.Struct, frozen=True):
     """What the service answered; `not_modified` when it said that the copy in hand is current.
 
-    `age` is how many seconds ago another process was told it; 0 for an answer of our own.
+    `age` is the seconds since another process fetched it; 0 for an answer of our own.
     """
 
     version: PromptVersion

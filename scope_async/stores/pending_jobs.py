@@ -1,4 +1,4 @@
-"""What goes on in the background, and is waited for when the client closes."""
+"""Background jobs that are waited for when the client closes."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class StoreUnavailableError(ScopeError):
 
 @attrs.frozen
 class StoredEntry:
-    """What lies under a name: `version` is unique for each write, `expires_in` the seconds of life left."""
+    """An entry of a store: `version` is unique for each write, `expires_in` the seconds of life left."""
 
     content: bytes = attrs.field(repr=False)
     version: str
@@ -89,7 +89,7 @@ class SharedStore(Protocol):
     """
 
     async def get(self, namespace: str, name: str) -> StoredEntry | None:
-        """Return what lies under `name`; None when there is nothing, or its life is over."""
+        """Return the entry called `name`; None if there is none, or it has expired."""
         ...
 
     async def acquire(

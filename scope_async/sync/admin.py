@@ -164,14 +164,14 @@ class ApiKeyAdmin:
         again: bool = False,
         idempotency_key: str | None = None,
     ) -> NewApiKey:
-        """Make a key with the old one's name and environment; the old one goes on `overlap` seconds.
+        """Make a key with the old one's name and environment; the old one stays valid for `overlap` seconds.
 
         Bring the new credentials to the service that uses them within that time, then revoke
         the old key, or let it expire. It is in the result as `replaced_key`.
 
         Args:
             api_key: the key to replace.
-            overlap: seconds that it goes on, 30 days at most.
+            overlap: seconds that it stays valid, 30 days at most.
             again: rotate a key that was replaced already.
             idempotency_key: names this rotation. Sent again within ten minutes, by another process
                 too, the service answers with the same new key and its secret.

@@ -111,7 +111,7 @@ def _ask_for_another(old: ApiKey, successor: ApiKey) -> None:
 
 
 def _end_of(key: ApiKey, now: datetime) -> str:
-    """Return a sentence about how long a replaced key goes on, as the service says."""
+    """Return a sentence about how long a replaced key stays valid, as the service says."""
     if not key.is_active:
         return f"{key.api_key} is {key.status} now"
     if key.expires_at is None:

@@ -14,7 +14,7 @@ class IdleWatch:
     """The least time that the old key has had no use for; instants are those of one monotonic clock.
 
     Without the service's clock it is the time since the last use was first seen here. `verified` brings
-    that clock, so that a rollover which is taken up again goes on counting.
+    that clock, so that a rollover which is resumed keeps its count.
 
     Args:
         asked: seconds without use that are asked for.

@@ -17,7 +17,7 @@ from scope_async.keys.admin import ApiKeyAdmin
 from scope_async.keys.models import ApiKey, NewApiKey
 
 OVERLAP = 30 * 86_400
-"""Seconds that the old key goes on if nothing revokes it: the most that the service grants."""
+"""Seconds that the old key stays valid unless it is revoked: the most that the service grants."""
 
 _POLL = 30.0
 _RISK = (
@@ -95,14 +95,14 @@ class Rollover:
             key = await self._wait(key, successor)
         if key.is_active:
             key = await self._admin.revoke(key.api_key, reason=f"replaced by {successor.api_key}")
-            self._tell("revoked", key, f"revoked {key.api_key}", successor=successor.api_key)
-        self._tell("done", key, f"{successor.api_key} replaces {api_key}", successor=successor.api_key)
+            self._report_step("revoked", key, f"revoked {key.api_key}", successor=successor.api_key)
+        self._report_step("done", key, f"{successor.api_key} replaces {api_key}", successor=successor.api_key)
 
     async def _make(self, key: ApiKey) -> None:
         """Make the successor, or fetch the one that an interrupted rollover made, and store it."""
         made = [] if key.replaced_by is None else await self._successors(key)
         new = await make_and_store(self._admin, lambda: self._rotate(key, made), self.storage)
-        self._tell(
+        self._report_step(
             "stored", key, f"{self.storage} holds {new.api_key}, and no other place", successor=new.api_key
         )
 
@@ -133,12 +133,12 @@ class Rollover:
             again=number > 0,
             idempotency_key=f"rollover {key.api_key} {number}",
         )
-        self._tell("made", key, f"made {new.api_key}, which will replace it", successor=new.api_key)
+        self._report_step("made", key, f"made {new.api_key}, which will replace it", successor=new.api_key)
         return new
 
     async def _wait(self, key: ApiKey, successor: ApiKey) -> ApiKey:
         """Return the old key once it has been idle for long enough, or has ended by itself."""
-        self._tell(
+        self._report_step(
             "risk", key, _RISK.format(key=key.api_key, place=self.storage), successor=successor.api_key
         )
         started = self._clock.monotonic()
@@ -149,7 +149,7 @@ class Rollover:
             except ScopeError as error:
                 if not is_unavailable(error):
                     raise
-                self._tell("unreachable", key, f"{error}; trying again")
+                self._report_step("unreachable", key, f"{error}; trying again")
             else:
                 if is_over or not key.is_active:
                     return key
@@ -176,7 +176,7 @@ class Rollover:
             key = await admin.get(key.api_key)
             changed |= watch.observe(key, clock.monotonic())
             is_over = watch.seconds(clock.monotonic()) >= watch.needed
-        self._tell_waiting(key, successor, watch, changed=changed)
+        self._report_waiting(key, successor, watch, changed=changed)
         return key, is_over
 
     async def _verify(self, successor: ApiKey) -> float:
@@ -198,10 +198,10 @@ class Rollover:
             f"{about(watch.needed)}; last used{by}. It works on: run this again to go on waiting"
         )
 
-    def _tell_waiting(self, key: ApiKey, successor: ApiKey, watch: IdleWatch, *, changed: bool) -> None:
+    def _report_waiting(self, key: ApiKey, successor: ApiKey, watch: IdleWatch, *, changed: bool) -> None:
         seconds = max(watch.seconds(self._clock.monotonic()), 0.0)
         who = f", last used by {key.last_used_by}" if key.last_used_by else ""
-        self._tell(
+        self._report_step(
             "waiting",
             key,
             f"idle for {about(seconds)} of {about(watch.needed)}{who}",
@@ -211,7 +211,7 @@ class Rollover:
             changed=changed,
         )
 
-    def _tell(self, event: str, key: ApiKey, detail: str, **facts: Any) -> None:
+    def _report_step(self, event: str, key: ApiKey, detail: str, **facts: Any) -> None:
         self._report(
             Progress(
                 event,

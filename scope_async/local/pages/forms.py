@@ -87,7 +87,7 @@ def lifetimes(now: float) -> Sequence[Choice]:
 
 
 def overlaps(record: KeyRecord, now: float) -> Sequence[Choice]:
-    """Return how long the key may go on beside its successor; not beyond its own end."""
+    """Return how long the key may stay valid beside its successor: at most until it expires."""
     most = float("inf") if record.expires_at is None else record.expires_at - now
     return [
         Choice(value, text, instant(now + float(value), now), disabled=float(value) > max(0.0, most))

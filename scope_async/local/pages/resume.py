@@ -1,4 +1,4 @@
-"""Where a browser goes on after it had to sign in again: the address, with what was typed."""
+"""The address to which a browser returns after it had to sign in again, with what was typed."""
 
 from __future__ import annotations
 

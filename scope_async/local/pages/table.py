@@ -47,7 +47,7 @@ class Row:
 
     @property
     def is_replaced(self) -> bool:
-        """True while the key goes on beside the one that a rotation made of it."""
+        """True while the key is valid beside the one that a rotation made of it."""
         return self.status == "active" and self.record.replaced_by is not None
 
     # Properties, because only the rows of one page need the texts.

@@ -20,7 +20,7 @@ from scope_async.local.timestamps import iso
 from scope_async.local.web.request import RequestContext
 
 KEPT = 10_000
-"""Entries kept; counting goes on."""
+"""Entries kept; counts include the older ones."""
 
 _API = ("exchange", "prompt", "keys")
 _PRIVATE = re.compile(r"(?:secret|admin|editor|viewer)_[0-9A-Za-z]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*")

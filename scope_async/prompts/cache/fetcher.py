@@ -229,7 +229,7 @@ def _revalidated(
 
 
 class FetchSequence:
-    """Numbers the fetches, and knows which of them an invalidation or a later answer has overtaken.
+    """Numbers the fetches, and tracks which of them an invalidation or a later answer has overtaken.
 
     Threads call `end` and `invalidate` one at a time, and the others whenever they like.
     """

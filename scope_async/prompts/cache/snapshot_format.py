@@ -131,7 +131,7 @@ def format_records(records: Records) -> bytes:
 
 
 def parse_records(content: bytes, *, adopt: SnapshotBinding, now: float, report: ReportProblem) -> Records:
-    """Return the entries of a file; `report` is told of those that cannot be read, and they are left out.
+    """Return the entries of a file; `report` is called for each that cannot be read, which is left out.
 
     `adopt` is whose the entries of version 1 are. None is newer than `now`: a wall clock that was
     wrong once does not keep what is stored later from winning.

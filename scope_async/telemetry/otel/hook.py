@@ -70,7 +70,7 @@ class OpenTelemetryHook:
         self._unbound = ClientTelemetry(self._tracer, ClientMetrics(self._instruments, {}), propagate)
 
     def for_client(self, *, base_url: str, environment: str) -> ClientTelemetry:
-        """Return what one client calls; its gauges are told apart by its address and environment."""
+        """Return the hook of one client; its gauges are distinguished by its address and environment."""
         attributes = {**address_of(base_url), "scope.environment": environment}
         return ClientTelemetry(self._tracer, ClientMetrics(self._instruments, attributes), self._propagate)
 

@@ -13,7 +13,7 @@ from opentelemetry.context import (
 )
 
 _PLAIN_KEY = "suppress_instrumentation"
-"""What `opentelemetry.instrumentation.utils` sets besides, for those that know no other."""
+"""Also set by `opentelemetry.instrumentation.utils`, for instrumentations that read only this key."""
 
 
 def is_suppressed() -> bool:
