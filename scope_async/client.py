@@ -256,7 +256,7 @@ class ScopeClient:
         """Return a version of each prompt by its name, fetched concurrently.
 
         Raises:
-            ScopeError: one error that names every prompt that could not be had.
+            ScopeError: one error that names every prompt that could not be fetched.
         """
         return await self._prompts.get_many(names, label=label)
 
@@ -264,7 +264,7 @@ class ScopeClient:
         """Fill the cache with the production versions of `names`, at start-up for example.
 
         Raises:
-            ScopeError: one error that names every prompt that could not be had.
+            ScopeError: one error that names every prompt that could not be fetched.
         """
         await self._prompts.prefetch(names)
 

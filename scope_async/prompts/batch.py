@@ -65,7 +65,7 @@ def combine_errors(failures: dict[str, ScopeError]) -> ScopeError:
     first = next(iter((others or missing).values()))
     sentences = [f"not found: {_listed(missing)}"] if missing else []
     sentences += [f"{_listed(names)}: {reason}" for reason, names in _reasons(others, first).items()]
-    message = f"{len(failures)} prompt(s) could not be had; {'; '.join(sentences)}"
+    message = f"{len(failures)} prompt(s) could not be fetched; {'; '.join(sentences)}"
     if not others:
         return NotFoundError(message, http_status=getattr(first, "http_status", None))
     return first.replace(message=message) if isinstance(first, ApiError) else type(first)(message)

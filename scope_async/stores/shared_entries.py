@@ -164,7 +164,7 @@ class SharedEntries:
                 self._feed.forget(slot.name, waiter)
 
     async def get(self, slot: Slot) -> SharedEntry | None:
-        """Return the entry; None when there is none, or none that can be had now."""
+        """Return the entry; None when there is none, or the store cannot be read now."""
         asked_at = self._clock.monotonic()
         try:
             found = await self._availability.call(lambda: self._store.get(self._cipher.namespace, slot.name))

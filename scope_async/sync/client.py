@@ -222,7 +222,7 @@ class ScopeClient:
         """Return a version of each prompt by its name, fetched concurrently.
 
         Raises:
-            ScopeError: one error that names every prompt that could not be had.
+            ScopeError: one error that names every prompt that could not be fetched.
         """
         return self._calls.run(partial(self._client.get_prompt_versions, names, label=label))
 
@@ -230,7 +230,7 @@ class ScopeClient:
         """Fill the cache with the production versions of `names`, at start-up for example.
 
         Raises:
-            ScopeError: one error that names every prompt that could not be had.
+            ScopeError: one error that names every prompt that could not be fetched.
         """
         self._calls.run(partial(self._client.prefetch, names))
 

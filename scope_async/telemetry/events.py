@@ -211,7 +211,7 @@ class FallbackUsed(Event, frozen=True, kw_only=True):
 
 
 class PrefetchDone(Event, frozen=True, kw_only=True):
-    """A prefetch ended; `failed` of its `prompts` could not be had."""
+    """A prefetch ended; `failed` of its `prompts` could not be fetched."""
 
     prompts: int
     failed: int

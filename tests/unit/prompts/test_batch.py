@@ -75,7 +75,7 @@ def test_combine_errors_takes_the_class_of_the_first_that_is_not_missing() -> No
     error = combine_errors({"a": GONE, "b": refused, "c": ServerError("broken", http_status=503)})
     assert type(error) is AuthorizationError
     assert (error.http_status, error.request_id) == (403, "req-1")
-    assert error.message.startswith("3 prompt(s) could not be had")
+    assert error.message.startswith("3 prompt(s) could not be fetched")
     for part in ("3 prompt(s)", "not found: 'a'", "'b': no", "'c': broken"):
         assert part in str(error)
     assert refused.message == "no"
@@ -96,7 +96,7 @@ def down(number: int, **facts: Any) -> ServerError:
 def test_combine_errors_says_status_code_and_request_id_once() -> None:
     error = combine_errors({"a": down(1), "b": down(2), "c": GONE, "d": down(3)})
     assert str(error) == (
-        "4 prompt(s) could not be had; not found: 'c'; 'a', 'b', 'd': the service is down "
+        "4 prompt(s) could not be fetched; not found: 'c'; 'a', 'b', 'd': the service is down "
         "(HTTP 503, code unavailable, request id req-1)"
     )
     assert (error.http_status, error.error_code, error.request_id) == (503, "unavailable", "req-1")
@@ -106,7 +106,7 @@ def test_combine_errors_names_a_status_that_differs_from_the_first() -> None:
     refused = AuthorizationError("no", http_status=403, error_code="unavailable")
     error = combine_errors({"a": down(1), "b": refused, "c": ConnectionError("no route")})
     assert str(error) == (
-        "3 prompt(s) could not be had; 'a': the service is down; 'b': no (HTTP 403); 'c': no route "
+        "3 prompt(s) could not be fetched; 'a': the service is down; 'b': no (HTTP 403); 'c': no route "
         "(HTTP 503, code unavailable, request id req-1)"
     )
 
