@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -15,6 +16,7 @@ from scope_async.stores.availability import Availability, StoreStatus
 from scope_async.stores.pending_jobs import PendingJobs
 from scope_async.stores.protocol import Change
 from scope_async.stores.shared_entries import LEASE_DURATION, Fetched, SharedEntries, SharedEntry
+from scope_async.stores.wait_budget import CALLERS_BUDGET
 from scope_async.telemetry.events import Event, LeaseLost, LeaseTaken
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.waiting import until
@@ -72,6 +74,14 @@ async def processes(count: int, store: MemoryStore, clock: Clock | None = None):
     finally:
         for each in made:
             await each.background.aclose()
+
+
+def run_in_virtual_time(
+    scenario: Callable[[MemoryStore, MachineClock], Coroutine[None, None, None]],
+) -> None:
+    loop = VirtualLoop()
+    loop.run_until_complete(scenario(MemoryStore(loop.time), MachineClock(loop, Random(1))))
+    loop.close()
 
 
 @pytest.fixture
@@ -190,34 +200,35 @@ async def test_store_that_fails_is_absent_and_logged_once(shared_store, caplog, 
     assert [state.available for state in one.states] == [False, True]
 
 
-async def test_store_that_hangs_is_waited_for_once(shared_store) -> None:
-    async with processes(1, shared_store) as (one,):
-        shared_store.delay = 30.0
-        assert isinstance(await one.obtain(), Fetched)
-        assert one.availability.status().last_error == "no answer within 0.4 s"
-        calls = len(shared_store.calls)
-        await asyncio.gather(*(one.obtain() for _ in range(100)))
-        assert shared_store.calls[calls:].count("acquire") <= 1  # a probe
+def test_store_that_hangs_is_waited_for_once() -> None:
+    async def obtain(store: MemoryStore, clock: MachineClock) -> None:
+        async with processes(1, store, clock) as (one,):
+            store.delay = 30.0
+            before = clock.monotonic()
+            assert isinstance(await one.obtain(), Fetched)
+            assert one.availability.status().last_error == "no answer within 0.4 s"
+            calls = len(store.calls)
+            await asyncio.gather(*(one.obtain() for _ in range(100)))
+            assert clock.monotonic() - before == pytest.approx(CALLERS_BUDGET)
+            assert store.calls[calls:].count("acquire") <= 1  # a probe
+
+    run_in_virtual_time(obtain)
 
 
 def test_lease_is_renewed_while_its_holder_fetches() -> None:
-    loop = VirtualLoop()
-    store, clock = MemoryStore(loop.time), MachineClock(loop, Random(1))
-
-    async def fetch_slowly() -> None:
+    async def fetch_slowly(store: MemoryStore, clock: MachineClock) -> None:
         async with processes(2, store, clock) as (one, two):
             one.gate.clear()
             fetching = asyncio.create_task(one.obtain())
             await until(lambda: one.fetches)
             waiting = asyncio.create_task(two.obtain())
             await until(lambda: store.calls.count("renew") >= 6)
+            assert clock.monotonic() > LEASE_DURATION
             one.gate.set()
             assert (await fetching).version == (await waiting).version
             assert two.fetches == 0
 
-    loop.run_until_complete(fetch_slowly())
-    assert loop.time() > LEASE_DURATION
-    loop.close()
+    run_in_virtual_time(fetch_slowly)
 
 
 async def test_holder_that_stopped_is_replaced(shared_store) -> None:
@@ -251,26 +262,33 @@ async def test_obtain_waits_for_another_process_no_longer_than_max_wait(shared_s
         await fetching
 
 
-async def test_obtain_of_a_slow_store_takes_no_more_than_its_budget(shared_store) -> None:
-    async with processes(1, shared_store) as (one,):
-        await one.obtain()
-        await until(lambda: shared_store.entries)
-        shared_store.delay = 0.3
-        # Unacceptable at the first look, and the second one would come too late.
-        found = await one.obtain(accept=lambda _: False)
-        assert (found.content, found.version) == (b"content", "")
-        assert one.availability.status().last_error == "no answer within 0.1 s"
+def test_obtain_of_a_slow_store_takes_no_more_than_its_budget() -> None:
+    async def obtain(store: MemoryStore, clock: MachineClock) -> None:
+        async with processes(1, store, clock) as (one,):
+            await one.obtain()
+            await until(lambda: store.entries)
+            store.delay, before = 0.3, clock.monotonic()
+            # Unacceptable at the first look, and the second one would come too late.
+            found = await one.obtain(accept=lambda _: False)
+            assert clock.monotonic() - before == pytest.approx(CALLERS_BUDGET)
+            assert (found.content, found.version) == (b"content", "")
+            assert one.availability.status().last_error == "no answer within 0.1 s"
+
+    run_in_virtual_time(obtain)
 
 
-async def test_obtain_fetches_nothing_during_the_cooldown_of_an_error(shared_store) -> None:
-    async with processes(2, shared_store) as (one, two):
-        one.result = OSError("the service is down")
-        with pytest.raises(OSError, match="down"):
-            await one.obtain(cooldown=lambda _: 0.3)
-        await until(lambda: "release" in shared_store.calls)
-        before = SystemClock().monotonic()
-        await two.obtain()
-        assert SystemClock().monotonic() - before > 0.2
+def test_obtain_fetches_nothing_during_the_cooldown_of_an_error() -> None:
+    async def obtain(store: MemoryStore, clock: MachineClock) -> None:
+        async with processes(2, store, clock) as (one, two):
+            one.result = OSError("the service is down")
+            with pytest.raises(OSError, match="down"):
+                await one.obtain(cooldown=lambda _: 20.0)
+            failed_at = clock.monotonic()
+            await until(lambda: "release" in store.calls)
+            await two.obtain()
+            assert clock.monotonic() - failed_at >= 20.0
+
+    run_in_virtual_time(obtain)
 
 
 async def test_lease_that_is_released_early_is_for_the_next(shared_store) -> None:
