@@ -96,15 +96,12 @@ class SharedFetcher:
                 fetched = await self._shared.fetch(
                     ref, ttl, ask, known=known, on_attempt_failed=on_attempt_failed, use_shared=use_shared
                 )
-        except ScopeError as error:
+        except BaseException as error:
+            answered = isinstance(error, ScopeError) and not is_unavailable(error)
             with self._memory.lock:
-                accepted = self._sequence.end(sequence, ref, answered=not is_unavailable(error))
-            if accepted:
+                accepted = self._sequence.end(sequence, ref, answered=answered)
+            if accepted and isinstance(error, ScopeError):
                 self._record_failure(ref, error, sequence, started_at)
-            raise
-        except BaseException:
-            with self._memory.lock:
-                self._sequence.end(sequence, ref, answered=False)
             raise
         previous = None
         # Held for both, so that no other thread invalidates the prompt between them.
