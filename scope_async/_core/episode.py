@@ -21,17 +21,17 @@ ASK_DOCTOR = "`scope-async doctor` says what to do"
 
 
 class Episode:
-    """One line when a trouble begins, one a minute with counts while it lasts, one when it ends.
+    """One line when a problem begins, one a minute with counts while it lasts, one when it ends.
 
     All of them are warnings; they are errors from the moment on at which calls fail, which is a line of
-    its own. A trouble that comes and goes (every other call fails) is one episode. Nothing runs in the
+    its own. A problem that comes and goes (every other call fails) is one episode. Nothing runs in the
     background: a report writes the line that is due. Callable from any thread; of two reports at the
     same moment one may go uncounted.
 
     Args:
         logger: where the lines go.
         clock: its `time` is shown, durations are those of `monotonic`.
-        trouble: what is wrong, in words that every line begins with.
+        problem: what is wrong, in words that every line begins with.
         advice: what to do, at the end of every line but the last.
         quiet: seconds without a failure that `recovered` takes to end the episode.
 
@@ -41,11 +41,11 @@ class Episode:
     """
 
     def __init__(
-        self, logger: logging.Logger, clock: Clock, trouble: str, *, advice: str = "", quiet: float = 0.0
+        self, logger: logging.Logger, clock: Clock, problem: str, *, advice: str = "", quiet: float = 0.0
     ) -> None:
         self._logger = logger
         self._clock = clock
-        self._trouble = trouble
+        self._problem = problem
         self._advice = f"; {advice}" if advice else ""
         self._quiet = quiet
         self._began_at = self._began_on = 0.0
@@ -86,7 +86,7 @@ class Episode:
         self._said_at, self._extra = now, extra
         summary = "" if began else f", {self._summary(now)}"
         form = f"%s%s: {detail}%s"
-        self._logger.log(self._level, form, self._trouble, summary, *values, self._advice, extra=extra)
+        self._logger.log(self._level, form, self._problem, summary, *values, self._advice, extra=extra)
         return True
 
     def recovered(self) -> None:
@@ -97,7 +97,7 @@ class Episode:
         if now - self._last_at < (RELAPSE if self._relapsed else self._quiet):
             return
         self._logger.log(
-            self._level, "%s: over, %s", self._trouble, self._summary(self._last_at), extra=self._extra
+            self._level, "%s: over, %s", self._problem, self._summary(self._last_at), extra=self._extra
         )
         self.ongoing, self.ended_at, self._level = False, now, logging.WARNING
 

@@ -90,7 +90,7 @@ class TokenAcquirer:
         self._loads: SingleFlight[str, ApiKeyCredentials] = SingleFlight(background)
         self._last: ApiKeyCredentials | None = None
         self._exchanged: ApiKeyCredentials | None = None
-        self._provider_trouble = Episode(_logger, clock, "the credential provider fails")
+        self._provider_failures = Episode(_logger, clock, "the credential provider fails")
         if isinstance(provider, LeasedCredentials):
             background.add_service(partial(keep_alive, provider))
 
@@ -165,12 +165,12 @@ class TokenAcquirer:
             return self._use_known(last, f"failed with {type(call.error).__name__}")
         if not call.completed:
             raise asyncio.CancelledError
-        self._provider_trouble.recovered()
+        self._provider_failures.recovered()
         return call.result
 
     def _use_known(self, last: ApiKeyCredentials | None, failure: str) -> ApiKeyCredentials:
         assert last is not None  # noqa: S101 - the first load waits for as long as it takes
-        self._provider_trouble.occurred(
+        self._provider_failures.occurred(
             "failed loads", "it %s; going on with API key %s", failure, last.api_key
         )
         return last

@@ -101,8 +101,8 @@ class LoggingHook:
         """Count a failed call; return True if a line was written."""
         episode = self._episodes.get(event.operation)
         if episode is None:
-            trouble = f"RequestFailed operation={_word(event.operation)}"
-            episode = self._episodes[event.operation] = Episode(self._logger, self._clock, trouble)
+            problem = f"RequestFailed operation={_word(event.operation)}"
+            episode = self._episodes[event.operation] = Episode(self._logger, self._clock, problem)
         return episode.occurred(
             event.error,
             "%s",

@@ -81,7 +81,7 @@ class SharedFetcher:
     ) -> PromptVersion:
         """Return what the service has now, asked by this caller alone; a `ttl` of 0 does not store it.
 
-        With `use_shared` it may be what another process was told, if that is fresh for this `ttl`.
+        With `use_shared` it may be the answer to another process, if that is fresh for this `ttl`.
 
         Raises:
             ScopeError: as `PromptEndpoint.fetch`.
@@ -115,7 +115,7 @@ class SharedFetcher:
             if previous is not None and self._emit is not None:
                 self._emit(_revalidated(ref, previous.version, fetched, request_id))
         self._failures.record_answer(ref.key)
-        if self._instrumentation.in_trouble:
+        if self._instrumentation.has_problem:
             self._instrumentation.answered()
         return fetched.version
 

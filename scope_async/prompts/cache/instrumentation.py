@@ -27,7 +27,7 @@ class CacheInstrumentation:
     are another one, logged also in the middle of an outage.
 
     Attributes:
-        in_trouble: True from the first such report on until `answered` is called.
+        has_problem: True from the first such report on until `answered` is called.
     """
 
     def __init__(self, failures: FailureBackoff, emit: Emit | None, clock: Clock) -> None:
@@ -35,13 +35,13 @@ class CacheInstrumentation:
         self._emit = emit
         self._outage = Episode(_logger, clock, "prompts cannot be fetched", advice=ASK_DOCTOR)
         self._unreadable = Episode(_logger, clock, "replies of the service cannot be read", advice=ASK_DOCTOR)
-        self.in_trouble = False
+        self.has_problem = False
 
     def answered(self) -> None:
         """Report that the service has answered for a prompt."""
         self._outage.recovered()
         self._unreadable.recovered()
-        self.in_trouble = self._outage.ongoing or self._unreadable.ongoing
+        self.has_problem = self._outage.ongoing or self._unreadable.ongoing
 
     def unreadable(self, ref: PromptRef, error: ScopeError) -> None:
         """Log a reply that cannot be read, at once, since a copy may stand in and hide it."""
@@ -98,7 +98,7 @@ class CacheInstrumentation:
         state = self._failures.get(ref.key)
         if not episode.ongoing and state is not None and state.failed_at < episode.ended_at:
             return  # what the last outage left behind: the service has answered since, for another prompt
-        self.in_trouble = True
+        self.has_problem = True
         episode.occurred(effect, detail, ref, error, failing=failing)
 
 

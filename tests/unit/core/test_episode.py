@@ -63,7 +63,7 @@ def test_all_lines_are_errors_from_the_first_failing_call_on(story: Story) -> No
     assert story.lines[2].endswith("(wet: 1, drowned: 2)")
 
 
-def test_trouble_that_comes_and_goes_is_one_episode(story: Story) -> None:
+def test_problem_that_comes_and_goes_is_one_episode(story: Story) -> None:
     for second in range(3600):
         story.at(second)
         story.dry(second + 0.5)
