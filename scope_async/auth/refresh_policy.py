@@ -243,16 +243,15 @@ class RefreshPolicy:
 
         `attempt` counts from 1, and `left` is how long the callers still wait: one more attempt fits
         in. A connection that was cut is tried again at once the first time, since an exchange is safe
-        to repeat; `Retry-After` is kept, or there is no retry.
+        to repeat; `Retry-After` is kept, or there is no retry. One that is shorter than the backoff, 0 or
+        a date that has passed, asks for no stream of exchanges: the backoff is kept as well.
         """
         asked = error.retry_after if isinstance(error, ApiError) else None
-        if asked is not None:
-            delay = asked
-        elif attempt == 1 and isinstance(error, ConnectionError):
+        if attempt == 1 and isinstance(error, ConnectionError):
             delay = 0.0
         else:
             delay = full_jitter(attempt, base=base, cap=cap, random=self._rng())
-            delay = min(delay, max(left / 2, MIN_INTERVAL))
+            delay = max(asked or 0.0, min(delay, max(left / 2, MIN_INTERVAL)))
         if delay >= left or self.refusal is not None:
             return None
         self.error, self.blocked_until = error, now + delay

@@ -129,7 +129,7 @@ _BY_STATUS: Mapping[int, _Failure] = {
 def is_transient(error: ScopeError) -> bool:
     """Return True if the failure is transient, so that the call may be retried.
 
-    Connection errors, `open_timeout`, 429, 5xx that the same request can outlive, a 403 or 404 of a
+    Connection errors, `open_timeout`, 408, 429, 5xx that the same request can outlive, a 403 or 404 of a
     gateway, and replies that are broken although they claim success. `timeout` is that of all
     attempts together, so it is final whatever the clocks say is left of it. A token that could not be
     had is the token source's to retry: until it has one, every call would get the same answer.
@@ -153,6 +153,9 @@ def _classify(error: ScopeError) -> _Failure:
         return "transient"
     if isinstance(error, TokenRefreshError):
         return "unavailable"
+    if error.http_status == HTTPStatus.REQUEST_TIMEOUT:
+        # Of a proxy that was about to close an idle connection (RFC 9110 section 15.5.9).
+        return "transient"
     if error.error_code == GATEWAY and error.http_status in GATEWAY_STATUSES:
         return "transient"
     if not isinstance(error, ServerError):

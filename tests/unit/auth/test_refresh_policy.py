@@ -206,6 +206,7 @@ def test_refused_has_the_provider_asked_every_few_seconds() -> None:
         (BUSY, 4, 0.9, MIN_INTERVAL),
         (BUSY, 4, 0.5, None),
         (RateLimitError("slow", http_status=429, retry_after=7), 1, 10, 7),
+        (RateLimitError("slow", http_status=429, retry_after=0), 4, 10, 1.0),
         (RateLimitError("slow", http_status=429, retry_after=40), 1, 30, None),
     ],
 )

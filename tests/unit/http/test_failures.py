@@ -27,6 +27,7 @@ TRANSIENT = [
     AuthorizationError("a firewall's page", http_status=403, error_code=GATEWAY),
     RateLimitError("slow down", http_status=429),
     RateLimitError("slow down"),
+    ApiError("a proxy closed the idle connection", http_status=408),
     # 529 and 599 are in no registry: RFC 9110 section 15 has a client treat them as 500.
     *(ServerError("failed", http_status=status) for status in (500, 502, 503, 504, 520, 529, 599)),
     ServerError("broken", http_status=200),
