@@ -55,12 +55,17 @@ class PromptRef(msgspec.Struct, frozen=True):
             raise ValidationError("give a label or a version, not both")
         if label not in (None, "production", "latest"):
             raise ValidationError(f"label must be 'production' or 'latest', got {label!r}")
-        key = key_of(name, label, version)
+        # Of a subclass, such as an enum's, `format` may be another text than the string itself.
+        if isinstance(name, str):
+            name = str.__str__(name)
+        if isinstance(version, str):
+            version = str.__str__(version)
+        selector = "latest" if label == "latest" else "production"
+        key = key_of(name, selector if version is None else None, version)
         prompt = f"/prompts/{segment(name, 'name')}"
         if version is not None:
             path = f"{prompt}/versions/{segment(version, 'version')}"
             return cls(name, key, version, True, path, "/prompts/{name}/versions/{version_id}")
-        selector = label or "production"
         return cls(name, key, selector, False, f"{prompt}/{selector}", f"/prompts/{{name}}/{selector}")
 
     @property

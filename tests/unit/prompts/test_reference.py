@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -23,6 +24,20 @@ def test_of_returns_key_selector_and_path(arguments: Any, key: Any, selector: st
     assert (ref.name, ref.key, ref.selector, ref.path) == (arguments[0], key, selector, path)
     assert str(ref) == f"prompt:{ref.name}:{selector}"
     assert key_of(*arguments, *[None] * (3 - len(arguments))) == key
+
+
+def test_of_takes_the_text_of_strings_of_another_class() -> None:
+    class Own(str, Enum):  # noqa: UP042 - as many write it
+        GREETING = "greeting"
+        LATEST = "latest"
+
+        def __str__(self) -> str:
+            return "no text of ours"
+
+    ref = PromptRef.of(Own.GREETING, Own.LATEST)
+    assert ref == PromptRef.of("greeting", "latest")
+    assert {type(ref.name), type(ref.selector)} == {str}
+    assert ref.path == "/prompts/greeting/latest"
 
 
 @pytest.mark.parametrize(
