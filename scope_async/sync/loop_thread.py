@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from scope_async._core.concurrency.fork_pause import pause_while_forking
 from scope_async._core.concurrency.loop_thread import call_in_loop
 from scope_async._core.inherited import cut_off
 from scope_async.errors import ClientClosedError
@@ -63,6 +64,8 @@ class EventLoopThread:
             return asyncio.run_coroutine_threadsafe(coroutine, loop)
         except RuntimeError as error:
             coroutine.close()
+            if not loop.is_closed():
+                raise  # that the caller's stack is full, for instance
             raise ClientClosedError("the interpreter is exiting") from error
 
     def forget(self, client: Closable) -> None:
@@ -91,6 +94,7 @@ class EventLoopThread:
                 self._thread = threading.Thread(
                     target=_serve, args=(loop, self._kept), name="scope-async", daemon=True
                 )
+                pause_while_forking(loop, self._thread)
                 self._thread.start()
                 self._loop = loop
             return self._loop

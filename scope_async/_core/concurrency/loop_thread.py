@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from scope_async._core.concurrency.fork_pause import pause_while_forking
+
 Result = TypeVar("Result")
 
 _CLOSE_TIMEOUT = 1.0
@@ -71,6 +73,7 @@ class LoopThread:
         self._loop = loop = asyncio.new_event_loop()
         self._pid = os.getpid()
         self._thread = threading.Thread(target=_serve, args=(loop,), name=self._name, daemon=True)
+        pause_while_forking(loop, self._thread)
         self._thread.start()
         return loop
 

@@ -59,6 +59,17 @@ def test_submit_starts_one_daemon_thread_for_all_callers(thread) -> None:
     assert found[0].name == "scope-async"
 
 
+def test_submit_raises_what_the_loop_refuses_unless_it_is_closed(thread, monkeypatch) -> None:
+    thread.submit(Client(), current).result()
+
+    def full(*_: object) -> None:
+        raise RecursionError("the caller's stack")
+
+    with monkeypatch.context() as patch, pytest.raises(RecursionError):
+        patch.setattr(asyncio, "run_coroutine_threadsafe", full)
+        thread.submit(Client(), current)
+
+
 def test_cancelling_the_future_cancels_the_call(thread) -> None:
     begun, cancelled = threading.Event(), threading.Event()
 
