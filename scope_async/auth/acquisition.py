@@ -17,8 +17,9 @@ from scope_async._core.clock import Clock
 from scope_async._core.concurrency.background import Background
 from scope_async._core.concurrency.single_flight import SingleFlight
 from scope_async._core.episode import Episode
+from scope_async._core.foreign import isolate
 from scope_async.auth.exchange import Exchange, ExchangeResponse
-from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError, isolate_cancellation
+from scope_async.auth.failures import ExchangeTimeoutError, InvalidProviderError
 from scope_async.auth.token import AccessToken
 from scope_async.credentials import (
     ApiKeyCredentials,
@@ -55,6 +56,7 @@ class TokenAcquirer:
     from the next renewal on, also when the old ones still work. If the provider fails, hangs or is
     slow, the known ones are used, once there are some. With a `store` the exchange is made by one
     process for all, and `on_newer` gets the token that another one has renewed.
+    `on_organization_changed` is called before the first token of another organization is returned.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class TokenAcquirer:
         emit: Emit | None,
         store: ClientStore | None = None,
         on_newer: Callable[[AcquiredToken], None] = lambda _: None,
+        on_organization_changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._exchange_place = place_of(exchange)
         if store is not None:
@@ -90,6 +93,8 @@ class TokenAcquirer:
         self._loads: SingleFlight[str, ApiKeyCredentials] = SingleFlight(background)
         self._last: ApiKeyCredentials | None = None
         self._exchanged: ApiKeyCredentials | None = None
+        self._organization: str | None = None
+        self._on_organization_changed = on_organization_changed
         self._provider_failures = Episode(_logger, clock, "the credential provider fails")
         if isinstance(provider, LeasedCredentials):
             background.add_service(partial(keep_alive, provider))
@@ -140,7 +145,10 @@ class TokenAcquirer:
     async def _ask(self, credentials: ApiKeyCredentials, rejected: AccessToken | None) -> AcquiredToken:
         self._exchanged, self._loading = credentials, False
         asked_at = self._monotonic()
-        response = await isolate_cancellation(self._exchange(credentials, rejected=rejected))
+        response = await isolate(self._exchange(credentials, rejected=rejected))
+        last, self._organization = self._organization, credentials.org_id
+        if last is not None and last != credentials.org_id:
+            self._on_organization_changed()
         asked_at = asked_at if response.asked_at is None else response.asked_at
         return AcquiredToken(response, credentials.api_key, asked_at)
 
@@ -152,7 +160,7 @@ class TokenAcquirer:
         if isinstance(self._provider, StaticCredentials):
             self._last = self._provider.credentials
             return self._last
-        last, self._loading = self._last, True
+        last, self._loading, started = self._last, True, anyio.current_time()
         call = self._loads.join("credentials", self._ask_provider)
         # The first time there is nothing to go on with.
         part = None if last is None else limit * _PROVIDER_SHARE
@@ -166,6 +174,9 @@ class TokenAcquirer:
         if not call.completed:
             raise asyncio.CancelledError
         self._provider_failures.recovered()
+        if anyio.current_time() - started > limit:
+            # A provider that blocks the event loop leaves the exchange no time; it is not what was slow.
+            raise ExchangeTimeoutError(f"no token within {limit:.3g} s: {self.step}")
         return call.result
 
     def _use_known(self, last: ApiKeyCredentials | None, failure: str) -> ApiKeyCredentials:
@@ -176,9 +187,16 @@ class TokenAcquirer:
         return last
 
     async def _ask_provider(self) -> ApiKeyCredentials:
-        last = self._last
-        async with asyncio.timeout(self._timeout):
-            credentials = await isolate_cancellation(_call(self._provider))
+        last, bound = self._last, asyncio.timeout(self._timeout)
+        try:
+            async with bound:
+                credentials = await isolate(_call(self._provider))
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise ExchangeTimeoutError(
+                f"the credentials were not read from {place_of(self._provider)} within {self._timeout:g} s"
+            ) from None
         if not isinstance(credentials, ApiKeyCredentials):
             raise InvalidProviderError(
                 f"the credential provider must return ApiKeyCredentials, got {type(credentials).__name__}"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
-
+from scope_async._core.foreign import Panic
 from scope_async.auth.exchange import NOT_HERE
 from scope_async.errors import (
     ApiError,
@@ -26,37 +23,12 @@ class InvalidProviderError(ConfigurationError):
     """The credential provider is not one: a mistake in the program, which time does not mend."""
 
 
-Result = TypeVar("Result")
-
-
-class ForeignCancellation(Exception):  # noqa: N818 - named as CancelledError is
-    """The awaited code of the user was cancelled, and not the task that awaits it."""
-
-
-async def isolate_cancellation(call: Awaitable[Result]) -> Result:
-    """Return the result of `call`; a cancellation inside it that is not one of this task is a failure.
-
-    A provider may await something of its own that was cancelled. Passed on, its
-    `CancelledError` would end the client's background tasks as if they had been cancelled,
-    and every caller would try again at once.
-
-    Raises:
-        ForeignCancellation: `call` raised `CancelledError` and this task is not being cancelled.
-    """
-    try:
-        return await call
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ForeignCancellation from error
-
-
 def as_failure(error: Exception) -> ScopeError:
     """Return the package's error for anything that an exchange or a provider raised."""
     if isinstance(error, ScopeError):
         return error
-    failure = TokenRefreshError(f"the credential provider failed with {type(error).__name__}")
+    name = str(error) if isinstance(error, Panic) else type(error).__name__
+    failure = TokenRefreshError(f"the credential provider failed with {name}")
     failure.__cause__ = error
     return failure
 

@@ -15,6 +15,7 @@ import anyio
 
 from scope_async._core.clock import SystemClock
 from scope_async._core.concurrency.futures import running_loop
+from scope_async._core.foreign import ENDINGS
 
 if TYPE_CHECKING:
     import anyio.abc
@@ -130,7 +131,9 @@ class HomeLoop:
         del self._unstarted[number]
         try:
             await function(*args)
-        except Exception:
+        except ENDINGS:
+            raise
+        except BaseException:
             # Logged, so that a task that fails leaves the others alone.
             _logger.exception("a background task of a client failed")
 

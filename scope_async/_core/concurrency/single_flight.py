@@ -13,6 +13,7 @@ from scope_async._core.bounded_dict import BoundedDict
 from scope_async._core.concurrency.background import Background
 from scope_async._core.concurrency.futures import running_loop
 from scope_async._core.concurrency.home_loop import CHECK_INTERVAL, HomeLoop
+from scope_async._core.foreign import ENDINGS, Panic
 
 _MAX_INTERRUPTED = 1000
 
@@ -177,6 +178,11 @@ class SingleFlight(Generic[Key, Result]):
             call.completed = True
         except Exception as error:  # noqa: BLE001 - handed to every waiter
             call.error = error
+            call.completed = True
+        except ENDINGS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the same
+            call.error = Panic(error)
             call.completed = True
         finally:
             self._note_end(key, completed=call.completed)

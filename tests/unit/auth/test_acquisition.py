@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -118,6 +119,31 @@ async def test_acquirer_ends_at_its_timeout_and_says_what_has_no_answer(acquirer
     message = r"no token within 0\.2 s: the exchange at FakeAuth has no answer"
     with pytest.raises(TokenRefreshError, match=message):
         await acquirer(Provider(CREDENTIALS), auth, [], limit=0.2)()
+
+
+async def test_acquirer_names_the_provider_that_blocks_the_event_loop(acquirer) -> None:
+    async def blocking() -> ApiKeyCredentials:
+        until = time.monotonic() + 0.02
+        while time.monotonic() < until:
+            """As a synchronous client of a secret manager does."""
+        return CREDENTIALS
+
+    auth = FakeAuth()
+    with pytest.raises(TokenRefreshError, match="the credentials are still being read from blocking"):
+        await acquirer(blocking, auth, [], limit=0.01)()
+    assert auth.asked == []
+
+
+async def test_acquirer_says_that_a_provider_was_ended_at_the_timeout(background) -> None:
+    async def hanging() -> ApiKeyCredentials:
+        await asyncio.Event().wait()
+        return CREDENTIALS
+
+    acquire = TokenAcquirer(
+        hanging, FakeAuth(), background=background, timeout=0.01, clock=InstantClock(), emit=None
+    )
+    with pytest.raises(TokenRefreshError, match=r"credentials were not read from hanging within 0\.01 s"):
+        await acquire(limit=5)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
+from scope_async._core.foreign import Panic
 from scope_async.auth.failures import (
-    ForeignCancellation,
     InvalidProviderError,
     as_failure,
     error_for_caller,
     is_outage,
     is_retryable,
-    isolate_cancellation,
     no_token_within,
 )
 from scope_async.errors import (
@@ -31,20 +28,9 @@ from scope_async.http.failures import GATEWAY
 JSON = '{"code": "x", "message": "y"}'
 
 
-async def test_isolate_cancellation_turns_a_foreign_one_into_a_failure() -> None:
-    async def cancelled_inside() -> None:
-        raise asyncio.CancelledError
-
-    with pytest.raises(ForeignCancellation):
-        await isolate_cancellation(cancelled_inside())
-
-
-async def test_isolate_cancellation_passes_on_that_of_its_own_task() -> None:
-    task = asyncio.create_task(isolate_cancellation(asyncio.Event().wait()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+def test_as_failure_names_what_a_panic_stands_for() -> None:
+    error = Panic(BaseException("with a secret"))
+    assert str(as_failure(error)) == "the credential provider failed with BaseException"
 
 
 def test_as_failure_keeps_our_errors_and_wraps_others_without_their_text() -> None:

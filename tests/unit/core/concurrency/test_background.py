@@ -225,7 +225,7 @@ async def test_start_right_after_a_cancellation(background) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("a mistake"), RecursionError("a mistake"), OSError("a mistake")]
+    "error", [RuntimeError("a mistake"), RecursionError("a mistake"), BaseException("a panic")]
 )
 async def test_failing_task_is_logged_and_leaves_its_siblings_alone(background, caplog, error) -> None:
     async def fail() -> None:

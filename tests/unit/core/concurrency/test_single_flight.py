@@ -7,6 +7,7 @@ import pytest
 
 from scope_async._core.concurrency.background import Background
 from scope_async._core.concurrency.single_flight import InFlightCall, SingleFlight
+from scope_async._core.foreign import Panic
 
 
 class Service:
@@ -138,6 +139,19 @@ async def test_error_reaches_every_caller_and_is_not_kept(calls, service) -> Non
     service.answer = asyncio.get_running_loop().create_future()
     service.answer.set_result("hello")
     assert await ask(calls, service) == "hello"
+
+
+async def test_panic_reaches_every_caller_as_an_error_that_names_it(calls, background) -> None:
+    class PanicException(BaseException):
+        """As the panic of an extension in Rust."""
+
+    async def panic() -> str:
+        raise PanicException
+
+    call = calls.join("greeting", panic)
+    await call.wait()
+    assert (call.completed, type(call.error), str(call.error)) == (True, Panic, "PanicException")
+    assert background.running
 
 
 async def test_first_error_wakes_the_early_waiters_only(calls, service) -> None:
