@@ -86,6 +86,7 @@ class ScopeClient:
             exchange=exchange,
             background=self._background,
             store=self._store,
+            on_organization_changed=lambda: self._prompts.clear(),  # noqa: PLW0108 - it is made below
         )
         self._transport = Transport(
             self.config, clock=clock, emit=emit, session=session, max_connections=self.config.max_connections

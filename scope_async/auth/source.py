@@ -49,6 +49,7 @@ class TokenSource:
         exchange: how credentials become a token (`Exchange`); default is the auth API over HTTP.
         background: the tasks to run in; default is its own.
         store: what processes share.
+        on_organization_changed: called before the first token of another organization is used.
         rng: returns a random number in [0, 1), for jitter.
         options: the fields of `Config`; each wins over `config` and the environment.
 
@@ -66,6 +67,7 @@ class TokenSource:
         exchange: Exchange | None = None,
         background: Background | None = None,
         store: ClientStore | None = None,
+        on_organization_changed: Callable[[], object] = lambda: None,
         rng: Callable[[], float] = random.random,
         **options: Unpack[Options],
     ) -> None:
@@ -87,6 +89,7 @@ class TokenSource:
             emit=emit,
             store=store,
             on_newer=self._adopt,
+            on_organization_changed=on_organization_changed,
         )
         # One token, which readers may have to give up earlier: see `_expire_at_refresh`.
         self._token = no_token(self._monotonic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,9 @@ from scope_async import (
     TokenSource,
 )
 from scope_async._core.clock import FakeClock
+from scope_async.auth.exchange import ExchangeResponse
 from scope_async.local import LocalScope
+from tests.fakes.raw_server import RawConnection, raw_server, response
 
 CREDENTIALS = ApiKeyCredentials("org", "key", "secret_of_the_key")
 FIREWALL = "<html><head><title>403</title></head><body><h1>Access denied</h1> by the firewall</body></html>"
@@ -385,3 +388,31 @@ async def travel(clock: FakeClock, seconds: float, *, step: float) -> None:
         clock.advance(step)
         await asyncio.sleep(0.004)
     await asyncio.sleep(0.1)
+
+
+async def test_no_copy_is_served_to_another_organization_of_the_provider() -> None:
+    organizations = ["org_1", "org_1", "org_2"]
+
+    async def provider() -> ApiKeyCredentials:
+        return ApiKeyCredentials(organizations.pop(0), "key_1", "secret_1")
+
+    async def exchange(credentials: ApiKeyCredentials, *, rejected: object = None) -> ExchangeResponse:
+        return ExchangeResponse(f"token-of-{credentials.org_id}", 3600)
+
+    async def handle(connection: RawConnection) -> None:
+        while request := await connection.request():
+            (owner,) = re.findall(r"token-of-(\w+)", request.decode())
+            version = {"version_id": owner, "version": 1, "content": "text", "status": "published"}
+            await connection.send(response(version))
+
+    async with (
+        raw_server(handle) as server,
+        ScopeClient(
+            provider, exchange=exchange, base_url=server.url, auth_api_url=server.url, cache_ttl=3600
+        ) as scope,
+    ):
+        for owner in ("org_1", "org_1", "org_2"):
+            assert (await scope.get_prompt_version("greeting")).id == owner
+            if organizations:
+                await scope.tokens.refresh()
+    assert organizations == []
