@@ -11,6 +11,7 @@ import attrs
 
 from scope_async._core.clock import Clock
 from scope_async._core.episode import Episode
+from scope_async._core.foreign import isolate
 from scope_async._core.redaction import scrub
 from scope_async.stores.protocol import StoreUnavailableError
 from scope_async.stores.wait_budget import CALLERS_BUDGET, QUICK, TOO_LITTLE, WaitBudget
@@ -161,7 +162,7 @@ async def _bounded(operation: Callable[[], Awaitable[Result]], within: float) ->
     bound = asyncio.timeout(within)
     try:
         async with bound:
-            return await operation()
+            return await isolate(operation())
     except TimeoutError as error:
         if bound.expired():
             raise StoreUnavailableError(f"no answer within {within:.1f} s") from None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from scope_async._core.clock import Clock
+from scope_async._core.foreign import isolate
 from scope_async.stores.availability import Availability
 from scope_async.stores.protocol import Change, SharedStore
 
@@ -46,14 +47,17 @@ class ChangeFeed:
         """Listen. Does not return."""
         while True:
             try:
-                async with aclosing(self._store.changes(self._namespace)) as changes:
-                    async for change in changes:
-                        self._dispatch(change)
+                await isolate(self._listen())
             except Exception as error:  # noqa: BLE001 - an engine may raise anything
                 self._availability.failed(error)
             # A fleet that lost its store does not all ask for changes before it is known to be back.
             await self._availability.wait_until_available()
             await self._clock.sleep(_RETRY_DELAY * (0.5 + self._rng()))
+
+    async def _listen(self) -> None:
+        async with aclosing(self._store.changes(self._namespace)) as changes:
+            async for change in changes:
+                self._dispatch(change)
 
     def expect(self, name: str) -> asyncio.Future[None]:
         """Return a future that is done at the next change of this entry.

@@ -7,12 +7,15 @@ of two hosts may differ.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, Protocol, runtime_checkable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
 from scope_async.errors import ScopeError
+
+Answer = TypeVar("Answer")
 
 
 class StoreUnavailableError(ScopeError):
@@ -60,6 +63,24 @@ class LeaseHeld:
     """Another owner has the lease; unless it is renewed or released, it ends in `expires_in` seconds."""
 
     expires_in: float
+
+
+async def checked(answer: Awaitable[Answer], *kinds: type) -> Answer:
+    """Return what an engine answers, which is of one of these types; the engine may be anyone's.
+
+    Raises:
+        TypeError: it is of another type, or a field of it is.
+    """
+    found: Answer = await answer
+    is_one = isinstance(found, kinds)
+    if isinstance(found, StoredEntry):
+        is_one = is_one and isinstance(found.content, bytes) and isinstance(found.version, str)
+    if isinstance(found, StoredEntry | LeaseHeld):
+        seconds: object = found.expires_in
+        is_one = is_one and isinstance(seconds, float | int) and not math.isnan(seconds)
+    if not is_one:
+        raise TypeError(f"the engine answered with a {type(found).__name__} that the protocol does not have")
+    return found
 
 
 ChangeKind = Literal["put", "deleted", "released", "invalidated", "resync"]

@@ -6,6 +6,7 @@ import asyncio
 import math
 import secrets
 from collections.abc import Awaitable, Callable
+from types import NoneType
 from typing import TypeVar
 
 import anyio
@@ -22,6 +23,7 @@ from scope_async.stores.protocol import (
     SharedStore,
     StoredEntry,
     StoreUnavailableError,
+    checked,
 )
 from scope_async.stores.wait_budget import CALLERS_BUDGET, LOOK_BUDGET
 from scope_async.telemetry.events import Emit, LeaseLost, LeaseTaken
@@ -66,6 +68,8 @@ class _Unreadable:
 
     version: str
 
+
+_ACQUIRED = (StoredEntry, Lease, LeaseHeld)
 
 Fetch = Callable[[], Awaitable[Fetched]]
 Result = TypeVar("Result")
@@ -167,7 +171,9 @@ class SharedEntries:
         """Return the entry; None when there is none, or the store cannot be read now."""
         asked_at = self._clock.monotonic()
         try:
-            found = await self._availability.call(lambda: self._store.get(self._cipher.namespace, slot.name))
+            found = await self._availability.call(
+                lambda: checked(self._store.get(self._cipher.namespace, slot.name), StoredEntry, NoneType)
+            )
         except StoreUnavailableError:
             return None
         return None if found is None else self._decrypted(slot, found, asked_at)
@@ -200,8 +206,11 @@ class SharedEntries:
     ) -> SharedEntry | Lease | LeaseHeld | _Unreadable:
         asked_at = self._clock.monotonic()
         found = await self._availability.call_for_caller(
-            lambda: self._store.acquire(
-                self._cipher.namespace, slot.name, owner=owner, duration=LEASE_DURATION, known=known
+            lambda: checked(
+                self._store.acquire(
+                    self._cipher.namespace, slot.name, owner=owner, duration=LEASE_DURATION, known=known
+                ),
+                *_ACQUIRED,
             ),
             # While another one fetches, a slow store costs no time of its own.
             at_most=LOOK_BUDGET if waited else CALLERS_BUDGET,
@@ -242,14 +251,14 @@ class SharedEntries:
 
     async def _write(self, lease: Lease, slot: Slot, fetched: Fetched) -> None:
         content = self._cipher.encrypt(slot.kind, slot.name, fetched.content)
-        written = await self._attempt(
+        written = await self._conclude(
             lambda: self._store.put(lease, content, lifetime=fetched.lifetime, tags=fetched.tags)
         )
         if written is False and self._emit is not None:
             self._emit(LeaseLost(kind=slot.kind))
 
     async def _release(self, lease: Lease, cooldown: float) -> None:
-        await self._attempt(lambda: self._store.release(lease, cooldown=cooldown))
+        await self._conclude(lambda: self._store.release(lease, cooldown=cooldown))
 
     async def _probe(self) -> None:
         """Acquire a lease, since a store that can only be read is of no use.
@@ -257,9 +266,20 @@ class SharedEntries:
         It is left to expire: each process of a fleet would else publish a release to all the others.
         """
         name = self._cipher.name("probe", secrets.token_hex(8))
-        await self._store.acquire(
+        lease = self._store.acquire(
             self._cipher.namespace, name, owner=secrets.token_hex(16), duration=OPERATION_TIMEOUT
         )
+        await checked(lease, *_ACQUIRED)
+
+    async def _conclude(self, end_lease: Callable[[], Awaitable[Result]]) -> Result | None:
+        """End a lease, also in a store that is away for less than that: all would wait for nobody's fetch."""
+        try:
+            return await self._availability.call(end_lease)
+        except StoreUnavailableError:
+            with anyio.move_on_after(LEASE_DURATION):
+                await self._availability.wait_until_available()
+                return await self._attempt(end_lease)
+        return None
 
     async def _attempt(self, operation: Callable[[], Awaitable[Result]]) -> Result | None:
         try:

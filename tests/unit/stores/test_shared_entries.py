@@ -14,7 +14,7 @@ from scope_async._core.clock import Clock, SystemClock
 from scope_async._core.concurrency.background import Background
 from scope_async.stores.availability import Availability, StoreStatus
 from scope_async.stores.pending_jobs import PendingJobs
-from scope_async.stores.protocol import Change
+from scope_async.stores.protocol import Change, LeaseHeld, StoredEntry
 from scope_async.stores.shared_entries import LEASE_DURATION, Fetched, SharedEntries, SharedEntry
 from scope_async.stores.wait_budget import CALLERS_BUDGET
 from scope_async.telemetry.events import Event, LeaseLost, LeaseTaken
@@ -178,6 +178,44 @@ async def test_invalidate_reaches_everyone_under_the_tag_of_the_prompt(shared_st
         await until(lambda: two.changes[-1] == Change("invalidated", two.entries.tag("greeting")))
 
 
+class OwnEngine(MemoryStore):
+    """Somebody's engine, whose answers are anything."""
+
+    answer: object = None
+
+    async def get(self, *_: object, **__: object):
+        return await self.acquire()
+
+    async def acquire(self, *_: object, **__: object):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        "text",
+        LeaseHeld(float("nan")),
+        StoredEntry("text", "v", 1.0),
+        StoredEntry(b"", "v", "soon"),
+        asyncio.CancelledError(),
+        BaseException("a panic"),
+    ],
+    ids=repr,
+)
+async def test_engine_that_answers_with_anything_is_absent(answer) -> None:
+    store = OwnEngine(SystemClock().monotonic)
+    async with processes(1, store) as (one,):
+        store.answer = answer
+        for _ in range(2):
+            assert isinstance(await one.obtain(), Fetched)
+        await one.entries.get(one.entries.slot("prompt", "greeting"))
+        assert not one.availability.status().available
+        assert one.background.running
+
+
 @pytest.mark.parametrize("failure", [OSError("no route"), RuntimeError("a bug in the engine")])
 async def test_store_that_fails_is_absent_and_logged_once(shared_store, caplog, failure) -> None:
     caplog.set_level(logging.INFO, logger="scope_async.stores")
@@ -289,6 +327,27 @@ def test_obtain_fetches_nothing_during_the_cooldown_of_an_error() -> None:
             assert clock.monotonic() - failed_at >= 20.0
 
     run_in_virtual_time(obtain)
+
+
+@pytest.mark.parametrize("result", [b"content", OSError("the service")], ids=["fetched", "failed"])
+async def test_lease_is_ended_when_the_store_is_back_from_an_outage(shared_store, result) -> None:
+    async with processes(1, shared_store) as (one,):
+        one.gate.clear()
+        one.result = result
+        fetching = asyncio.create_task(one.obtain())
+        await until(lambda: one.fetches)
+        shared_store.fail(OSError("no route"))
+        one.gate.set()
+        await asyncio.wait({fetching})
+        assert (fetching.exception() is None) == isinstance(result, bytes)
+        await until(lambda: not one.availability.status().available)
+        shared_store.failure = None
+        await until(lambda: one.availability.status().available)
+        slot = one.entries.slot("prompt", "greeting")
+        await until(
+            lambda: slot.name not in {name for (_, name), (owner, *_) in shared_store.leases.items() if owner}
+        )
+        assert bool(shared_store.entries) == isinstance(result, bytes)
 
 
 async def test_lease_that_is_released_early_is_for_the_next(shared_store) -> None:
