@@ -32,7 +32,7 @@ _BODY = 16_000
 _PAGE_TEXT = 200
 
 # Text, which `re` compiles when an error is first read.
-_GIVEN = r'(?i)"[\w-]{0,40}(?:secret|token|password)[\w-]{0,40}"\s*:\s*"((?:[^"\\]|\\.)+)"'
+_GIVEN = r'(?i)"(?!token_type")[\w-]{0,40}(?:secret|token|password)[\w-]{0,40}"\s*:\s*"((?:[^"\\]|\\.)+)"'
 _MARKUP = r"(?si)<(script|style|head)\b.*?</\1\s*>|<[^>]*>"
 
 _ERRORS: Mapping[int, type[ApiError]] = {
@@ -61,8 +61,12 @@ def read_json(reply: Reply) -> Any:
         raise read_error(reply)
     try:
         return json.loads(reply.body)
-    except (ValueError, RecursionError):
+    except UnicodeDecodeError:
+        what = "something that is not JSON: its text is not UTF-8"
+    except json.JSONDecodeError:
         what = "an empty body" if not reply.body.strip() else "something that is not JSON"
+    except (ValueError, RecursionError):
+        what = "JSON that is nested too deeply, or has a number of thousands of digits"
     # Out here, because the decoder's error carries the whole body, which may hold a secret.
     raise broken(reply, f"the service answered with {what}")
 
@@ -79,9 +83,21 @@ def read_object(reply: Reply, *required: str) -> dict[str, Any]:
     missing = [key for key in required if key not in data]
     if missing:
         code, message = _error_code_and_message(data)
-        reason = f": {message}" if message else ""
-        raise broken(reply, f"the service's answer has no {', '.join(missing)}{reason}", code)
+        raise broken(reply, f"the service's answer has no {', '.join(missing)}{_and_says(message)}", code)
     return data
+
+
+def says(data: object) -> str:
+    """Return what an object that is no answer says of itself, as the end of a sentence; empty for nothing.
+
+    Some services report an error in a success.
+    """
+    return _and_says(_error_code_and_message(data)[1])
+
+
+def _and_says(message: str | None) -> str:
+    # A colon behind `access_token` would make the first word of the message look like one.
+    return f", and says: {message}" if message else ""
 
 
 def broken(reply: Reply, message: str, code: str | None = None) -> ServerError:

@@ -10,7 +10,7 @@ import msgspec
 from scope_async._core.frozen_json import FrozenDict, freeze_mapping
 from scope_async.config import UnknownVariables
 from scope_async.errors import ValidationError
-from scope_async.http.decoding import broken, read_object
+from scope_async.http.decoding import broken, read_object, says
 from scope_async.http.failures import UNREADABLE
 from scope_async.http.messages import Reply
 from scope_async.prompts.content import variables_in
@@ -75,6 +75,7 @@ def read_prompt_version(reply: Reply, *, name: str, unknown_variables: UnknownVa
         if document is None:
             document = _convert(read_object(reply))
         if missing := _missing(document):
+            missing += says(read_object(reply))
             raise broken(reply, f"the service's prompt version is not readable: {missing}")
         return _version(document, name, body, unknown_variables)
     except ValidationError as error:

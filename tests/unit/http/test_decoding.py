@@ -99,8 +99,9 @@ def test_read_json_returns_the_json_of_a_success() -> None:
         (b" \n", "an empty body"),
         (b"<html>", "not JSON"),
         (b"\xff\xff", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b"1" * 10_000, "not JSON"),
+        ('"café"'.encode("latin-1"), "not UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"1" * 10_000, "thousands of digits"),
     ],
 )
 def test_read_json_of_a_success_without_json_is_a_server_error(body, message) -> None:
@@ -127,6 +128,12 @@ def test_read_object_reports_the_error_in_a_success() -> None:
     with pytest.raises(ServerError, match="quota used up") as caught:
         read_object(reply(200, {"error": {"code": "quota", "message": "quota used up"}}), "id")
     assert caught.value.error_code == "quota"
+
+
+def test_read_object_leaves_the_first_word_of_an_error_in_a_success() -> None:
+    data = {"token_type": "key", "message": "The key was revoked"}
+    with pytest.raises(ServerError, match="has no access_token, and says: The key was revoked"):
+        read_object(reply(200, data), "access_token")
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,12 @@ def test_missing_field_is_a_broken_reply_that_is_asked_for_again(field):
     assert is_transient(caught.value)
 
 
+def test_an_error_in_a_success_is_told():
+    reply = Reply(200, {}, b'{"code": "quota", "message": "The quota is used up"}')
+    with pytest.raises(ServerError, match="no version_id and no id, and says: The quota is used up"):
+        read_prompt_version(reply, name="asked", unknown_variables="error")
+
+
 @pytest.mark.parametrize("status", ["draft", "live", "", "RETIRED"])
 @pytest.mark.parametrize("prompt_type", ["text", "image", "", None])
 def test_unknown_status_or_type_is_kept(status, prompt_type):
