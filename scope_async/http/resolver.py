@@ -75,9 +75,14 @@ def _getaddrinfo(host: str, port: int, family: int) -> _Addresses:
     found: _Addresses = []
     # Addresses of a family that this machine has (RFC 3493); macOS has no such flag of its own.
     flags = socket.AI_ADDRCONFIG & getattr(socket, "AI_MASK", -1)
-    for kind, _, protocol, _, address in socket.getaddrinfo(
-        host, port, family, socket.SOCK_STREAM, flags=flags
-    ):
+    try:
+        answers = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:
+        # A label of more than 63 characters, or of none (RFC 1035 section 2.3.4).
+        raise OSError(f"{host[:300]!r} is not the name of a host: {error}") from None
+    if not answers:
+        raise OSError(f"the system has no address of {host!r}")
+    for kind, _, protocol, _, address in answers:
         numeric = str(address[0])
         if kind == socket.AF_INET6 and len(address) > 3 and address[3]:  # noqa: PLR2004 - its scope id
             numeric = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]

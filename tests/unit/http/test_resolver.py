@@ -54,6 +54,24 @@ async def test_resolve_of_this_machine_needs_no_fake() -> None:
     assert [one["host"] for one in found] == ["127.0.0.1"]
 
 
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ([], "the system has no address of 'odd.example'"),
+        (UnicodeError("label too long"), "not the name of a host"),
+    ],
+)
+async def test_resolve_says_what_is_wrong_with_a_name(monkeypatch, found, message) -> None:
+    def getaddrinfo(*_: object, **__: object) -> list[tuple]:
+        if isinstance(found, UnicodeError):
+            raise found
+        return found
+
+    monkeypatch.setattr(module.socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(OSError, match=message):
+        await ThreadResolver(timeout=5).resolve("odd.example", 443)
+
+
 async def test_resolve_raises_what_the_system_says(system) -> None:
     with pytest.raises(socket.gaierror):
         await ThreadResolver(timeout=5).resolve("absent.example", 443)
