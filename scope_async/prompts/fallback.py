@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from scope_async.config import UnknownVariables
-from scope_async.errors import ValidationError
+from scope_async.errors import TimeoutError, ValidationError
 from scope_async.prompts.version import PromptVersion, with_flags
 
 Fallback = (
@@ -33,19 +35,20 @@ def check_fallback(fallback: Any) -> None:
 
 
 async def fallback_version(
-    fallback: Fallback, name: str, unknown_variables: UnknownVariables
+    fallback: Fallback, name: str, unknown_variables: UnknownVariables, limit: float
 ) -> PromptVersion:
-    """Return the fallback as a version with `is_fallback` set.
+    """Return the fallback as a version with `is_fallback` set; what it awaits has `limit` seconds.
 
     Raises:
         ValidationError: a callable returned something else.
+        TimeoutError: it has not returned in time.
         Exception: what a callable raised, unchanged.
     """
     found: Any = fallback
     if not isinstance(found, str | PromptVersion):
-        found = found(name) if _wants_name(found) else found()
+        found = call_fallback(found, name)
         if inspect.isawaitable(found):
-            found = await found
+            found = await _within(limit, found, name)
     if isinstance(found, str):
         found = PromptVersion(name=name, content=found, unknown_variables=unknown_variables)
     if not isinstance(found, PromptVersion):
@@ -54,6 +57,22 @@ async def fallback_version(
             "not a string or a PromptVersion"
         )
     return with_flags(found, is_fallback=True)
+
+
+def call_fallback(fallback: Callable[..., Any], name: str) -> Any:
+    """Return what the function returns for the prompt called `name`, which may have to be awaited."""
+    return fallback(name) if _wants_name(fallback) else fallback()
+
+
+async def _within(limit: float, answer: Awaitable[Any], name: str) -> Any:
+    bound = asyncio.timeout(limit)
+    try:
+        async with bound:
+            return await answer
+    except builtins.TimeoutError:
+        if not bound.expired():
+            raise
+    raise TimeoutError(f"the fallback of prompt {name!r} has not returned within timeout = {limit:g} s")
 
 
 def _wants_name(function: Callable[..., Any]) -> bool:

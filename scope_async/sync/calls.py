@@ -57,8 +57,14 @@ class ClientCalls:
         self._client = client
         self._timeout = timeout
 
-    def run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    def run(
+        self,
+        call: Callable[[], Coroutine[Any, Any, Result]],
+        wait: Callable[[concurrent.futures.Future[Any], float], bool] | None = None,
+    ) -> Result:
         """Return what the coroutine of `call` returns, or raise what it raises.
+
+        `wait` is how this thread waits some seconds for the call to be done.
 
         Raises:
             ConfigurationError: this thread runs an event loop.
@@ -72,7 +78,7 @@ class ClientCalls:
             )
         future = self.submit(call)
         try:
-            return self._outcome(future)
+            return self._outcome(future, wait or _done)
         except concurrent.futures.CancelledError as error:
             raise ClientClosedError("the client was closed while the call was waiting") from error
         except BaseException:
@@ -107,9 +113,13 @@ class ClientCalls:
         await self._client.aclose()
         LOOP_THREAD.forget(self._client)
 
-    def _outcome(self, future: concurrent.futures.Future[Result]) -> Result:
+    def _outcome(
+        self,
+        future: concurrent.futures.Future[Result],
+        wait: Callable[[concurrent.futures.Future[Any], float], bool],
+    ) -> Result:
         timeout = self._timeout
-        while not _done(future, timeout):
+        while not wait(future, timeout):
             timeout = _STUCK_AFTER
             if not LOOP_THREAD.answers(timeout) and not future.done():
                 raise TimeoutError(

@@ -181,17 +181,22 @@ class ScopeClient:
             found = self._serve_stale(name, label, version)
             if found is not None:
                 return found
-        return self._calls.run(
-            partial(
-                self._client.get_prompt_version,
-                name,
-                label=label,
-                version=version,
-                cache=cache,
-                cache_ttl=cache_ttl,
-                fallback=fallback,
-            )
+        wait = None
+        if fallback is not None:
+            from scope_async.sync.caller_thread import CallerThread  # noqa: PLC0415 - few have one
+
+            here = CallerThread()
+            fallback, wait = here.fallback(fallback), here.wait
+        call = partial(
+            self._client.get_prompt_version,
+            name,
+            label=label,
+            version=version,
+            cache=cache,
+            cache_ttl=cache_ttl,
+            fallback=fallback,
         )
+        return self._calls.run(call, wait)
 
     def render_prompt(
         self,

@@ -289,6 +289,7 @@ class ReadThroughCache:
                 from scope_async.prompts.fallback import fallback_version  # noqa: PLC0415 - few have one
 
                 self._instrumentation.warn_of_fallback(ref, error)
-                version = await fallback_version(fallback, ref.name, self._config.unknown_variables)
+                config = self._config
+                version = await fallback_version(fallback, ref.name, config.unknown_variables, config.timeout)
                 self._instrumentation.fallback_used(ref, error, request_id)
                 return version
