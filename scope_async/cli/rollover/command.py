@@ -12,7 +12,7 @@ import typer
 
 from scope_async._core.clock import SystemClock
 from scope_async.cli.durations import read_duration
-from scope_async.cli.output import EXIT_REFUSED, AsJson, fail, run
+from scope_async.cli.output import EXIT_REFUSED, AsJson, fail, note, run
 from scope_async.cli.rollover.display import RolloverDisplay
 from scope_async.cli.rollover.progress import Progress
 from scope_async.cli.rollover.rollover import Rollover, explained
@@ -25,7 +25,7 @@ from scope_async.keys.models import ApiKey
 
 
 def rollover(
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key to replace, key_…")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help="The key to replace, key_…")] = None,
     *,
     into: Annotated[
         str,
@@ -72,6 +72,8 @@ def rollover(
                 await batch.run_one(await admin.get(key))
                 return True
             old = [found async for found in admin.list(status="active") if _age(found) > oldest]
+            if not old:
+                note(f"no active key is older than {older_than}")
             return await batch.run_all(old)
 
     with display.context():

@@ -51,7 +51,9 @@ async def find_kv_path(api: VaultApi, path: str, *, token: str) -> KvPath:
     if reply.status == HTTPStatus.NOT_FOUND:  # a Vault that is older than this question
         root, _, rest = path.partition("/")
         return KvPath(f"{root}/", rest, 1)
-    _require(reply, f"look up the mount of {path}", "let its policy grant access to that path", token)
+    _require(
+        reply, f"look up the mount of {path}", "check that path, let its policy grant access to it", token
+    )
     mount, options = reply.data.get("path"), as_object(reply.data.get("options"))
     if not isinstance(mount, str) or not f"{path}/".startswith(mount):
         raise ConfigurationError(f"it did not say where {path} is mounted")

@@ -16,7 +16,7 @@ from scope_async.credentials import ApiKeyCredentials
 from scope_async.credentials.document import read_credentials
 from scope_async.credentials.replacement import replace_credentials
 from scope_async.environment import OPTION_VARIABLES, Environment
-from scope_async.errors import ConfigurationError, ScopeError, TimeoutError
+from scope_async.errors import ConfigurationError, MissingApiKeyError, ScopeError, TimeoutError
 from scope_async.http.messages import TOKEN
 from scope_async.secrets.failures import with_manager
 from scope_async.secrets.memory import Answer, AnswerMemory
@@ -69,8 +69,8 @@ class VaultCredentials:
         ConfigurationError: path or address is missing or not acceptable.
 
     Raises (when called):
-        ConfigurationError: no token, a refused login, no permission, no such secret or mount, or it does
-            not hold the three values (a `MissingApiKeyError`); says which, and what to do.
+        ConfigurationError: no token, a refused login, no permission or no such mount; or a
+            `MissingApiKeyError`: no such secret, or one without the three values. Says which, and what to do.
         ConnectionError, TimeoutError, ServerError, RateLimitError: Vault did not answer as it should;
             trying later may help.
     """
@@ -183,10 +183,10 @@ class VaultCredentials:
         # The mount may have been replaced by one of the other version.
         self._place = None
         if secret.version:
-            return ConfigurationError(
+            return MissingApiKeyError(
                 f"its version {secret.version} was deleted or is empty; undelete it, or write a new one"
             )
-        return ConfigurationError("there is no such secret; check its path, or write it")
+        return MissingApiKeyError("there is no such secret; check its path, or write it")
 
     async def _run(self, step: _Step[Result]) -> Result:
         """Do something with Vault and a token of it; once more with another token if it refuses that one."""

@@ -238,7 +238,8 @@ def test_rollover_of_all_takes_old_keys_that_are_stored_where_they_should_be(she
         shell.json("keys", "create", name, "--into", (tmp_path / f"{name}.json").as_uri())
     place = f"{tmp_path.as_uri()}/{{name}}.json"
     arguments = ("keys", "rollover", "--all", "--into", place, "--timeout", "0s", "--json")
-    assert shell(*arguments).stdout == ""  # none of them is 80 days old
+    result = shell(*arguments)
+    assert (result.stdout, result.stderr.strip()) == ("", "no active key is older than 80d")
     steps = progress(shell(*arguments, "--older-than", "0s").stdout)
     names = {key["api_key"]: key["name"] for key in shell.json("keys", "list")}
     made = {names[step["api_key"]] for step in steps if step["event"] == "stored"}
