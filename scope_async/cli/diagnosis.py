@@ -40,7 +40,8 @@ def of_variables(_: ScopeError) -> Diagnosis:
     """Return what is wrong when the options cannot be read."""
     return Diagnosis(
         "configuration",
-        "export what is missing, correct what is wrong; the documentation says what each variable is",
+        "export what is missing, correct what is wrong; for a Scope on this machine, "
+        "`scope-async serve` prints them all",
     )
 
 

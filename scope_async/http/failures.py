@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -99,7 +100,11 @@ def _is_cut(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return scrub(str(error)).strip() or type(error).__name__
+    # aiohttp names its `ssl` argument between the address and the reason, for plain HTTP as well.
+    text = str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        text = re.sub(r" ssl:.*? \[", " [", text, count=1)
+    return scrub(text).strip() or type(error).__name__
 
 
 _Failure = Literal["definitive", "unavailable", "transient"]

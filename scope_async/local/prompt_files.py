@@ -75,7 +75,8 @@ def load_prompts(prompts: Prompts, *, strict: bool = False) -> LoadedPrompts:
             raise ConfigurationError(f"prompts: {error}") from error
     folder = Path(prompts)
     if not folder.is_dir():
-        raise ConfigurationError(f"prompts: {folder} is not a folder")
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise ConfigurationError(f"prompts: {folder} {what}; give a folder of files such as greeting.md")
     loaded = _load_folder(folder.resolve())
     refused = [(name, reason) for name, reason in loaded.passed_over if reason not in _NO_PROMPTS]
     if strict and refused:

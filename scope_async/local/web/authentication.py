@@ -79,7 +79,7 @@ class Authenticator:
             except BadTokenError as error:
                 raise _unauthorized(
                     "invalid_token",
-                    f"this needs the {least.name.lower()} token, which every start creates anew",
+                    f"this needs the {least.name.lower()} token; unless given, it is new at every start",
                 ) from error
         if role is None or role < least:
             who = "an API key" if role is None else f"a {role.name.lower()}"

@@ -238,8 +238,11 @@ async def test_folder_is_read_without_its_links_out_of_it_and_special_files(tmp_
 
 
 async def test_missing_folder_is_refused(tmp_path: Path):
-    with pytest.raises(ConfigurationError, match="nowhere"):
+    with pytest.raises(ConfigurationError, match=r"nowhere does not exist; give a folder"):
         await LocalScope(prompts=tmp_path / "nowhere").start()
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="file is not a folder"):
+        await LocalScope(prompts=tmp_path / "file").start()
 
 
 async def test_restart_adds_no_version_to_what_was_changed_in_the_store(tmp_path: Path):
