@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
@@ -22,12 +23,18 @@ class SecretStorage:
     """The secret manager or the file of a URL; every call asks it anew.
 
     Raises:
-        ConfigurationError: no such URL, or what it names can only be read.
+        ConfigurationError: no such URL, a part in braces that no key has filled in, or what it names can
+            only be read.
     """
 
     def __init__(
         self, url: str, open_url: Callable[[str], CredentialProvider] = credentials_from_url
     ) -> None:
+        if unknown := re.search(r"\{.*?\}", url):
+            raise ConfigurationError(
+                f"{url}: {unknown[0]} stands for nothing here; `keys rollover` puts in {{name}}, "
+                "{environment} and {api_key}; a brace of the place itself is written %7B"
+            )
         self.url = url
         self._open_url = open_url
         if not isinstance(open_url(url), WritableCredentials):

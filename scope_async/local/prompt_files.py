@@ -164,7 +164,10 @@ def _text(folder: Path, inside: Path) -> str:
 
 
 def _json(text: str) -> dict[str, Any]:
-    fields: Any = json.loads(text)
+    try:
+        fields: Any = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise ValueError("a JSON object was expected")  # noqa: TRY004 - about the content of a file
     return cast("dict[str, Any]", fields)

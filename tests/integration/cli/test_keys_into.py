@@ -139,7 +139,12 @@ def test_secret_of_two_lines_is_written_nowhere(shell, path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("ftp://x", "no provider for ftp://"), ("file:///", "is a folder"), ("x", "no credentials URL")],
+    [
+        ("ftp://x", "no provider for ftp://"),
+        ("file:///", "is a folder"),
+        ("x", "no credentials URL"),
+        ("file:///{nam}.json", "{nam} stands for nothing here"),
+    ],
 )
 def test_into_says_what_is_wrong_with_its_url(shell, url, said):
     result = shell("keys", "create", "nowhere", "--into", url)

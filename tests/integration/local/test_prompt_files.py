@@ -97,7 +97,7 @@ BAD = [
     ("a.md", "---\nis_production: 'no'\n---\nx", "is_production"),
     ("a.md", "---\nis_production: yes\nstatus: draft\n---\nx", "is_production"),
     ("a.md", "---\nname: 5\n---\nx", "name"),
-    ("a.json", "{", "Expecting"),
+    ("a.json", "{", "not JSON: Expecting"),
     ("a.json", "[]", "object"),
     ("a.json", "{}", "content"),
     ("a.json", '{"content": 5}', "content"),
