@@ -282,7 +282,7 @@ def require_secure(name: str, url: str, *, allow_insecure: bool) -> None:
     if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname or ""):
         raise ConfigurationError(
             f"{_named(name)} is plain http:// to {parts.hostname!r}, which would send secrets in the clear; "
-            "use https://, or allow_insecure=True on a network that you trust"
+            "use https://, or allow_insecure=True (SCOPE_ALLOW_INSECURE=1) on a network that you trust"
         )
 
 

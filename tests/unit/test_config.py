@@ -172,7 +172,7 @@ def test_url_loses_its_trailing_slash() -> None:
     ],
 )
 def test_url_of_plain_http_to_another_machine_is_refused(option, url) -> None:
-    with pytest.raises(ConfigurationError, match=option):
+    with pytest.raises(ConfigurationError, match=f"{option}.*SCOPE_ALLOW_INSECURE=1"):
         Config(**{**URLS, option: url})
     assert Config(**{**URLS, option: url}, allow_insecure=True)
 
