@@ -52,12 +52,12 @@ def test_rotation_without_downtime_is_as_documented(local, openbao, monkeypatch)
     shell = Shell(local.variables)
     create, rollover, audit, nightly = commands("keys.md", "Rotate keys without downtime")
     assert run(shell, create) == 0
-    old = openbao.get("scope/billing")["data"]["api_key"]
+    old = openbao.get("scope/billing-service-prod")["data"]["api_key"]
     rollover = [old if word == "key_01XYZ789" else word for word in rollover]
     assert run(shell, rollover, "--timeout", "0s") == 1
     advance(local, TWO_HOURS)
     assert run(shell, rollover) == 0
-    new = openbao.get("scope/billing")["data"]["api_key"]
+    new = openbao.get("scope/billing-service-prod")["data"]["api_key"]
     assert shell.json("keys", "show", old)["status"] == "revoked"
     assert shell.json("keys", "show", new)["replaces"] == old
     assert run(shell, audit) == 0
