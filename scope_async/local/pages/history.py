@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from attrs import frozen
 
+from scope_async.local.pages.keys_table import page_number
 from scope_async.local.pages.relative_time import Instant, instant
-from scope_async.local.pages.table import page_number
 
 PAGE = 50
 """Events on one page."""

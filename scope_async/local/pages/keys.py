@@ -22,11 +22,11 @@ from scope_async.local.pages.forms import (
     rotation,
 )
 from scope_async.local.pages.history import History
+from scope_async.local.pages.keys_table import SORTS, TABS, Row, Table, View
 from scope_async.local.pages.relative_time import instant
 from scope_async.local.pages.request import PageRequest
 from scope_async.local.pages.resume import KEYS
 from scope_async.local.pages.sessions import OneTimeSecret
-from scope_async.local.pages.table import SORTS, TABS, Row, Table, View
 from scope_async.local.store.key_models import ENVIRONMENTS, KeyRecord, check_name
 from scope_async.local.store.keys import AuditContext
 from scope_async.local.store.store import Store

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from scope_async.local.pages.keys_table import View
 from scope_async.local.pages.sessions import Session, Sessions
-from scope_async.local.pages.table import View
 from scope_async.local.web.request import ApiProblem, RequestContext
 
 _FORM_TYPE = "application/x-www-form-urlencoded"

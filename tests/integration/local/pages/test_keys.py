@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin
 import pytest
 
 from scope_async.local import Fault
-from scope_async.local.pages.table import PAGE
+from scope_async.local.pages.keys_table import PAGE
 from scope_async.local.store.keys import AuditContext
 from tests.integration.local.html_client import KEYS, SECRET, SeenPage, newest_key
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from scope_async.local.pages.table import PAGE, Row, Table, View
+from scope_async.local.pages.keys_table import PAGE, Row, Table, View
 from scope_async.local.store.key_models import KeyRecord, KeyUse
 
 NOW = 1_793_664_000.0
