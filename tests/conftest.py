@@ -121,8 +121,8 @@ def _blocking_calls() -> Iterator[list[str]]:
     # The client of Redis reads its own version from the disk, in the event loop of a thread of its own.
     for function in detector.functions.values():
         function.can_block_in("redis/utils.py", {"get_lib_version"})
-        # A loop of our own thread waits on purpose while another thread forks.
-        function.can_block_in("fork_pause.py", {"wait"})
+        # A loop of our own thread waits on purpose while another thread forks, and the fork for it.
+        function.can_block_in("fork_pause.py", {"wait", "_before"})
     # The tracer of coverage takes a lock of its own within any line of ours, and loses it to an exception.
     if coverage.Coverage.current() is not None:
         for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
