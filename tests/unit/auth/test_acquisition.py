@@ -5,12 +5,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
 
-from scope_async._core.concurrency.background import Background
 from scope_async.auth.acquisition import (
     AcquiredToken,
     TokenAcquirer,
@@ -38,13 +36,6 @@ class Provider:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-
-@pytest.fixture
-async def background() -> AsyncIterator[Background]:
-    background = Background()
-    yield background
-    await background.aclose()
 
 
 @pytest.fixture

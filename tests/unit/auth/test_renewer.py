@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -83,13 +83,6 @@ class Renewal:
             "old", "Bearer old", 1, "key_1", 3600.0, until, until, until, self.clock.monotonic
         )
         return self.held.token
-
-
-@pytest.fixture
-async def background() -> AsyncIterator[Background]:
-    background = Background()
-    yield background
-    await background.aclose()
 
 
 async def test_renewer_publishes_the_token_of_one_exchange(background) -> None:

@@ -6,7 +6,6 @@ import logging
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
 
 import anyio
 import pytest
@@ -14,13 +13,6 @@ import pytest
 from scope_async._core.concurrency.background import Background
 
 request_id = contextvars.ContextVar("request_id", default="none")
-
-
-@pytest.fixture
-async def background() -> AsyncIterator[Background]:
-    background = Background()
-    yield background
-    await background.aclose()
 
 
 class Resident:

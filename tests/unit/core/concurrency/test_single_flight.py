@@ -28,13 +28,6 @@ class Service:
 
 
 @pytest.fixture
-async def background() -> AsyncIterator[Background]:
-    background = Background()
-    yield background
-    await background.aclose()
-
-
-@pytest.fixture
 def calls(background) -> SingleFlight[str, str]:
     return SingleFlight(background)
 
